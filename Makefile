@@ -1,0 +1,121 @@
+# One Makefile for everything; no recursion but for the sanitizer build, which is this file with SAN=1.
+#
+#   make            both programs, in build/
+#   make check      everything that can fail: lint, unit tests (plain and ASan+UBSan), fuzz corpora, lab tests
+#   make demo       both boxes and a real bridge on this machine, ready to join from a browser
+#   make fuzz       fuzz targets built with libFuzzer;  FUZZ_SECONDS=300 make fuzz-run runs each that long
+#   make bench san lint install clean
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+CC      ?= gcc
+CLANG   ?= clang
+OPT     ?= -O2 -g
+WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+           -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
+HARDEN  := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_SOURCE=2
+LDHARD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+# libev's watchers are cast to their common base, which strict aliasing does not allow.
+BASE    := -std=gnu11 -D_GNU_SOURCE -I. -fno-strict-aliasing -MMD -MP -DSTILE_VERSION='"$(VERSION)"'
+LIBS    := -lev -lssh2 -lnghttp2 -lssl -lcrypto -ljansson -lcares -lsystemd -lcap -lseccomp -lm
+
+ifeq ($(SAN),1)
+OPT     := -O1 -g -fno-omit-frame-pointer
+HARDEN  := -fPIE
+SANFL   := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+CFLAGS  += $(OPT) $(BASE) $(WARN) $(HARDEN) $(SANFL)
+LDFLAGS += $(LDHARD) $(SANFL)
+
+src      = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
+COMMON  := $(call src,common)
+PROTO   := $(call src,proto)
+EDGE    := $(filter-out edge/main.c,$(call src,edge))
+CORE    := $(filter-out core/main.c,$(call src,core))
+UNIT    := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+ARCHIVES := $(BUILD)/libedge.a $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
+UNITBIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
+FUZZBIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
+REPLAY  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replay/%,$(FUZZ))
+PROGRAMS := $(foreach p,edge core,$(if $(wildcard $(p)/main.c),$(BUILD)/stile-$(p)))
+
+all: $(ARCHIVES) $(PROGRAMS)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/libcommon.a: $(call obj,$(COMMON))
+$(BUILD)/libproto.a: $(call obj,$(PROTO))
+$(BUILD)/libedge.a: $(call obj,$(EDGE))
+$(BUILD)/libcore.a: $(call obj,$(CORE))
+$(BUILD)/%.a:
+	@rm -f $@
+	$(AR) crs $@ $^
+
+$(BUILD)/stile-edge: $(BUILD)/obj/edge/main.o $(BUILD)/libedge.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/stile-core: $(BUILD)/obj/core/main.o $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Tests --------------------------------------------------------------------------------------------------
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(ARCHIVES) $(LIBS) -lcheck -lsubunit -lrt -lpthread
+
+$(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES) $(ARCHIVES) $(LIBS)
+
+unit-build: $(UNITBIN) $(REPLAY)
+
+deps:
+	packaging/deps all
+
+check: deps
+	$(MAKE) BUILD=$(BUILD) all unit-build
+	$(MAKE) BUILD=$(BUILD)/san SAN=1 all unit-build
+	tests/run $(BUILD)
+
+lint: all
+	@set -e; for l in tests/lint/*.sh; do BUILD=$(BUILD) $$l; done
+
+san:
+	$(MAKE) BUILD=$(BUILD)/san SAN=1 all unit-build
+	tests/run --unit $(BUILD)/san
+
+FUZZ_SECONDS ?= 300
+FUZZFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+fuzz:
+	$(MAKE) BUILD=$(BUILD)/fuzzobj CC=$(CLANG) OPT="$(FUZZFLAGS)" HARDEN=-fPIE \
+	    LDFLAGS="-fsanitize=fuzzer,address,undefined" WARN=-Wall FUZZOUT=$(BUILD)/fuzz fuzz-link
+fuzz-link: $(patsubst tests/fuzz/%.c,$(FUZZOUT)/%,$(FUZZ))
+$(FUZZOUT)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(ARCHIVES) $(LIBS)
+fuzz-run: fuzz
+	tests/fuzz/run $(BUILD) $(FUZZ_SECONDS)
+
+bench: deps all
+	tests/bench/run $(BUILD)
+
+demo: deps
+	@$(MAKE) -s BUILD=$(BUILD) all
+	@tests/demo/demo $(BUILD)
+
+install: all
+	install -D -m 755 $(BUILD)/stile-edge $(DESTDIR)$(PREFIX)/sbin/stile-edge
+	install -D -m 755 $(BUILD)/stile-core $(DESTDIR)$(PREFIX)/sbin/stile-core
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.PHONY: all check unit-build deps lint san fuzz fuzz-link fuzz-run bench demo install clean
+.SECONDARY:

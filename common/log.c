@@ -1,0 +1,122 @@
+#include "common/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {"emergency", "alert",  "critical", "error",
+                                          "warning",   "notice", "info",     "debug"};
+static char process[64] = "stile";
+static int threshold = LOG_INFO;
+static int journal = -1;
+
+void log_set_process(const char *name)
+{
+    snprintf(process, sizeof process, "%s", name);
+}
+
+void log_set_level(int level)
+{
+    threshold = level;
+}
+
+int log_parse_level(const char *name)
+{
+    for (int i = LOG_ERR; i <= LOG_DEBUG; i++)
+        if (strcmp(name, level_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+bool log_enabled(int level)
+{
+    return level <= threshold;
+}
+
+static size_t log_prefix(int level, char *out, size_t size)
+{
+    if (journal < 0)
+        journal = getenv("JOURNAL_STREAM") != NULL;
+    if (journal)
+        return (size_t)snprintf(out, size, "<%d>", level);
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
+    return n + (size_t)snprintf(out + n, size - n, ".%03ldZ %s ", now.tv_nsec / 1000000, level_names[level]);
+}
+
+void log_event(int level, const char *event, const char *format, ...)
+{
+    char line[2048];
+    if (!log_enabled(level))
+        return;
+    size_t n = log_prefix(level, line, sizeof line);
+    n += (size_t)snprintf(line + n, sizeof line - n, "%s[%d] event=\"%s\" ", process, (int)getpid(), event);
+    if (n < sizeof line - 1) {
+        va_list ap;
+        va_start(ap, format);
+        int more = vsnprintf(line + n, sizeof line - n, format, ap);
+        va_end(ap);
+        n += more > 0 ? (size_t)more : 0;
+    }
+    if (n > sizeof line - 2)
+        n = sizeof line - 2;
+    line[n++] = '\n';
+    /* One write, so that lines of several processes do not mix. Nobody to tell if stderr is gone. */
+    if (write(STDERR_FILENO, line, n) < 0)
+        return;
+}
+
+const char *log_quote(const void *value, size_t n, char *out, size_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+    const unsigned char *v = value;
+    size_t used = 0;
+    if (size < 8) {
+        if (size)
+            out[0] = '\0';
+        return out;
+    }
+    out[used++] = '"';
+    for (size_t i = 0; i < n; i++) {
+        if (used + 8 > size) {
+            memcpy(out + used, "...", 3);
+            used += 3;
+            break;
+        }
+        if (v[i] == '"' || v[i] == '\\') {
+            out[used++] = '\\';
+            out[used++] = (char)v[i];
+        } else if (v[i] >= 0x20 && v[i] < 0x7f) {
+            out[used++] = (char)v[i];
+        } else {
+            out[used++] = '\\';
+            out[used++] = 'x';
+            out[used++] = hex[v[i] >> 4];
+            out[used++] = hex[v[i] & 15];
+        }
+    }
+    out[used++] = '"';
+    out[used] = '\0';
+    return out;
+}
+
+bool log_limit_allow(struct log_limit *l, int64_t now, unsigned burst, unsigned seconds, unsigned *dropped)
+{
+    *dropped = 0;
+    if (now - l->window >= (int64_t)seconds) {
+        *dropped = l->dropped;
+        *l = (struct log_limit){.window = now};
+    }
+    if (l->seen < burst) {
+        l->seen++;
+        return true;
+    }
+    l->dropped++;
+    return false;
+}
