@@ -1,0 +1,79 @@
+/*
+ * A non-blocking byte stream with a bounded outgoing queue; hides whether TLS, plain TCP or a pair of pipes
+ * is underneath.
+ *
+ * One event loop per process. Writes are queued and leave together at the end of the loop's round (one system
+ * call, full TLS records). No callback is ever called from inside a stream_… function called by the owner,
+ * except from stream_flush_now.
+ * The owner may call stream_free from any callback; after on_close it must do so sooner or later.
+ */
+#ifndef COMMON_STREAM_H
+#define COMMON_STREAM_H
+
+#include <ev.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/netaddr.h"
+
+struct stream;
+
+struct stream_events {
+    /* Connected, and the TLS handshake is done. May be NULL. */
+    void (*on_open)(void *ctx);
+    /* n bytes have come. Returns how many were taken; the rest is kept and offered again in front of later bytes,
+     * and after stream_resume. While anything is kept, at most STREAM_KEEP bytes are read ahead: an owner
+     * that takes nothing of a full STREAM_KEEP must pause or close. */
+    size_t (*on_data)(void *ctx, const uint8_t *data, size_t n);
+    /* The peer has finished sending, everything before was offered. May be NULL: then it is on_close(ERR_EOF). */
+    void (*on_eof)(void *ctx);
+    /* The queue fell to the low-water mark after stream_write had filled it above. May be NULL. */
+    void (*on_drained)(void *ctx);
+    /* The stream is dead; nothing else will be called. words say why, for people; valid during the call. */
+    void (*on_close)(void *ctx, enum err why, const char *words);
+};
+
+enum {
+    STREAM_READ = 32 * 1024, /* bytes read at once */
+    STREAM_KEEP = 96 * 1024, /* bytes kept for an owner that did not take them */
+};
+
+/* All of these own the descriptors from then on (also on error), set them non-blocking, and return NULL only when
+ * memory is out. events must outlive the stream. queue_limit and low_water are bytes. */
+struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events, void *ctx,
+                          size_t queue_limit, size_t low_water);
+/* Server side of TLS on an accepted socket; ssl_ctx is referenced by the SSL. */
+struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx, const struct stream_events *events,
+                                     void *ctx, size_t queue_limit, size_t low_water);
+/* Connects to addr; with ssl_ctx also TLS, verifying `name` (SNI and certificate). on_open or on_close follows. */
+struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx, const char *name,
+                              const struct stream_events *events, void *ctx, size_t queue_limit, size_t low_water);
+
+/* Closes at once, dropping what is queued. NULL is fine. */
+void stream_free(struct stream *s);
+/* Changes who is called: for a connection that is handed on (a pool, an upgrade). */
+void stream_set_events(struct stream *s, const struct stream_events *events, void *ctx);
+
+/* Queues bytes. ERR_FULL (nothing taken) above the limit; ERR_MEMORY; ERR_CLOSED when dead or shut down. */
+enum err stream_write(struct stream *s, const void *data, size_t n);
+size_t stream_queued(const struct stream *s);
+/* Room left below the limit. */
+size_t stream_room(const struct stream *s);
+/* Stops and starts reading; a paused stream notices neither end nor data. Starts unpaused. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+/* Ends our sending direction once the queue is out (TLS close_notify, then FIN). */
+void stream_shutdown(struct stream *s);
+
+/* The SSL, or NULL: for ALPN, SNI, session and cipher. */
+SSL *stream_ssl(const struct stream *s);
+/* Remote address of a socket; family 0 for pipes. */
+const struct netaddr *stream_peer(const struct stream *s);
+/* Bytes that went through, both ways, before encryption. */
+uint64_t stream_bytes_in(const struct stream *s);
+uint64_t stream_bytes_out(const struct stream *s);
+
+#endif

@@ -1,0 +1,22 @@
+/* TLS contexts as Stile wants them: 1.2 and 1.3, ECDHE with AEAD only (RFC 9325), compression and renegotiation off. */
+#ifndef COMMON_TLS_H
+#define COMMON_TLS_H
+
+#include <openssl/ssl.h>
+#include <stddef.h>
+
+#include "common/err.h"
+
+/* Server context from PEM text: certificate with its chain, and key. alpn is a wire-format list in our order of
+ * preference ("\x08http/1.1"), static, or NULL. why gets the reason in words on error. The caller frees with SSL_CTX_free. */
+enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
+                        size_t why_size);
+/* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */
+enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size);
+/* Words for the newest OpenSSL error of this thread, emptying its queue; ssl may be NULL, else certificate
+ * verification results are put in words too ("certificate verify failed: …, expected name …"). */
+const char *tls_words(SSL *ssl, char *out, size_t size);
+/* Self-signed certificate for host (name or address), ECDSA P-256, valid `days`; PEM text, both malloc'd. */
+enum err tls_self_signed(const char *host, int days, char **cert_pem, char **key_pem);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * One HTTP/2 connection (RFC 9113) over any transport: bytes in, bytes out; no descriptor, no clock, no loop.
+ * nghttp2 does the protocol; this file gives it our message type, streams with bounded queues in both
+ * directions, and back-pressure.
+ *
+ * Used by edge/web as client towards core (one session per data channel), by core as server, and later by
+ * edge/web as server towards guests.
+ *
+ * Flow control: the peer's connection window is given back as bytes arrive; a stream's window only by
+ * h2_stream_consume, when the bytes have left towards their reader. A stalled reader so costs at most one stream window and
+ * never stalls other streams.
+ *
+ * Callbacks may call any function of this file but h2_session_free and h2_session_receive.
+ * A stream pointer is valid until its on_close has returned; on_close is the last call for it and comes exactly
+ * once for every stream (also from h2_session_free).
+ */
+#ifndef PROTO_H2_SESSION_H
+#define PROTO_H2_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "proto/http_message.h"
+
+struct h2_session;
+struct h2_stream;
+
+enum h2_role { H2_CLIENT, H2_SERVER };
+
+struct h2_limits {
+    uint32_t max_streams;       /* SETTINGS_MAX_CONCURRENT_STREAMS we announce */
+    uint32_t stream_window;     /* bytes: what a stalled reader may cost us */
+    uint32_t connection_window; /* bytes */
+    size_t stream_queue;        /* most bytes waiting in one stream's outgoing queue */
+    size_t low_water;           /* on_drained when the queue falls below */
+};
+extern const struct h2_limits h2_limits_tunnel; /* between edge and core */
+
+struct h2_events {
+    /* The peer's final head: a request (server) or a response (client). end: it has no body.
+     * m is the session's, valid during the call; it has been checked (RFC 9113 §8) and carries no
+     * connection-specific field. websocket is set for an extended CONNECT with :protocol websocket. */
+    void (*on_head)(void *ctx, struct h2_stream *st, struct http_message *m, bool end);
+    /* 1xx responses other than 101 (client only); may be NULL. */
+    void (*on_interim)(void *ctx, struct h2_stream *st, struct http_message *m);
+    void (*on_data)(void *ctx, struct h2_stream *st, const uint8_t *data, size_t n);
+    /* The peer has finished its body; trailers is NULL when there are none. Not called when on_head said end. */
+    void (*on_end)(void *ctx, struct h2_stream *st, struct http_message *trailers);
+    /* The outgoing queue fell below low water after h2_stream_room had been used up. */
+    void (*on_drained)(void *ctx, struct h2_stream *st);
+    /* The stream is gone: code is NO_ERROR (0) when both sides had finished, else RFC 9113 §7. */
+    void (*on_close)(void *ctx, struct h2_stream *st, uint32_t code);
+    /* There is output to fetch with h2_session_send; called once until it has been fetched. */
+    void (*on_output)(void *ctx);
+    /* The peer will take no new streams (GOAWAY). May be NULL. */
+    void (*on_goaway)(void *ctx);
+    /* An h2_session_ping came back. May be NULL. */
+    void (*on_pong)(void *ctx, uint64_t opaque);
+};
+
+/* events and limits must outlive the session; ctx is passed to the callbacks. NULL when memory is out. */
+struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *limits, const struct h2_events *events,
+                                  void *ctx);
+/* Calls on_close for every stream that is left. NULL is fine. */
+void h2_session_free(struct h2_session *s);
+
+/* Feeds n received bytes. ERR_PROTOCOL: fetch the last output (GOAWAY), then free the session. */
+enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n);
+/* Appends output to out until there is no more or out holds `most` bytes; ERR_OK also when nothing was there. */
+enum err h2_session_send(struct h2_session *s, struct buf *out, size_t most);
+/* Announces that no new stream is taken (GOAWAY); running ones go on. */
+void h2_session_drain(struct h2_session *s);
+void h2_session_ping(struct h2_session *s, uint64_t opaque);
+/* True when the session has nothing left to do: drained or failed, and all output fetched. */
+bool h2_session_finished(const struct h2_session *s);
+/* True when a client may open one more stream now. */
+bool h2_session_can_open(const struct h2_session *s);
+size_t h2_session_streams(const struct h2_session *s);
+
+/* Client: opens a stream. m->websocket sends an extended CONNECT (only once the peer has announced it, else
+ * ERR_UNSUPPORTED). end: no body follows. ERR_FULL when h2_session_can_open is false. */
+enum err h2_session_request(struct h2_session *s, const struct http_message *m, bool end, void *stream_ctx,
+                            struct h2_stream **out);
+
+void h2_stream_set_ctx(struct h2_stream *st, void *stream_ctx);
+void *h2_stream_ctx(const struct h2_stream *st);
+int32_t h2_stream_id(const struct h2_stream *st);
+struct h2_session *h2_stream_session(const struct h2_stream *st);
+
+/* Server: sends the head; status 1xx may come before the final one. end: no body follows. */
+enum err h2_stream_respond(struct h2_stream *st, const struct http_message *m, bool end);
+/* Bytes that h2_stream_write takes now. */
+size_t h2_stream_room(const struct h2_stream *st);
+/* Queues n ≤ room bytes of body. ERR_FULL (nothing taken), ERR_MEMORY, ERR_CLOSED after the end. */
+enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n);
+/* Ends our side once the queue is sent, with trailers when not NULL (copied). */
+enum err h2_stream_end(struct h2_stream *st, const struct http_message *trailers);
+/* n received body bytes have left towards their reader: give the window back. */
+void h2_stream_consume(struct h2_stream *st, size_t n);
+/* Ends both sides at once; on_close follows from a later h2_session_send or receive, never from inside this call. */
+void h2_stream_reset(struct h2_stream *st, uint32_t code);
+
+#endif
