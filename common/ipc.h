@@ -1,5 +1,5 @@
 /*
- * Messages between processes on one box: JSON objects in the frames of proto/ctl_msg over a Unix stream socket,
+ * Messages between processes on one box: JSON objects in the frames of common/json_frame over a Unix stream socket,
  * with descriptors (SCM_RIGHTS). Every message has "type". Frames above IPC_MAX end the connection.
  */
 #ifndef COMMON_IPC_H

@@ -1,0 +1,80 @@
+#include "common/json_frame.h"
+
+#include <openssl/crypto.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/wire.h"
+
+const char *json_frame_type(const json_t *msg)
+{
+    return json_string_value(json_object_get(msg, "type"));
+}
+
+enum err json_frame_encode(struct buf *out, const json_t *msg, size_t most)
+{
+    char *text = json_dumps(msg, JSON_COMPACT);
+    uint8_t *at;
+    if (!text)
+        return ERR_MEMORY;
+    size_t n = strlen(text);
+    enum err e = n > most ? ERR_TOO_LONG : buf_reserve(out, n + 4, &at);
+    if (e == ERR_OK) {
+        struct wire_writer w = wire_writer(at, n + 4);
+        wire_put_u32(&w, (uint32_t)n);
+        wire_put_bytes(&w, text, n);
+        buf_commit(out, n + 4);
+    }
+    OPENSSL_cleanse(text, n); /* messages inside a box carry keys */
+    free(text);
+    return e;
+}
+
+/* Depth of nesting outside of strings: jansson's own limit (2048) is more stack than a stranger should get. */
+static bool json_frame_depth_ok(const uint8_t *text, size_t n)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted) {
+            if (text[i] == '\\')
+                i++;
+            else if (text[i] == '"')
+                quoted = false;
+        } else if (text[i] == '"') {
+            quoted = true;
+        } else if (text[i] == '[' || text[i] == '{') {
+            if (++depth > JSON_FRAME_DEPTH_MAX)
+                return false;
+        } else if (text[i] == ']' || text[i] == '}') {
+            depth--;
+        }
+    }
+    return true;
+}
+
+enum err json_frame_decode(const uint8_t *data, size_t n, size_t most, size_t *consumed, json_t **msg)
+{
+    struct wire_reader r = wire_reader(data, n);
+    uint32_t length = wire_get_u32(&r);
+    if (r.err != ERR_OK)
+        return ERR_AGAIN;
+    if (length > most)
+        return ERR_TOO_LONG;
+    if (wire_left(&r) < length)
+        return ERR_AGAIN;
+    const char *text = (const char *)wire_get_bytes(&r, length);
+    if (!json_frame_depth_ok((const uint8_t *)text, length))
+        return ERR_MALFORMED;
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    if (!json)
+        return ERR_MALFORMED;
+    if (!json_is_object(json) || !json_frame_type(json)) {
+        json_decref(json);
+        return ERR_MALFORMED;
+    }
+    *consumed = 4 + (size_t)length;
+    *msg = json;
+    return ERR_OK;
+}

@@ -1,0 +1,30 @@
+/* Sockets as Stile opens them: non-blocking, close-on-exec. Functions return the descriptor or -1 with errno set. */
+#ifndef COMMON_SOCK_H
+#define COMMON_SOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/netaddr.h"
+
+/* TCP listener; reuse_port lets several workers listen on one address. An IPv6 address takes IPv6 only,
+ * except the any-address [::], which takes both. */
+int sock_listen_tcp(const struct netaddr *addr, bool reuse_port);
+int sock_bind_udp(const struct netaddr *addr, bool reuse_port);
+/* Starts connecting; EINPROGRESS counts as success. TCP_NODELAY is set. */
+int sock_connect_tcp(const struct netaddr *addr);
+/* Unix stream sockets. The path's old socket is removed; mode 0600. ENAMETOOLONG for long paths. */
+int sock_listen_unix(const char *path);
+int sock_connect_unix(const char *path);
+/* Connected pair, close-on-exec, non-blocking when asked. 0 or -1. */
+int sock_pair(int fds[2], bool nonblocking);
+void sock_set_nodelay(int fd);
+bool sock_set_nonblock(int fd);
+bool sock_set_cloexec(int fd);
+/* The effective uid at the other end of a Unix socket, or -1. */
+long sock_peer_uid(int fd);
+/* Local and remote address. */
+enum err sock_local(int fd, struct netaddr *out);
+enum err sock_remote(int fd, struct netaddr *out);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * The control channel between core and edge: which messages there are, who may send them, when, and how often.
+ * They travel in the frames of common/json_frame.h.
+ */
+#ifndef PROTO_CTL_MSG_H
+#define PROTO_CTL_MSG_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+enum {
+    CTL_PROTOCOL = 1,              /* version of this table */
+    CTL_MESSAGE_MAX = 1024 * 1024, /* bytes of one message */
+};
+
+enum ctl_sender { CTL_FROM_CORE = 1, CTL_FROM_EDGE = 2, CTL_FROM_BOTH = 3 };
+enum ctl_state {
+    CTL_OPENING = 1, /* the channel is open, nothing was said */
+    CTL_GREETED = 2, /* core has said hello, edge has not answered */
+    CTL_UP = 4,      /* welcome was said */
+};
+
+/* X(name, text, senders, states in which it may be sent, at most once) */
+#define CTL_TABLE(X)                                                                                         \
+    X(HELLO, "hello", CTL_FROM_CORE, CTL_OPENING, true)                                                      \
+    X(WELCOME, "welcome", CTL_FROM_EDGE, CTL_GREETED, true)                                                  \
+    X(POLICY, "policy", CTL_FROM_CORE, CTL_UP, false)                                                        \
+    X(POLICY_ACK, "policy_ack", CTL_FROM_EDGE, CTL_UP, false)                                                \
+    X(PING, "ping", CTL_FROM_BOTH, CTL_UP, false)                                                            \
+    X(PONG, "pong", CTL_FROM_BOTH, CTL_UP, false)                                                            \
+    X(BYE, "bye", CTL_FROM_BOTH, CTL_OPENING | CTL_GREETED | CTL_UP, true)
+
+enum ctl_type {
+#define X(name, text, senders, states, once) CTL_##name,
+    CTL_TABLE(X)
+#undef X
+        CTL_TYPE_COUNT
+};
+
+/* What one side has seen on a control channel; zeroed by the owner at its start. */
+struct ctl_channel {
+    enum ctl_state state; /* 0 counts as CTL_OPENING */
+    uint32_t seen;        /* bit per ctl_type, both directions */
+};
+
+/* Judges a message that `sender` sends now and moves the state on. ERR_UNSUPPORTED: no such type;
+ * ERR_PROTOCOL: not allowed to this sender, in this state, or again. *type is set on ERR_OK. */
+enum err ctl_channel_check(struct ctl_channel *c, enum ctl_sender sender, const json_t *msg, enum ctl_type *type);
+const char *ctl_type_str(enum ctl_type type);
+
+#endif
