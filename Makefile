@@ -55,7 +55,7 @@ $(BUILD)/libproto.a: $(call obj,$(PROTO))
 $(BUILD)/libedge.a: $(call obj,$(EDGE))
 $(BUILD)/libcore.a: $(call obj,$(CORE))
 $(BUILD)/%.a:
-	@rm -f $@
+	@mkdir -p $(@D) && rm -f $@
 	$(AR) crs $@ $^
 
 $(BUILD)/stile-edge: $(BUILD)/obj/edge/main.o $(BUILD)/libedge.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
@@ -76,9 +76,10 @@ $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/rep
 unit-build: $(UNITBIN) $(REPLAY)
 
 deps:
-	packaging/deps all
+	@packaging/deps all
 
-check: deps
+check:
+	@packaging/deps check
 	$(MAKE) BUILD=$(BUILD) all unit-build
 	$(MAKE) BUILD=$(BUILD)/san SAN=1 all unit-build
 	tests/run $(BUILD)
@@ -105,7 +106,8 @@ fuzz-run: fuzz
 bench: deps all
 	tests/bench/run $(BUILD)
 
-demo: deps
+demo:
+	@packaging/deps demo
 	@$(MAKE) -s BUILD=$(BUILD) all
 	@tests/demo/demo $(BUILD)
 

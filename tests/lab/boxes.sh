@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# Starts what lives on the lab's boxes: name servers, the web bridge, and the pair that is being tested.
+
+. "$ROOT/tests/bridge/bridge.sh"
+
+# shellcheck disable=SC2034 # for the tests
+EDGE=$BUILD/stile-edge
+CORE=$BUILD/stile-core
+TURN_USER=guest
+TURN_PASSWORD=stile-lab-pass
+
+# Certificates -------------------------------------------------------------------------------------------------
+
+# lab_ca: the authority that the lab's boxes and its browser trust; in $LAB/ca.
+lab_ca() {
+    mkdir -p "$LAB/ca"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Stile lab CA" \
+        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+        -keyout "$LAB/ca/ca.key" -out "$LAB/ca/ca.pem" 2>/dev/null
+}
+
+# lab_certificate FILE NAME... : FILE.pem and FILE.key for these names, signed by the lab's authority.
+lab_certificate() {
+    local file=$1 names
+    shift
+    names=$(printf ',DNS:%s' "$@")
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$file.key" \
+        -out "$file.csr" 2>/dev/null
+    openssl x509 -req -in "$file.csr" -days 30 -CA "$LAB/ca/ca.pem" -CAkey "$LAB/ca/ca.key" -out "$file.pem" \
+        -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "${names#,}") 2>/dev/null
+    rm "$file.csr"
+}
+
+# Name servers -------------------------------------------------------------------------------------------------
+
+# dns_start BOX ADDRESS RECORD... : dnsmasq that knows these records (dnsmasq options) and nobody else to ask.
+dns_start() {
+    local box=$1 address=$2
+    shift 2
+    lab_spawn "$box" dns dnsmasq -k --conf-file=/dev/null --user=root --pid-file= --no-resolv --no-hosts \
+        --bind-interfaces --listen-address="$address" --log-queries --log-facility=- --local=/#/ "$@"
+    need 5 "the name server on $box" lab_in "$box" sh -c "ss -Hlnu src $address | grep -q :53"
+}
+
+# The same name, two views.
+lab_dns() {
+    dns_start dns 10.20.0.53 --host-record="$JOIN_HOST,$BRIDGE_ADDRESS,$BRIDGE_ADDRESS6"
+    dns_start guest 127.0.0.1 --host-record="$JOIN_HOST,$EDGE_PUBLIC,$EDGE_PUBLIC6"
+}
+
+# The bridge ---------------------------------------------------------------------------------------------------
+
+# bridge_start: nginx, Janus and, behind nginx, bulk.js.
+# shellcheck disable=SC2034,SC2046 # variables of bridge.sh; its commands are words
+bridge_start() {
+    local dir=$LAB/bridge
+    BRIDGE_LISTEN=443 BRIDGE_NAMES="$JOIN_HOST bridge.example.com"
+    BRIDGE_CERT=$dir/bridge.pem BRIDGE_KEY=$dir/bridge.key
+    BRIDGE_BULK_PORT=8090 JANUS_ADDRESS=$BRIDGE_ADDRESS
+    mkdir -p "$dir"
+    [ -e "$BRIDGE_CERT" ] || lab_certificate "$dir/bridge" "$JOIN_HOST" bridge.example.com
+    bridge_write "$dir"
+    sed -i 's/listen 443 ssl;/listen 443 ssl; listen [::]:443 ssl;/' "$dir/nginx.conf"
+    lab_spawn bridge janus $(bridge_janus "$dir")
+    lab_spawn bridge bulk node "$ROOT/tests/bridge/bulk.js" 8090
+    lab_spawn bridge nginx $(bridge_nginx "$dir")
+    need 10 "the bridge" bridge_answers
+}
+
+bridge_answers() {
+    lab_in bridge curl -sf --cacert "$LAB/ca/ca.pem" --resolve "$JOIN_HOST:443:127.0.0.1" \
+        "https://$JOIN_HOST/janus/info" -o /dev/null &&
+        lab_in bridge curl -sf http://127.0.0.1:8090/bulk/hello -o /dev/null
+}
+
+# The pair -----------------------------------------------------------------------------------------------------
+
+# pair_start: pairs core and edge with the commands that an administrator uses, runs both, waits for the first request.
+pair_start() {
+    pair_init
+    edge_start
+    core_start
+    need 10 "a request through both boxes" guest_gets_through
+}
+
+pair_init() {
+    if ! [ -x "$EDGE" ] || ! [ -x "$CORE" ]; then
+        echo "Bail out! no stile-edge and stile-core in $BUILD"
+        exit 1
+    fi
+    [ -e "$LAB/edge1.pem" ] || lab_certificate "$LAB/edge1" "$JOIN_HOST"
+    lab_in core "$CORE" init --dir "$LAB/core" --join-url "https://$JOIN_HOST" --core core1 \
+        --edge "edge1=$EDGE_INNER:2222,public=$EDGE_PUBLIC,internal=$EDGE_INNER" --bridge-ca "$LAB/ca/ca.pem" \
+        --turn-user "$TURN_USER:$TURN_PASSWORD" --allow-peer "$LAN_NET" >"$LAB/log/core-init.log" 2>&1 ||
+        { cat "$LAB/log/core-init.log" >&2; echo "Bail out! stile-core init failed"; exit 1; }
+    lab_in edge "$EDGE" join "$LAB/core/edge1.bundle" --dir "$LAB/edge" --cert "$LAB/edge1.pem" \
+        --key "$LAB/edge1.key" >"$LAB/log/edge-join.log" 2>&1 ||
+        { cat "$LAB/log/edge-join.log" >&2; echo "Bail out! stile-edge join failed"; exit 1; }
+}
+
+edge_start() { lab_spawn edge edge "$EDGE" run --dir "$LAB/edge"; }
+
+core_start() { lab_spawn core core "$CORE" run --dir "$LAB/core"; }
+
+guest_gets_through() { guest_curl -f -o /dev/null --max-time 2 "https://$JOIN_HOST/bulk/hello"; }
+
+edge_status() { lab_in edge "$EDGE" status --dir "$LAB/edge" "$@"; }
+
+core_status() { lab_in core "$CORE" status --dir "$LAB/core" "$@"; }
+
+# The guest ----------------------------------------------------------------------------------------------------
+
+# guest_curl ARGUMENT... : curl in the internet, trusting the lab's authority.
+guest_curl() { lab_in guest curl -sS --cacert "$LAB/ca/ca.pem" --max-time 20 "$@"; }
+
+# guest_call TRANSPORT NAME : a call in a real browser, all media through TURN over TRANSPORT. What was seen goes to
+# NAME.json in $LAB, a picture of the page to NAME.png.
+guest_call() {
+    local transport=$1 name=$2
+    [ -e "$LAB/home/.pki" ] || lab_browser_home
+    lab_in guest env HOME="$LAB/home" node "$ROOT/tests/browser/call.js" \
+        --url "https://$JOIN_HOST/echotest.html" \
+        --turn "turn:$EDGE_PUBLIC:3478?transport=$transport" --user "$TURN_USER" --password "$TURN_PASSWORD" \
+        --screenshot "$LAB/$name.png" >"$LAB/$name.json" 2>"$LAB/log/guest-$name.log"
+}
+
+# A home whose certificate store has the lab's authority: the browser checks certificates as a guest's would.
+lab_browser_home() {
+    mkdir -p "$LAB/home/.pki/nssdb"
+    certutil -N --empty-password -d "sql:$LAB/home/.pki/nssdb"
+    certutil -A -n "Stile lab" -t C,, -i "$LAB/ca/ca.pem" -d "sql:$LAB/home/.pki/nssdb"
+}
