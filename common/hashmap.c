@@ -1,0 +1,165 @@
+#include "common/hashmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/fatal.h"
+
+enum { HASHMAP_SMALLEST = 16 };
+
+/* SipHash-1-3 (Aumasson, Bernstein 2012): one round a word, three to finish. */
+
+struct sip {
+    uint64_t v0, v1, v2, v3;
+};
+
+static inline uint64_t rotate(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static inline void sip_round(struct sip *s)
+{
+    s->v0 += s->v1;
+    s->v1 = rotate(s->v1, 13) ^ s->v0;
+    s->v0 = rotate(s->v0, 32);
+    s->v2 += s->v3;
+    s->v3 = rotate(s->v3, 16) ^ s->v2;
+    s->v0 += s->v3;
+    s->v3 = rotate(s->v3, 21) ^ s->v0;
+    s->v2 += s->v1;
+    s->v1 = rotate(s->v1, 17) ^ s->v2;
+    s->v2 = rotate(s->v2, 32);
+}
+
+static inline struct sip sip_begin(const uint64_t seed[2])
+{
+    return (struct sip){seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d,
+                        seed[0] ^ 0x6c7967656e657261, seed[1] ^ 0x7465646279746573};
+}
+
+static inline void sip_word(struct sip *s, uint64_t word)
+{
+    s->v3 ^= word;
+    sip_round(s);
+    s->v0 ^= word;
+}
+
+static inline uint32_t sip_end(struct sip *s)
+{
+    s->v2 ^= 0xff;
+    sip_round(s);
+    sip_round(s);
+    sip_round(s);
+    uint64_t h = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+    return (uint32_t)(h ^ h >> 32);
+}
+
+uint32_t hashmap_hash(const struct hashmap *m, const void *key, size_t n)
+{
+    const uint8_t *at = key;
+    struct sip s = sip_begin(m->seed);
+    uint64_t word;
+    size_t left = n;
+    for (; left >= 8; left -= 8, at += 8) {
+        memcpy(&word, at, 8);
+        sip_word(&s, word);
+    }
+    word = 0;
+    if (left)
+        memcpy(&word, at, left);
+    sip_word(&s, word ^ (uint64_t)n << 56);
+    return sip_end(&s);
+}
+
+uint32_t hashmap_hash_words(const struct hashmap *m, const uint64_t *words, size_t n)
+{
+    struct sip s = sip_begin(m->seed);
+    for (size_t i = 0; i < n; i++)
+        sip_word(&s, words[i]);
+    return sip_end(&s);
+}
+
+void hashmap_init(struct hashmap *m)
+{
+    *m = (struct hashmap){.mask = HASHMAP_SMALLEST - 1};
+    m->buckets = xcalloc(HASHMAP_SMALLEST, sizeof(*m->buckets));
+    if (getrandom(m->seed, sizeof m->seed, 0) != (ssize_t)sizeof m->seed)
+        fatal("no random numbers for a hash table");
+}
+
+void hashmap_free(struct hashmap *m)
+{
+    free(m->buckets);
+    *m = (struct hashmap){0};
+}
+
+static void hashmap_resize(struct hashmap *m, size_t size)
+{
+    struct hashmap_node **buckets = calloc(size, sizeof(*buckets));
+    if (!buckets)
+        return;
+    for (size_t i = 0; i <= m->mask; i++) {
+        struct hashmap_node *node = m->buckets[i], *next;
+        for (; node; node = next) {
+            next = node->next;
+            node->next = buckets[node->hash & (size - 1)];
+            buckets[node->hash & (size - 1)] = node;
+        }
+    }
+    free(m->buckets);
+    m->buckets = buckets;
+    m->mask = size - 1;
+}
+
+void hashmap_insert(struct hashmap *m, struct hashmap_node *node, uint32_t hash)
+{
+    if (m->count > m->mask)
+        hashmap_resize(m, (m->mask + 1) * 2);
+    node->hash = hash;
+    node->next = m->buckets[hash & m->mask];
+    m->buckets[hash & m->mask] = node;
+    m->count++;
+}
+
+void hashmap_remove(struct hashmap *m, struct hashmap_node *node)
+{
+    struct hashmap_node **at = &m->buckets[node->hash & m->mask];
+    while (*at && *at != node)
+        at = &(*at)->next;
+    REQUIRE(*at == node);
+    *at = node->next;
+    node->next = NULL;
+    m->count--;
+    /* Shrinking waits until a walk cannot be under way over a table of any size that matters. */
+    if (m->count == 0 && m->mask >= HASHMAP_SMALLEST)
+        hashmap_resize(m, HASHMAP_SMALLEST);
+}
+
+struct hashmap_node *hashmap_find(const struct hashmap *m, uint32_t hash)
+{
+    struct hashmap_node *node = m->buckets[hash & m->mask];
+    while (node && node->hash != hash)
+        node = node->next;
+    return node;
+}
+
+struct hashmap_node *hashmap_find_next(const struct hashmap_node *node)
+{
+    uint32_t hash = node->hash;
+    struct hashmap_node *next = node->next;
+    while (next && next->hash != hash)
+        next = next->next;
+    return next;
+}
+
+struct hashmap_node *hashmap_walk(const struct hashmap *m, const struct hashmap_node *node)
+{
+    if (node && node->next)
+        return node->next;
+    for (size_t i = node ? (node->hash & m->mask) + 1 : 0; i <= m->mask; i++)
+        if (m->buckets[i])
+            return m->buckets[i];
+    return NULL;
+}
