@@ -1,0 +1,119 @@
+/*
+ * Everything a turn worker needs to know, as plain values. Main builds one (turn_config_from_json, or field
+ * by field as the stand-alone command does) and sends it to its workers as JSON; descriptors travel beside
+ * it, see turn_worker.h. Secrets are in here: the JSON goes through socketpairs only, never into a file or a
+ * log.
+ *
+ * JSON form; everything but realm and relays may be left out and then has the value shown:
+ *   { "realm": "join.example.com", "software": "Stile",
+ *     "users": [ { "name": "u", "key": "<32 hex digits>" }, or { "name": "u", "password": "..." } ],
+ *     "relays": [ { "bind": "10.0.0.36", "advertised": "203.0.113.10" } ],
+ *     "relay_ports": [24000, 29999],
+ *     "allow_peers": [], "deny_peers": [],           CIDR notation
+ *     "own_addresses": [],                           "IP" or "IP:PORT", see struct turn_config
+ *     "cluster_addresses": [],                       CIDR notation
+ *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64 },       0: no limit
+ *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
+ *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
+ *     "nonce_key": "<64 hex digits>",                drawn at random where absent
+ *     "worker": { "index": 0, "count": 1 } }
+ * Unknown keys and bad values are errors that name the key.
+ */
+#ifndef EDGE_TURN_TURN_CONFIG_H
+#define EDGE_TURN_TURN_CONFIG_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/netaddr.h"
+
+enum {
+    TURN_NAME_MAX = 508,     /* bytes of a user name or realm, RFC 8489 §14.3 allows 509 */
+    TURN_SOFTWARE_MAX = 128, /* characters, RFC 8489 §14.14 has them so few */
+    TURN_KEY_SIZE = 16,
+    TURN_NONCE_KEY_SIZE = 32,
+    TURN_RELAYS_MAX = 64,   /* relay addresses */
+    TURN_WORKERS_MAX = 128, /* workers that share one memory, see turn_shared.h */
+    TURN_PERMISSIONS_MAX = 4096,
+    TURN_CHANNELS_MAX = 4096,
+};
+
+/* Long-term credentials; the password itself is not kept. */
+struct turn_user {
+    char *name;
+    uint8_t key[TURN_KEY_SIZE]; /* MD5(name:realm:password), RFC 8489 §9.2.2 */
+};
+
+/* Under static NAT the socket is bound to one address and clients are told another. Ports are 0. */
+struct turn_relay_address {
+    struct netaddr bind;
+    struct netaddr advertised; /* the same family; equal to bind where there is no NAT */
+};
+
+enum turn_binding {
+    TURN_BINDING_OPEN,          /* anyone may ask for their reflexive address */
+    TURN_BINDING_AUTHENTICATED, /* only with credentials */
+    TURN_BINDING_OFF,
+};
+
+struct turn_config {
+    char *realm;
+    char *software; /* SOFTWARE attribute of authenticated answers; NULL: none */
+    struct turn_user *users;
+    size_t n_users;
+    struct turn_relay_address *relays;
+    size_t n_relays;
+    uint16_t port_min, port_max; /* of relayed addresses, inclusive */
+
+    /* Peers, judged by turn_policy. allow_peers opens private networks; nothing opens loopback, link-local
+     * and the like, so entries inside those are a config error. */
+    struct netcidr *allow_peers, *deny_peers;
+    size_t n_allow_peers, n_deny_peers;
+    /* Services of this box that no relay may reach, allow_peers or not: with a port, that port (of every own
+     * address when the IP is 0.0.0.0 or ::); with port 0, this is an address of this box: a peer only if
+     * allow_peers names it. Listening sockets of the worker and the relay addresses are added without being
+     * listed here. */
+    struct netaddr *own_addresses;
+    size_t n_own_addresses;
+    struct netcidr *cluster_addresses; /* other edges' relay addresses: always peers */
+    size_t n_cluster_addresses;
+
+    /* 0: no limit. Allocations are counted over all workers. */
+    uint32_t quota_total, quota_user, quota_address;
+    uint32_t permissions_max, channels_max; /* per allocation, at least 1 */
+
+    uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
+    bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */
+    enum turn_binding binding;
+    uint8_t nonce_key[TURN_NONCE_KEY_SIZE]; /* the same in all workers */
+    unsigned worker_index, worker_count;
+};
+
+/* Defaults as above, with a random nonce key, no realm, no relays. */
+void turn_config_init(struct turn_config *c);
+/* Frees what the struct owns and overwrites the keys; the struct is as after zeroing. */
+void turn_config_free(struct turn_config *c);
+
+/* Fills *out (any former content is not freed; set only on success, then the caller's to free). ERR_CONFIG
+ * with the reason in why, ERR_MEMORY. */
+enum err turn_config_from_json(const json_t *json, struct turn_config *out, char *why, size_t why_size);
+/* NULL when memory is out. */
+json_t *turn_config_to_json(const struct turn_config *c);
+/* What turn_config_from_json checks at its end, for configs made field by field: ERR_CONFIG with the reason.
+ */
+enum err turn_config_check(const struct turn_config *c, char *why, size_t why_size);
+
+/* Both copy. The realm must be set before users are added with a password. ERR_MEMORY, ERR_CONFIG (too long,
+ * empty, or a user of this name exists). */
+enum err turn_config_set_realm(struct turn_config *c, const char *realm);
+enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password);
+enum err turn_config_add_relay(struct turn_config *c, const struct netaddr *bind,
+                               const struct netaddr *advertised);
+/* list and n are a pair of members of a turn_config. */
+enum err turn_config_add_cidr(struct netcidr **list, size_t *n, const struct netcidr *net);
+enum err turn_config_add_own(struct turn_config *c, const struct netaddr *address);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * What the turn workers of one edge must agree on, in memory they share: which relay port belongs to which
+ * worker, how many allocations each user and client address has, and reservations (EVEN-PORT) that another
+ * worker may redeem. Main makes it once (a memfd) and hands the descriptor to every worker, also to one that
+ * is started again: what its predecessor had claimed is released as it attaches. All of it is fixed in size
+ * and lock-free.
+ */
+#ifndef EDGE_TURN_TURN_SHARED_H
+#define EDGE_TURN_TURN_SHARED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "edge/turn/turn_config.h"
+
+struct turn_shared;
+
+/* Main's part: a memfd of the right size for the relay addresses, ports and worker_count of c. New relay
+ * addresses or ports need a new one, and the workers started again. -1 with errno set. */
+int turn_shared_create(const struct turn_config *c);
+
+/* The worker's part: maps fd (which stays the caller's) and releases what c->worker_index held; fd -1 makes
+ * memory of its own for a lone worker. ERR_CONFIG when the sizes do not fit c. */
+enum err turn_shared_attach(int fd, const struct turn_config *c, struct turn_shared **out);
+void turn_shared_detach(struct turn_shared *s);
+
+/* Relay ports. `relay` indexes c->relays. A claim is exclusive among the workers, not among programs: bind
+ * may still fail. */
+bool turn_shared_claim_port(struct turn_shared *s, size_t relay, uint16_t port);
+void turn_shared_release_port(struct turn_shared *s, size_t relay, uint16_t port);
+/* True while some worker has claimed it (reserved ports do not count). */
+bool turn_shared_port_in_use(const struct turn_shared *s, size_t relay, uint16_t port);
+/* Ports claimed or reserved on this relay address, by all workers. */
+size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay);
+
+/* Reservations: keeps a claimed port for whoever presents the token, until the second `expires`. ERR_FULL. */
+enum err turn_shared_reserve(struct turn_shared *s, size_t relay, uint16_t port, uint64_t token,
+                             uint32_t user, uint32_t expires);
+/* The port is claimed for this worker then. user must be the same. ERR_NOT_FOUND. */
+enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint32_t user, uint32_t now, size_t *relay,
+                            uint16_t *port);
+/* True while the token could be redeemed. */
+bool turn_shared_reserved(const struct turn_shared *s, uint64_t token, uint32_t user, uint32_t now);
+/* Releases what this worker reserved and nobody fetched. Once a second. */
+void turn_shared_expire(struct turn_shared *s, uint32_t now);
+
+/* Quotas: one more allocation of user at address, if the limits of c allow it. *seat remembers whom to count
+ * down. */
+struct turn_seat {
+    uint32_t user, address; /* slots; 0 none */
+};
+enum turn_quota_verdict {
+    TURN_QUOTA_OK,
+    TURN_QUOTA_TOTAL,
+    TURN_QUOTA_USER,
+    TURN_QUOTA_ADDRESS,
+    TURN_QUOTA_TABLE
+};
+enum turn_quota_verdict turn_shared_sit(struct turn_shared *s, const struct turn_config *c, const char *user,
+                                        const struct netaddr *address, struct turn_seat *seat);
+void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat);
+/* Allocations of all workers. */
+uint64_t turn_shared_total(const struct turn_shared *s);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * A turn worker: one process, one event loop, its own sockets; an allocation lives in the worker that its
+ * client's packets reach (SO_REUSEPORT decides which), with its relay sockets in the same process.
+ *
+ * The caller sets RLIMIT_NOFILE: each allocation takes one descriptor (two when it has IPv4 and IPv6 relays),
+ * each TCP client one more.
+ */
+#ifndef EDGE_TURN_TURN_WORKER_H
+#define EDGE_TURN_TURN_WORKER_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/netaddr.h"
+#include "edge/turn/turn_config.h"
+
+struct turn_worker;
+
+enum turn_socket_kind { TURN_SOCKET_UDP, TURN_SOCKET_TCP };
+
+/* One listening socket, opened by main (turn_socket_open), bound to one concrete address: answers leave from
+ * it, and it tells clients apart that reached different addresses. Never bound to 0.0.0.0 or :: */
+struct turn_socket {
+    enum turn_socket_kind kind;
+    int fd;
+    struct netaddr local;
+};
+
+/* Opens and binds a socket the way the workers want it: SO_REUSEPORT (one per worker on the same address),
+ * IPv6 only, large buffers, no path MTU discovery; TCP is listening already. ERR_SYSTEM with errno set. */
+enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out);
+
+/* Starts serving. Takes over *config (which is zeroed) and the descriptors of the sockets, also on failure.
+ * shared_fd comes from turn_shared_create, or is -1 for a lone worker; it stays the caller's.
+ * NULL with the reason in why. */
+struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *config,
+                                      const struct turn_socket *sockets, size_t n_sockets, int shared_fd,
+                                      char *why, size_t why_size);
+
+/* Users, peers, quotas, lifetimes and the like change at once; allocations that exist go on: a user who has
+ * gone can no longer refresh, a peer no longer allowed loses its permission when it runs out. Takes over
+ * *config (zeroed, also on failure). Relay addresses, ports, worker index and count cannot change: ERR_CONFIG
+ * with the reason, nothing changed. */
+enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *config, char *why,
+                                 size_t why_size);
+
+/* A TCP connection that arrived elsewhere (443) and turned out to speak TURN; n bytes were read from it
+ * already. fd becomes the worker's, also on error. */
+enum err turn_worker_adopt_tcp(struct turn_worker *w, int fd, const uint8_t *data, size_t n);
+
+/* A new object, NULL when memory is out:
+ *   { "allocations": N, "connections": N, "draining": false,
+ *     "relays": [ { "client", "server", "protocol", "user", "age", "expires_in",
+ *                   "relayed": [ "IP:PORT" ], "peers": [ { "address", "expires_in" } ],
+ *                   "channels": [ { "number": 16384, "peer": "IP:PORT", "expires_in" } ],
+ *                   "permissions": N,
+ *                   "from_client": { "packets", "bytes" }, "to_client": { "packets", "bytes" } } ],
+ *     "counters": { "requests": { "Allocate": N, … }, "successes": {…}, "errors": { "401": N, … },
+ *                   "drops": { "no_permission": N, … }, "traffic": {…} } }
+ * Bytes are of payload. relays_most bounds the list (0: leave it out). */
+json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most);
+
+/* Refuses new allocations from now on (clients go elsewhere); existing ones go on. */
+void turn_worker_drain(struct turn_worker *w);
+/* Deletes every allocation, closes every descriptor, frees. NULL is fine. */
+void turn_worker_stop(struct turn_worker *w);
+
+#endif
