@@ -136,7 +136,9 @@ static uint8_t netcidr_mask_byte(unsigned bits, unsigned index)
 {
     if (bits >= (index + 1) * 8)
         return 0xff;
-    return bits <= index * 8 ? 0 : (uint8_t)(0xff << (8 - (bits - index * 8)));
+    if (bits <= index * 8)
+        return 0;
+    return (uint8_t)(0xffU << (8 - (bits - index * 8)));
 }
 
 enum err netcidr_parse(const char *text, struct netcidr *out)

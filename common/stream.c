@@ -1,0 +1,606 @@
+#include "common/stream.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/fatal.h"
+#include "common/sock.h"
+#include "common/tls.h"
+
+enum { STREAM_READS_PER_EVENT = 8 };
+
+enum stream_state { STREAM_CONNECTING, STREAM_HANDSHAKING, STREAM_OPEN, STREAM_DEAD };
+
+/* What waits for the end of the loop's round. */
+enum stream_chore { CHORE_FLUSH = 1, CHORE_OFFER = 2, CHORE_FAIL = 4, CHORE_FREE = 8 };
+
+struct stream {
+    struct ev_loop *loop;
+    ev_io reader, writer;
+    int fd_in, fd_out;
+    SSL *ssl;
+    const struct stream_events *events;
+    void *ctx;
+    struct buf in; /* kept: offered, not taken */
+    struct buf out;
+    size_t low_water;
+    enum stream_state state;
+    bool released;   /* stream_free was called */
+    bool paused;
+    bool was_above;  /* the queue went above low water: on_drained is due */
+    bool read_ended; /* EOF was met */
+    bool eof_told;
+    bool shutdown_wanted, shutdown_done;
+    bool read_wants_write, write_wants_read; /* TLS needs the other direction first */
+    int connect_errno;
+    unsigned chores;
+    TAILQ_ENTRY(stream) next_chore;
+    struct netaddr peer;
+    uint64_t bytes_in, bytes_out;
+};
+
+/* The end of the loop's round: a prepare watcher does the chores, an idle watcher keeps the loop from sleeping before it
+ * has run. Both are active only while there are chores. */
+static struct {
+    struct ev_loop *loop;
+    ev_prepare prepare;
+    ev_idle idle;
+    TAILQ_HEAD(, stream) streams;
+    bool ready;
+} rounds;
+
+/* One read at a time per process: no callback reads another stream. */
+static uint8_t scratch[STREAM_READ];
+
+static void stream_on_readable(struct ev_loop *loop, ev_io *w, int revents);
+static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents);
+static void stream_flush(struct stream *s);
+static void stream_offer(struct stream *s);
+
+/* Chores ---------------------------------------------------------------------------------------------- */
+
+static void stream_destroy(struct stream *s)
+{
+    SSL_free(s->ssl);
+    buf_free(&s->in);
+    buf_free(&s->out);
+    free(s);
+}
+
+static void stream_fail(struct stream *s, enum err why, const char *words)
+{
+    if (s->released || s->state == STREAM_DEAD)
+        return;
+    s->state = STREAM_DEAD;
+    ev_io_stop(s->loop, &s->reader);
+    ev_io_stop(s->loop, &s->writer);
+    buf_free(&s->out);
+    s->events->on_close(s->ctx, why, words);
+}
+
+static void rounds_run(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    (void)w, (void)revents;
+    while (!TAILQ_EMPTY(&rounds.streams)) {
+        struct stream *s = TAILQ_FIRST(&rounds.streams);
+        unsigned chores = s->chores;
+        TAILQ_REMOVE(&rounds.streams, s, next_chore);
+        s->chores = 0;
+        if (chores & CHORE_FREE) {
+            stream_destroy(s);
+            continue;
+        }
+        if (chores & CHORE_FAIL)
+            stream_fail(s, ERR_SYSTEM, strerror(s->connect_errno));
+        if (chores & CHORE_OFFER)
+            stream_offer(s);
+        if (chores & CHORE_FLUSH)
+            stream_flush(s);
+    }
+    ev_prepare_stop(loop, &rounds.prepare);
+    ev_idle_stop(loop, &rounds.idle);
+}
+
+static void rounds_idle(struct ev_loop *loop, ev_idle *w, int revents)
+{
+    (void)loop, (void)w, (void)revents;
+}
+
+static void stream_schedule(struct stream *s, unsigned chore)
+{
+    if (!rounds.ready) {
+        TAILQ_INIT(&rounds.streams);
+        ev_prepare_init(&rounds.prepare, rounds_run);
+        ev_idle_init(&rounds.idle, rounds_idle);
+        rounds.ready = true;
+    }
+    if (TAILQ_EMPTY(&rounds.streams)) {
+        ev_prepare_start(s->loop, &rounds.prepare);
+        ev_idle_start(s->loop, &rounds.idle);
+        rounds.loop = s->loop;
+    }
+    REQUIRE(rounds.loop == s->loop);
+    if (!s->chores)
+        TAILQ_INSERT_TAIL(&rounds.streams, s, next_chore);
+    s->chores |= chore;
+}
+
+/* Reading --------------------------------------------------------------------------------------------- */
+
+/* Offers what is kept; tells the end when everything was taken. */
+static void stream_offer(struct stream *s)
+{
+    if (s->released || s->state != STREAM_OPEN || s->paused)
+        return;
+    if (buf_len(&s->in) > 0) {
+        size_t n = buf_len(&s->in), taken = s->events->on_data(s->ctx, buf_data(&s->in), n);
+        REQUIRE(taken <= n);
+        buf_consume(&s->in, taken);
+    }
+    if (s->released || s->state != STREAM_OPEN || s->paused || !s->read_ended || s->eof_told || buf_len(&s->in) > 0)
+        return;
+    s->eof_told = true;
+    if (s->events->on_eof)
+        s->events->on_eof(s->ctx);
+    else
+        stream_fail(s, ERR_EOF, "the peer closed the connection");
+}
+
+static void stream_take(struct stream *s, const uint8_t *data, size_t n)
+{
+    s->bytes_in += n;
+    if (buf_len(&s->in) > 0) {
+        if (buf_append(&s->in, data, n) != ERR_OK) {
+            stream_fail(s, ERR_MEMORY, "out of memory");
+            return;
+        }
+        stream_offer(s);
+        return;
+    }
+    size_t taken = s->events->on_data(s->ctx, data, n);
+    REQUIRE(taken <= n);
+    if (s->released || s->state != STREAM_OPEN)
+        return;
+    if (buf_append(&s->in, data + taken, n - taken) != ERR_OK)
+        stream_fail(s, ERR_MEMORY, "out of memory");
+}
+
+static void stream_end_of_input(struct stream *s)
+{
+    ev_io_stop(s->loop, &s->reader);
+    s->read_ended = true;
+    stream_offer(s);
+}
+
+static void stream_tls_failed(struct stream *s)
+{
+    char words[512];
+    int saved = errno;
+    bool quiet = ERR_peek_error() == 0;
+    tls_words(s->ssl, words, sizeof words);
+    if (quiet)
+        stream_fail(s, saved ? ERR_SYSTEM : ERR_EOF, saved ? strerror(saved) : "the peer closed the connection");
+    else
+        stream_fail(s, ERR_TLS, words);
+}
+
+/* One read into scratch: bytes, 0 when there is nothing now, or -1 when the stream ended or failed (and said so). */
+static ssize_t stream_read_tls(struct stream *s)
+{
+    ERR_clear_error();
+    errno = 0;
+    int n = SSL_read(s->ssl, scratch, (int)sizeof scratch);
+    if (n > 0)
+        return n;
+    switch (SSL_get_error(s->ssl, n)) {
+    case SSL_ERROR_WANT_READ:
+        return 0;
+    case SSL_ERROR_WANT_WRITE:
+        s->read_wants_write = true;
+        ev_io_start(s->loop, &s->writer);
+        return 0;
+    case SSL_ERROR_ZERO_RETURN:
+        stream_end_of_input(s);
+        return -1;
+    default:
+        stream_tls_failed(s);
+        return -1;
+    }
+}
+
+static ssize_t stream_read_plain(struct stream *s)
+{
+    ssize_t n = read(s->fd_in, scratch, sizeof scratch);
+    if (n > 0)
+        return n;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n == 0)
+        stream_end_of_input(s);
+    else
+        stream_fail(s, ERR_SYSTEM, strerror(errno));
+    return -1;
+}
+
+static bool stream_may_read(const struct stream *s)
+{
+    return !s->released && s->state == STREAM_OPEN && !s->paused && !s->read_ended && buf_len(&s->in) < STREAM_KEEP - STREAM_READ;
+}
+
+static void stream_read(struct stream *s)
+{
+    for (int i = 0; i < STREAM_READS_PER_EVENT && stream_may_read(s); i++) {
+        ssize_t n = s->ssl ? stream_read_tls(s) : stream_read_plain(s);
+        if (n <= 0)
+            return;
+        stream_take(s, scratch, (size_t)n);
+    }
+    if (!s->released && s->state == STREAM_OPEN && !s->read_ended && !stream_may_read(s))
+        ev_io_stop(s->loop, &s->reader);
+}
+
+/* Connecting ------------------------------------------------------------------------------------------ */
+
+static void stream_opened(struct stream *s)
+{
+    s->state = STREAM_OPEN;
+    ev_io_stop(s->loop, &s->writer);
+    if (!s->paused)
+        ev_io_start(s->loop, &s->reader);
+    if (buf_len(&s->out) > 0 || s->shutdown_wanted)
+        stream_schedule(s, CHORE_FLUSH);
+    if (s->events->on_open)
+        s->events->on_open(s->ctx);
+    /* The handshake may have read the first record already. */
+    if (!s->released && s->ssl && SSL_has_pending(s->ssl))
+        stream_read(s);
+}
+
+static void stream_handshake(struct stream *s)
+{
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_do_handshake(s->ssl);
+    if (r == 1) {
+        stream_opened(s);
+        return;
+    }
+    switch (SSL_get_error(s->ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        ev_io_stop(s->loop, &s->writer);
+        ev_io_start(s->loop, &s->reader);
+        return;
+    case SSL_ERROR_WANT_WRITE:
+        ev_io_start(s->loop, &s->writer);
+        return;
+    default:
+        stream_tls_failed(s);
+    }
+}
+
+static void stream_connected(struct stream *s)
+{
+    int error = 0;
+    socklen_t n = sizeof error;
+    if (getsockopt(s->fd_out, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+        error = errno;
+    if (error) {
+        stream_fail(s, ERR_SYSTEM, strerror(error));
+        return;
+    }
+    if (!s->ssl) {
+        stream_opened(s);
+        return;
+    }
+    s->state = STREAM_HANDSHAKING;
+    stream_handshake(s);
+}
+
+static void stream_on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop, (void)revents;
+    struct stream *s = w->data;
+    if (s->state == STREAM_HANDSHAKING) {
+        stream_handshake(s);
+        return;
+    }
+    if (s->write_wants_read) {
+        s->write_wants_read = false;
+        stream_schedule(s, CHORE_FLUSH);
+    }
+    stream_read(s);
+}
+
+static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop, (void)revents;
+    struct stream *s = w->data;
+    if (s->state == STREAM_CONNECTING) {
+        stream_connected(s);
+    } else if (s->state == STREAM_HANDSHAKING) {
+        stream_handshake(s);
+    } else {
+        bool read_too = s->read_wants_write;
+        s->read_wants_write = false;
+        stream_flush(s);
+        if (read_too)
+            stream_read(s);
+    }
+}
+
+/* Writing --------------------------------------------------------------------------------------------- */
+
+/* Bytes sent, 0 when it would block, -1 when it failed (and said so). */
+static ssize_t stream_write_tls(struct stream *s)
+{
+    size_t n = buf_len(&s->out);
+    ERR_clear_error();
+    errno = 0;
+    int sent = SSL_write(s->ssl, buf_data(&s->out), n > INT32_MAX ? INT32_MAX : (int)n);
+    if (sent > 0)
+        return sent;
+    switch (SSL_get_error(s->ssl, sent)) {
+    case SSL_ERROR_WANT_WRITE:
+        return 0;
+    case SSL_ERROR_WANT_READ:
+        s->write_wants_read = true;
+        return 0;
+    default:
+        stream_tls_failed(s);
+        return -1;
+    }
+}
+
+static ssize_t stream_write_plain(struct stream *s)
+{
+    ssize_t n = write(s->fd_out, buf_data(&s->out), buf_len(&s->out));
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EINTR)
+        return 0;
+    stream_fail(s, ERR_SYSTEM, strerror(errno));
+    return -1;
+}
+
+static void stream_finish_shutdown(struct stream *s)
+{
+    s->shutdown_done = true;
+    if (s->ssl) {
+        ERR_clear_error();
+        (void)SSL_shutdown(s->ssl); /* close_notify is best effort: FIN follows either way */
+        ERR_clear_error();
+    }
+    if (s->fd_out != s->fd_in) {
+        ev_io_stop(s->loop, &s->writer);
+        close(s->fd_out);
+        s->fd_out = -1;
+    } else {
+        shutdown(s->fd_out, SHUT_WR);
+    }
+}
+
+static void stream_flush(struct stream *s)
+{
+    while (!s->released && s->state == STREAM_OPEN && buf_len(&s->out) > 0) {
+        ssize_t n = s->ssl ? stream_write_tls(s) : stream_write_plain(s);
+        if (n < 0)
+            return;
+        if (n == 0) {
+            if (s->write_wants_read)
+                ev_io_start(s->loop, &s->reader);
+            else
+                ev_io_start(s->loop, &s->writer);
+            break;
+        }
+        s->bytes_out += (size_t)n;
+        buf_consume(&s->out, (size_t)n);
+    }
+    if (s->released || s->state != STREAM_OPEN)
+        return;
+    if (buf_len(&s->out) == 0) {
+        ev_io_stop(s->loop, &s->writer);
+        if (s->shutdown_wanted && !s->shutdown_done)
+            stream_finish_shutdown(s);
+    }
+    if (s->was_above && buf_len(&s->out) <= s->low_water) {
+        s->was_above = false;
+        if (s->events->on_drained)
+            s->events->on_drained(s->ctx);
+    }
+}
+
+enum err stream_write(struct stream *s, const void *data, size_t n)
+{
+    if (s->released || s->state == STREAM_DEAD || s->shutdown_wanted)
+        return ERR_CLOSED;
+    enum err e = buf_append(&s->out, data, n);
+    if (e != ERR_OK)
+        return e;
+    if (buf_len(&s->out) > s->low_water)
+        s->was_above = true;
+    if (s->state == STREAM_OPEN && !ev_is_active(&s->writer))
+        stream_schedule(s, CHORE_FLUSH);
+    return ERR_OK;
+}
+
+void stream_shutdown(struct stream *s)
+{
+    if (s->released || s->state == STREAM_DEAD || s->shutdown_wanted)
+        return;
+    s->shutdown_wanted = true;
+    if (s->state == STREAM_OPEN)
+        stream_schedule(s, CHORE_FLUSH);
+}
+
+/* Making and freeing ---------------------------------------------------------------------------------- */
+
+static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events,
+                                   void *ctx, size_t queue_limit, size_t low_water)
+{
+    struct stream *s = calloc(1, sizeof *s);
+    if (!s) {
+        close(fd_in);
+        if (fd_out != fd_in)
+            close(fd_out);
+        return NULL;
+    }
+    s->loop = loop;
+    s->fd_in = fd_in;
+    s->fd_out = fd_out;
+    s->events = events;
+    s->ctx = ctx;
+    s->low_water = low_water;
+    s->state = STREAM_OPEN;
+    buf_init(&s->in, STREAM_KEEP + STREAM_READ);
+    buf_init(&s->out, queue_limit);
+    ev_io_init(&s->reader, stream_on_readable, fd_in, EV_READ);
+    ev_io_init(&s->writer, stream_on_writable, fd_out, EV_WRITE);
+    s->reader.data = s->writer.data = s;
+    return s;
+}
+
+/* The new stream fails with errno_value at the end of this round, as the owner cannot be called back from inside. */
+static struct stream *stream_fail_later(struct stream *s, int errno_value)
+{
+    ev_io_stop(s->loop, &s->reader);
+    ev_io_stop(s->loop, &s->writer);
+    s->state = STREAM_CONNECTING;
+    s->connect_errno = errno_value;
+    stream_schedule(s, CHORE_FAIL);
+    return s;
+}
+
+struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events, void *ctx,
+                          size_t queue_limit, size_t low_water)
+{
+    struct stream *s = stream_alloc(loop, fd_in, fd_out, events, ctx, queue_limit, low_water);
+    if (!s)
+        return NULL;
+    if (sock_remote(fd_in, &s->peer) != ERR_OK)
+        s->peer = (struct netaddr){0};
+    if (!sock_set_nonblock(fd_in) || !sock_set_nonblock(fd_out) || !sock_set_cloexec(fd_in) ||
+        !sock_set_cloexec(fd_out))
+        return stream_fail_later(s, errno);
+    ev_io_start(loop, &s->reader);
+    return s;
+}
+
+struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx, const struct stream_events *events,
+                                     void *ctx, size_t queue_limit, size_t low_water)
+{
+    struct stream *s = stream_new(loop, fd, fd, events, ctx, queue_limit, low_water);
+    if (!s || s->state != STREAM_OPEN)
+        return s;
+    s->ssl = SSL_new(ssl_ctx);
+    if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1)
+        return stream_fail_later(s, ENOMEM);
+    SSL_set_accept_state(s->ssl);
+    s->state = STREAM_HANDSHAKING;
+    return s;
+}
+
+static bool stream_expect_name(SSL *ssl, const char *name)
+{
+    struct netaddr ip;
+    if (netaddr_parse(name, 0, &ip) == ERR_OK)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx, const char *name,
+                              const struct stream_events *events, void *ctx, size_t queue_limit, size_t low_water)
+{
+    int fd = sock_connect_tcp(addr), error = errno;
+    struct stream *s = stream_alloc(loop, fd, fd, events, ctx, queue_limit, low_water);
+    if (!s)
+        return NULL;
+    s->peer = *addr;
+    if (fd < 0)
+        return stream_fail_later(s, error);
+    if (ssl_ctx) {
+        s->ssl = SSL_new(ssl_ctx);
+        if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1 || !stream_expect_name(s->ssl, name))
+            return stream_fail_later(s, ENOMEM);
+        SSL_set_connect_state(s->ssl);
+    }
+    s->state = STREAM_CONNECTING;
+    ev_io_start(loop, &s->writer);
+    return s;
+}
+
+void stream_free(struct stream *s)
+{
+    if (!s || s->released)
+        return;
+    ev_io_stop(s->loop, &s->reader);
+    ev_io_stop(s->loop, &s->writer);
+    if (s->fd_in >= 0)
+        close(s->fd_in);
+    if (s->fd_out >= 0 && s->fd_out != s->fd_in)
+        close(s->fd_out);
+    s->released = true;
+    s->state = STREAM_DEAD;
+    stream_schedule(s, CHORE_FREE);
+}
+
+void stream_set_events(struct stream *s, const struct stream_events *events, void *ctx)
+{
+    s->events = events;
+    s->ctx = ctx;
+}
+
+size_t stream_queued(const struct stream *s)
+{
+    return buf_len(&s->out);
+}
+
+size_t stream_room(const struct stream *s)
+{
+    return buf_room(&s->out);
+}
+
+void stream_pause(struct stream *s)
+{
+    s->paused = true;
+    if (s->state == STREAM_OPEN)
+        ev_io_stop(s->loop, &s->reader);
+}
+
+void stream_resume(struct stream *s)
+{
+    if (s->released || s->state == STREAM_DEAD)
+        return;
+    s->paused = false;
+    if (s->state != STREAM_OPEN)
+        return;
+    if (!s->read_ended)
+        ev_io_start(s->loop, &s->reader);
+    if (buf_len(&s->in) > 0 || (s->read_ended && !s->eof_told) || (s->ssl && SSL_has_pending(s->ssl)))
+        stream_schedule(s, CHORE_OFFER);
+}
+
+SSL *stream_ssl(const struct stream *s)
+{
+    return s->ssl;
+}
+
+const struct netaddr *stream_peer(const struct stream *s)
+{
+    return &s->peer;
+}
+
+uint64_t stream_bytes_in(const struct stream *s)
+{
+    return s->bytes_in;
+}
+
+uint64_t stream_bytes_out(const struct stream *s)
+{
+    return s->bytes_out;
+}

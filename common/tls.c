@@ -1,0 +1,233 @@
+#include "common/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/netaddr.h"
+
+/* RFC 9325 §4.2 without the CBC and RSA suites it only tolerates. */
+static const char tls12_suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                                   "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                                   "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+const char *tls_words(SSL *ssl, char *out, size_t size)
+{
+    unsigned long code = ERR_peek_last_error();
+    long verify = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    if (verify != X509_V_OK && !SSL_is_server(ssl)) {
+        const char *host = X509_VERIFY_PARAM_get0_host(SSL_get0_param(ssl), 0);
+        char *ip = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(ssl));
+        snprintf(out, size, "certificate verify failed: %s (expected name %s)",
+                 X509_verify_cert_error_string(verify), host ? host : ip ? ip : "none");
+        OPENSSL_free(ip);
+    } else {
+        snprintf(out, size, "TLS failed: %s", reason ? reason : "no reason given");
+    }
+    ERR_clear_error();
+    return out;
+}
+
+static int tls_refuse_password(char *out, int size, int writing, void *arg)
+{
+    (void)out, (void)size, (void)writing, (void)arg;
+    return -1; /* a key with a passphrase is an error, never a prompt */
+}
+
+static SSL_CTX *tls_ctx(const SSL_METHOD *method)
+{
+    SSL_CTX *ctx = SSL_CTX_new(method);
+    if (!ctx)
+        return NULL;
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(ctx, tls12_suites);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                 SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    return ctx;
+}
+
+static BIO *tls_bio(const char *pem)
+{
+    return BIO_new_mem_buf(pem, -1);
+}
+
+/* The first certificate of the text is the server's own, the rest its chain. */
+static bool tls_use_chain(SSL_CTX *ctx, const char *pem)
+{
+    BIO *bio = tls_bio(pem);
+    X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, tls_refuse_password, NULL) : NULL;
+    bool ok = x && SSL_CTX_use_certificate(ctx, x) == 1;
+    X509_free(x);
+    while (ok && (x = PEM_read_bio_X509(bio, NULL, tls_refuse_password, NULL)) != NULL)
+        if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
+            X509_free(x);
+            ok = false;
+        }
+    if (ok)
+        ERR_clear_error(); /* "no start line" marks the end of the text */
+    BIO_free(bio);
+    return ok;
+}
+
+static bool tls_use_key(SSL_CTX *ctx, const char *pem)
+{
+    BIO *bio = tls_bio(pem);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, tls_refuse_password, NULL) : NULL;
+    bool ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return ok;
+}
+
+static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+                           unsigned int in_len, void *arg)
+{
+    (void)ssl;
+    const unsigned char *ours = arg;
+    unsigned char *chosen;
+    if (SSL_select_next_proto(&chosen, out_len, ours, (unsigned int)strlen(arg), in, in_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 §3.2 */
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
+                        size_t why_size)
+{
+    static const unsigned char session_context[] = "stile";
+    const char *what = "TLS context";
+    char words[256];
+    ERR_clear_error();
+    SSL_CTX *ctx = tls_ctx(TLS_server_method());
+    if (!ctx)
+        goto fail;
+    what = "certificate";
+    if (!tls_use_chain(ctx, cert_pem))
+        goto fail;
+    what = "private key";
+    if (!tls_use_key(ctx, key_pem) || SSL_CTX_check_private_key(ctx) != 1)
+        goto fail;
+    SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only: no memory per session */
+    if (alpn)
+        SSL_CTX_set_alpn_select_cb(ctx, tls_select_alpn, (void *)(uintptr_t)alpn);
+    *out = ctx;
+    return ERR_OK;
+fail:
+    snprintf(why, why_size, "%s: %s", what, tls_words(NULL, words, sizeof words));
+    SSL_CTX_free(ctx);
+    return ERR_TLS;
+}
+
+static bool tls_trust(SSL_CTX *ctx, const char *pem)
+{
+    BIO *bio = tls_bio(pem);
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    X509 *x;
+    size_t n = 0;
+    while (bio && (x = PEM_read_bio_X509(bio, NULL, tls_refuse_password, NULL)) != NULL) {
+        n += X509_STORE_add_cert(store, x) == 1;
+        X509_free(x);
+    }
+    BIO_free(bio);
+    /* A self-signed bridge certificate given as the CA is trusted as it is. */
+    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return n > 0;
+}
+
+enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size)
+{
+    char words[256];
+    ERR_clear_error();
+    SSL_CTX *ctx = tls_ctx(TLS_client_method());
+    if (ctx && (ca_pem ? tls_trust(ctx, ca_pem) : SSL_CTX_set_default_verify_paths(ctx) == 1)) {
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+        ERR_clear_error();
+        *out = ctx;
+        return ERR_OK;
+    }
+    snprintf(why, why_size, "%s: %s", ca_pem ? "CA certificate" : "system CA store",
+             tls_words(NULL, words, sizeof words));
+    SSL_CTX_free(ctx);
+    return ERR_TLS;
+}
+
+/* Self-signed certificate ------------------------------------------------------------------------------ */
+
+static bool tls_add_extension(X509 *x, int nid, const char *value)
+{
+    X509V3_CTX v3;
+    X509V3_set_ctx_nodb(&v3);
+    X509V3_set_ctx(&v3, x, x, NULL, NULL, 0);
+    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, &v3, nid, value);
+    bool ok = ext && X509_add_ext(x, ext, -1) == 1;
+    X509_EXTENSION_free(ext);
+    return ok;
+}
+
+static bool tls_fill_certificate(X509 *x, EVP_PKEY *key, const char *host, int days)
+{
+    struct netaddr ip;
+    char san[300];
+    BIGNUM *serial = BN_new();
+    snprintf(san, sizeof san, "%s:%s", netaddr_parse(host, 0, &ip) == ERR_OK ? "IP" : "DNS", host);
+    bool ok = serial && BN_rand(serial, 127, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
+              BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(x)) && X509_set_version(x, X509_VERSION_3) == 1 &&
+              X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
+              X509_gmtime_adj(X509_getm_notAfter(x), 86400L * days) && X509_set_pubkey(x, key) == 1 &&
+              X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, (const unsigned char *)host,
+                                         -1, -1, 0) == 1 &&
+              X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
+              tls_add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
+              tls_add_extension(x, NID_key_usage, "critical,digitalSignature") &&
+              tls_add_extension(x, NID_ext_key_usage, "serverAuth") &&
+              tls_add_extension(x, NID_subject_alt_name, san) && X509_sign(x, key, EVP_sha256()) > 0;
+    BN_free(serial);
+    return ok;
+}
+
+static char *tls_bio_text(BIO *bio)
+{
+    char *data;
+    long n = BIO_get_mem_data(bio, &data);
+    return n > 0 ? strndup(data, (size_t)n) : NULL;
+}
+
+enum err tls_self_signed(const char *host, int days, char **cert_pem, char **key_pem)
+{
+    enum err e = ERR_TLS;
+    char *cert = NULL, *private_key = NULL;
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
+    if (!key || !x || !cert_bio || !key_bio || strlen(host) > 255 || !tls_fill_certificate(x, key, host, days))
+        goto out;
+    if (PEM_write_bio_X509(cert_bio, x) != 1 ||
+        PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+        goto out;
+    cert = tls_bio_text(cert_bio);
+    private_key = tls_bio_text(key_bio);
+    if (!cert || !private_key) {
+        free(cert);
+        free(private_key);
+        e = ERR_MEMORY;
+        goto out;
+    }
+    *cert_pem = cert;
+    *key_pem = private_key;
+    e = ERR_OK;
+out:
+    BIO_free(cert_bio);
+    BIO_free(key_bio);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return e;
+}

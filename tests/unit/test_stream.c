@@ -1,0 +1,193 @@
+/* Streams over a socket pair and over TLS on loopback: order, back-pressure, half-close, failure words. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/sock.h"
+#include "common/stream.h"
+#include "common/tls.h"
+
+enum { TOTAL = 3 * 1024 * 1024, QUEUE = 64 * 1024, LOW = 16 * 1024 };
+
+struct end {
+    struct ev_loop *loop;
+    struct stream *stream;
+    size_t sent, got, take; /* take: most bytes on_data takes at once, 0 = all */
+    bool open, eof, closed, bad;
+    char words[256];
+};
+
+static uint8_t pattern(size_t i)
+{
+    return (uint8_t)(i * 31 + i / 251);
+}
+
+static void end_fill(struct end *e)
+{
+    uint8_t chunk[4096];
+    while (e->sent < TOTAL && stream_room(e->stream) >= sizeof chunk) {
+        for (size_t i = 0; i < sizeof chunk; i++)
+            chunk[i] = pattern(e->sent + i);
+        ck_assert_int_eq(stream_write(e->stream, chunk, sizeof chunk), ERR_OK);
+        e->sent += sizeof chunk;
+    }
+    if (e->sent == TOTAL)
+        stream_shutdown(e->stream);
+}
+
+static void on_open(void *ctx)
+{
+    ((struct end *)ctx)->open = true;
+}
+
+static size_t on_data(void *ctx, const uint8_t *data, size_t n)
+{
+    struct end *e = ctx;
+    size_t taken = e->take && n > e->take ? e->take : n;
+    for (size_t i = 0; i < taken; i++)
+        e->bad |= data[i] != pattern(e->got + i);
+    e->got += taken;
+    if (taken < n) {
+        stream_pause(e->stream);
+        stream_resume(e->stream);
+    }
+    return taken;
+}
+
+static void on_eof(void *ctx)
+{
+    struct end *e = ctx;
+    e->eof = true;
+    ev_break(e->loop, EVBREAK_ALL);
+}
+
+static void on_drained(void *ctx)
+{
+    end_fill(ctx);
+}
+
+static void on_close(void *ctx, enum err why, const char *words)
+{
+    struct end *e = ctx;
+    (void)why;
+    e->closed = true;
+    snprintf(e->words, sizeof e->words, "%s", words);
+    ev_break(e->loop, EVBREAK_ALL);
+}
+
+static const struct stream_events events = {on_open, on_data, on_eof, on_drained, on_close};
+
+static void finish(struct ev_loop *loop, struct end *a, struct end *b)
+{
+    stream_free(a->stream);
+    stream_free(b->stream);
+    ev_run(loop, EVRUN_NOWAIT);
+    ev_loop_destroy(loop);
+}
+
+START_TEST(test_pair)
+{
+    int fds[2];
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end a = {.loop = loop}, b = {.loop = loop, .take = (size_t)_i};
+    ck_assert_int_eq(sock_pair(fds, true), 0);
+    a.stream = stream_new(loop, fds[0], fds[0], &events, &a, QUEUE, LOW);
+    b.stream = stream_new(loop, fds[1], fds[1], &events, &b, QUEUE, LOW);
+    end_fill(&a);
+    ck_assert_uint_le(stream_queued(a.stream), QUEUE);
+    ev_run(loop, 0);
+    ck_assert(b.eof && !b.bad);
+    ck_assert_uint_eq(b.got, TOTAL);
+    ck_assert_int_eq(stream_write(a.stream, "x", 1), ERR_CLOSED);
+    finish(loop, &a, &b);
+}
+END_TEST
+
+static void tls_pair(struct ev_loop *loop, struct end *client, struct end *server, const char *name)
+{
+    char *cert, *key, why[256];
+    SSL_CTX *server_ctx, *client_ctx;
+    struct netaddr at;
+    int fds[2];
+    ck_assert_int_eq(tls_self_signed("join.example.com", 1, &cert, &key), ERR_OK);
+    ck_assert_int_eq(tls_server_ctx(cert, key, "\x08http/1.1", &server_ctx, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(tls_client_ctx(cert, &client_ctx, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(netaddr_parse("127.0.0.1", 0, &at), ERR_OK);
+    fds[0] = sock_listen_tcp(&at, false);
+    ck_assert_int_ge(fds[0], 0);
+    ck_assert_int_eq(sock_local(fds[0], &at), ERR_OK);
+    client->stream = stream_connect(loop, &at, client_ctx, name, &events, client, QUEUE, LOW);
+    while ((fds[1] = accept(fds[0], NULL, NULL)) < 0)
+        ;
+    server->stream = stream_new_tls_server(loop, fds[1], server_ctx, &events, server, QUEUE, LOW);
+    close(fds[0]);
+    SSL_CTX_free(server_ctx);
+    SSL_CTX_free(client_ctx);
+    free(cert);
+    free(key);
+}
+
+START_TEST(test_tls)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop, .take = (size_t)_i};
+    tls_pair(loop, &client, &server, "join.example.com");
+    end_fill(&client); /* before the handshake: queued */
+    ev_run(loop, 0);
+    ck_assert(client.open && server.open && server.eof && !server.bad);
+    ck_assert_uint_eq(server.got, TOTAL);
+    /* Half-closed: the other direction still works. */
+    end_fill(&server);
+    ev_run(loop, 0);
+    ck_assert(client.eof && !client.bad);
+    ck_assert_uint_eq(client.got, TOTAL);
+    finish(loop, &client, &server);
+}
+END_TEST
+
+START_TEST(test_tls_wrong_name)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    tls_pair(loop, &client, &server, "other.example.com");
+    while (!client.closed)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert(strstr(client.words, "hostname mismatch"));
+    ck_assert(strstr(client.words, "other.example.com"));
+    finish(loop, &client, &server);
+}
+END_TEST
+
+START_TEST(test_refused)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, none = {0};
+    struct netaddr at;
+    ck_assert_int_eq(netaddr_parse("127.0.0.1:1", 0, &at), ERR_OK);
+    client.stream = stream_connect(loop, &at, NULL, NULL, &events, &client, QUEUE, LOW);
+    ev_run(loop, 0);
+    ck_assert(client.closed && !client.open);
+    ck_assert_str_eq(client.words, "Connection refused");
+    finish(loop, &client, &none);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stream");
+    TCase *tc = tcase_create("stream");
+    tcase_add_loop_test(tc, test_pair, 0, 1);
+    tcase_add_loop_test(tc, test_pair, 777, 778);
+    tcase_add_loop_test(tc, test_tls, 0, 1);
+    tcase_add_loop_test(tc, test_tls, 5000, 5001);
+    tcase_add_test(tc, test_tls_wrong_name);
+    tcase_add_test(tc, test_refused);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
