@@ -7,12 +7,12 @@
  * edge/web as server towards guests.
  *
  * Flow control: the peer's connection window is given back as bytes arrive; a stream's window only by
- * h2_stream_consume, when the bytes have left towards their reader. A stalled reader so costs at most one stream window and
- * never stalls other streams.
+ * h2_stream_consume, when the bytes have left towards their reader. A stalled reader so costs at most one
+ * stream window and never stalls other streams.
  *
  * Callbacks may call any function of this file but h2_session_free and h2_session_receive.
- * A stream pointer is valid until its on_close has returned; on_close is the last call for it and comes exactly
- * once for every stream (also from h2_session_free).
+ * A stream pointer is valid until its on_close has returned; on_close is the last call for it and comes
+ * exactly once for every stream (also from h2_session_free).
  */
 #ifndef PROTO_H2_SESSION_H
 #define PROTO_H2_SESSION_H
@@ -34,6 +34,7 @@ struct h2_limits {
     uint32_t max_streams;       /* SETTINGS_MAX_CONCURRENT_STREAMS we announce */
     uint32_t stream_window;     /* bytes: what a stalled reader may cost us */
     uint32_t connection_window; /* bytes */
+    uint32_t max_frame;         /* largest frame we take, and send where the peer takes it; 16384–16777215 */
     size_t stream_queue;        /* most bytes waiting in one stream's outgoing queue */
     size_t low_water;           /* on_drained when the queue falls below */
 };
@@ -47,7 +48,8 @@ struct h2_events {
     /* 1xx responses other than 101 (client only); may be NULL. */
     void (*on_interim)(void *ctx, struct h2_stream *st, struct http_message *m);
     void (*on_data)(void *ctx, struct h2_stream *st, const uint8_t *data, size_t n);
-    /* The peer has finished its body; trailers is NULL when there are none. Not called when on_head said end. */
+    /* The peer has finished its body; trailers is NULL when there are none. Not called when on_head said end.
+     */
     void (*on_end)(void *ctx, struct h2_stream *st, struct http_message *trailers);
     /* The outgoing queue fell below low water after h2_stream_room had been used up. */
     void (*on_drained)(void *ctx, struct h2_stream *st);
@@ -62,22 +64,25 @@ struct h2_events {
 };
 
 /* events and limits must outlive the session; ctx is passed to the callbacks. NULL when memory is out. */
-struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *limits, const struct h2_events *events,
-                                  void *ctx);
+struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *limits,
+                                  const struct h2_events *events, void *ctx);
 /* Calls on_close for every stream that is left. NULL is fine. */
 void h2_session_free(struct h2_session *s);
 
 /* Feeds n received bytes. ERR_PROTOCOL: fetch the last output (GOAWAY), then free the session. */
 enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n);
-/* Appends output to out until there is no more or out holds `most` bytes; ERR_OK also when nothing was there. */
+/* Appends output to out until there is no more or out holds `most` bytes; ERR_OK also when nothing was there.
+ */
 enum err h2_session_send(struct h2_session *s, struct buf *out, size_t most);
 /* Announces that no new stream is taken (GOAWAY); running ones go on. */
 void h2_session_drain(struct h2_session *s);
 void h2_session_ping(struct h2_session *s, uint64_t opaque);
 /* True when the session has nothing left to do: drained or failed, and all output fetched. */
 bool h2_session_finished(const struct h2_session *s);
-/* True when a client may open one more stream now. */
+/* True when a client may open one more stream now: the peer's SETTINGS have come and leave room, no GOAWAY. */
 bool h2_session_can_open(const struct h2_session *s);
+/* True when the peer has announced extended CONNECT (RFC 8441). */
+bool h2_session_takes_websockets(const struct h2_session *s);
 size_t h2_session_streams(const struct h2_session *s);
 
 /* Client: opens a stream. m->websocket sends an extended CONNECT (only once the peer has announced it, else
@@ -100,7 +105,8 @@ enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n);
 enum err h2_stream_end(struct h2_stream *st, const struct http_message *trailers);
 /* n received body bytes have left towards their reader: give the window back. */
 void h2_stream_consume(struct h2_stream *st, size_t n);
-/* Ends both sides at once; on_close follows from a later h2_session_send or receive, never from inside this call. */
+/* Ends both sides at once; on_close follows from a later h2_session_send or receive, never from inside this
+ * call. */
 void h2_stream_reset(struct h2_stream *st, uint32_t code);
 
 #endif
