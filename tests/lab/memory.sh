@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# What a daemon holds: memory and descriptors of all processes of one program on one box.
+#
+# Memory is the proportional set size: pages that several workers share (the program, its libraries) count once.
+
+# box_pids BOX PROGRAM : processes on BOX that run the file PROGRAM.
+box_pids() {
+    local pid
+    for pid in $(ip netns pids "$(lab_ns "$1")"); do
+        [ "$(readlink "/proc/$pid/exe")" != "$2" ] || echo "$pid"
+    done
+}
+
+# box_memory BOX PROGRAM : KiB.
+box_memory() {
+    local pid
+    for pid in $(box_pids "$@"); do
+        cat "/proc/$pid/smaps_rollup" 2>/dev/null
+    done | awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
+}
+
+# box_descriptors BOX PROGRAM
+box_descriptors() {
+    local pid
+    for pid in $(box_pids "$@"); do
+        ls "/proc/$pid/fd" 2>/dev/null
+    done | wc -l
+}
+
+# memory_watch NAME BOX PROGRAM : from now on keeps the greatest value of box_memory, until memory_peak NAME asks for it.
+memory_watch() {
+    local name=$1
+    shift
+    (
+        peak=0
+        while sleep 0.2; do
+            now=$(box_memory "$@")
+            [ "$now" -le "$peak" ] || { peak=$now; echo "$peak" >"$LAB/tmp/peak-$name.new"; }
+            mv "$LAB/tmp/peak-$name.new" "$LAB/tmp/peak-$name" 2>/dev/null
+        done
+    ) &
+    echo $! >"$LAB/pid/watch-$name"
+    disown
+}
+
+memory_peak() {
+    kill "$(cat "$LAB/pid/watch-$1")"
+    cat "$LAB/tmp/peak-$1"
+}

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Fifty times something breaks: the connection between the boxes, sshd, a web worker, core, the bridge. Each time guests
+# are served again within 2 s of the cause being gone; in between the status says what is wrong; and over all rounds no
+# process keeps a descriptor or memory that it did not have after the first.
+# shellcheck source=tests/lab/lab.sh
+. "$(dirname "$0")/lab.sh"
+# shellcheck source=tests/lab/boxes.sh
+. "$ROOT/tests/lab/boxes.sh"
+# shellcheck source=tests/lab/memory.sh
+. "$ROOT/tests/lab/memory.sh"
+
+lab_up
+lab_ca
+lab_dns
+bridge_start
+pair_start
+
+guest_is_turned_away() { [ "$(guest_curl -o /dev/null -w '%{http_code}' "https://$JOIN_HOST/")" = 502 ]; }
+
+tunnel_says() { core_status --json | jq -e "$1" >/dev/null; }
+
+# Eight requests, each on a connection of its own: every web worker gets some.
+all_are_served() {
+    guest_curl -f -o /dev/null --max-time 1 -H 'Connection: close' "https://$JOIN_HOST/bulk/hello?[1-8]"
+}
+
+# recovered CAUSE : waits for service and notes how long that took since the cause was gone.
+declare -A slowest
+gone=0
+recovered() {
+    local cause=$1 took
+    wait_for 30 "service after $cause" all_are_served || return 1
+    took=$(($(now_ms) - gone))
+    [ "$took" -le "${slowest[$cause]:-0}" ] || slowest[$cause]=$took
+}
+
+# The causes. Each breaks, proves that it is broken and that the status says so, mends, and waits for service.
+
+round_reset() {
+    lab_in fwin nft add rule inet stile faults tcp dport 2222 drop
+    sleep 0.3
+    lab_in fwin nft "flush chain inet stile faults; \
+        add rule inet stile faults meta l4proto tcp th dport 2222 reject with tcp reset; \
+        add rule inet stile faults meta l4proto tcp th sport 2222 reject with tcp reset"
+    wait_for 5 "a failed tunnel in core's status" \
+        tunnel_says '[.tunnels[] | select(.state != "Active" and .reason != "")] == .tunnels' || return 1
+    wait_for 5 "502 for guests" guest_is_turned_away || return 1
+    lab_in fwin nft flush chain inet stile faults
+    gone=$(now_ms)
+    recovered reset
+}
+
+round_silence() {
+    lab_in fwin nft "add rule inet stile faults tcp dport 2222 drop; add rule inet stile faults tcp sport 2222 drop"
+    wait_for 20 "a failed tunnel in core's status" \
+        tunnel_says '[.tunnels[] | select(.state != "Active" and .reason != "")] == .tunnels' || return 1
+    wait_for 5 "502 for guests" guest_is_turned_away || return 1
+    lab_in fwin nft flush chain inet stile faults
+    gone=$(now_ms)
+    recovered silence
+}
+
+round_sshd() {
+    local pids
+    pids=$(box_pids edge /usr/sbin/sshd)
+    [ -n "$pids" ] || return 1
+    # shellcheck disable=SC2086 # a list of numbers
+    kill -KILL $pids
+    gone=$(now_ms)
+    wait_for 5 "sshd to be replaced" tcp_open core "$EDGE_INNER" 2222 || return 1
+    recovered sshd
+}
+
+round_worker() {
+    local pid
+    for pid in $(box_pids edge "$EDGE"); do
+        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") = *": web"* ]] || continue
+        kill -KILL "$pid"
+        gone=$(now_ms)
+        recovered worker
+        return
+    done
+    return 1
+}
+
+round_core() {
+    lab_stop core core
+    wait_for 5 "502 for guests" guest_is_turned_away || return 1
+    core_start
+    gone=$(now_ms)
+    recovered core
+}
+
+round_bridge() {
+    lab_stop bridge nginx
+    wait_for 5 "a failed target in core's status" \
+        tunnel_says '[.targets[] | select(.state == "Failed" and .reason != "")] == .targets' || return 1
+    wait_for 5 "502 for guests" guest_is_turned_away || return 1
+    # shellcheck disable=SC2046 # the words of a command
+    lab_spawn bridge nginx $(bridge_nginx "$LAB/bridge")
+    need 5 "the bridge" bridge_answers
+    gone=$(now_ms)
+    recovered bridge
+}
+
+# rounds CAUSE COUNT WHAT
+rounds() {
+    local done=0
+    while [ $done -lt "$2" ] && "round_$1"; do done=$((done + 1)); done
+    is "$3: rounds" $done "$2"
+    at_most "$3: milliseconds until guests are served again, at most" "${slowest[$1]:-none}" 2000
+}
+
+held() {
+    echo "edge $(box_descriptors edge "$EDGE") $(box_memory edge "$EDGE") $(box_pids edge "$EDGE" | wc -l)" \
+        "core $(box_descriptors core "$CORE") $(box_memory core "$CORE") $(box_pids core "$CORE" | wc -l)"
+}
+
+for cause in reset sshd worker bridge core; do "round_$cause"; done
+sleep 1
+before=$(held)
+
+rounds reset 14 "core's connection reset"
+rounds silence 1 "core's connection silent"
+rounds sshd 8 "sshd killed"
+rounds worker 8 "a web worker killed"
+rounds bridge 7 "the bridge stopped"
+rounds core 7 "core restarted"
+sleep 1
+after=$(held)
+diag "descriptors, KiB and processes before: $before"
+diag "descriptors, KiB and processes after:  $after"
+read -r _ edge_fds edge_kib edge_procs _ core_fds core_kib core_procs <<<"$before"
+read -r _ edge_fds2 edge_kib2 edge_procs2 _ core_fds2 core_kib2 core_procs2 <<<"$after"
+is "edge: processes" "$edge_procs2" "$edge_procs"
+is "core: processes" "$core_procs2" "$core_procs"
+at_most "edge: descriptors more than before" $((edge_fds2 - edge_fds)) 0
+at_most "core: descriptors more than before" $((core_fds2 - core_fds)) 0
+at_most "edge: KiB more than before" $((edge_kib2 - edge_kib)) 1024
+at_most "core: KiB more than before" $((core_kib2 - core_kib)) 1024
+is "processes that nobody waited for" \
+    "$(ps -o stat=,pid= -p "$(ip netns pids "$(lab_ns edge)" | paste -sd,)" | grep -c '^Z')" 0
+tap_done
