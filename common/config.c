@@ -1,0 +1,333 @@
+#include "common/config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+
+enum { CONFIG_MAX = 4 * 1024 * 1024 };
+
+/* Checks of single values: NULL when right, else what would be right. -------------------------------------- */
+
+static const char *check_host(const char *host)
+{
+    size_t label = 0, n = strlen(host);
+    struct netaddr ip;
+    if (netaddr_parse(host, 0, &ip) == ERR_OK && ip.port == 0)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        bool word = isalnum((unsigned char)host[i]) || (host[i] == '-' && label > 0);
+        if (host[i] == '.' ? label == 0 || host[i - 1] == '-' : !word)
+            return "a host name (letters, digits and '-' in labels of at most 63; no underscore) or an IP address";
+        label = host[i] == '.' ? 0 : label + 1;
+        if (label > 63)
+            return "a host name (labels of at most 63 characters)";
+    }
+    return n > 0 && n <= 253 && label > 0 && host[n - 1] != '-' ? NULL : "a host name or an IP address";
+}
+
+enum err config_split_url(const char *url, char host[256], uint16_t *port)
+{
+    static const char scheme[] = "https://";
+    char authority[300];
+    if (strncasecmp(url, scheme, sizeof scheme - 1) != 0)
+        return ERR_MALFORMED;
+    const char *rest = url + sizeof scheme - 1;
+    size_t n = strcspn(rest, "/?#");
+    if (n >= sizeof authority || (rest[n] && strcmp(rest + n, "/") != 0) || memchr(rest, '@', n))
+        return ERR_MALFORMED;
+    memcpy(authority, rest, n);
+    authority[n] = '\0';
+    if (hostport_parse(authority, 443, host, port) != ERR_OK)
+        return ERR_MALFORMED;
+    for (char *p = host; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    n = strlen(host);
+    if (n > 1 && host[n - 1] == '.')
+        host[n - 1] = '\0';
+    return check_host(host) ? ERR_MALFORMED : ERR_OK;
+}
+
+static const char *check_url(const char *value)
+{
+    char host[256];
+    uint16_t port;
+    return config_split_url(value, host, &port) == ERR_OK
+               ? NULL
+               : "a URL of the form https://HOST or https://HOST:PORT (no path, query or user)";
+}
+
+const char *config_check_name(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+    return n > 0 && n <= 63 && !name[n] && name[0] != '-' && name[0] != '.'
+               ? NULL
+               : "a name of letters, digits, '-' and '.', at most 63, not beginning with '-' or '.'";
+}
+
+static const char *check_hostport(const char *value)
+{
+    char host[256];
+    uint16_t port;
+    return hostport_parse(value, 1, host, &port) == ERR_OK && !check_host(host) ? NULL : "HOST or HOST:PORT";
+}
+
+static const char *check_ip(const char *value)
+{
+    struct netaddr a;
+    return netaddr_parse(value, 0, &a) == ERR_OK && a.port == 0 ? NULL : "an IP address without port";
+}
+
+static const char *check_ip_or_empty(const char *value)
+{
+    return *value ? check_ip(value) : NULL;
+}
+
+static const char *check_cidr(const char *value)
+{
+    struct netcidr net;
+    return netcidr_parse(value, &net) == ERR_OK ? NULL
+                                                : "a network in CIDR notation such as 10.0.0.0/8, host bits zero";
+}
+
+static const char *check_key(const char *value)
+{
+    static const char prefix[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
+    size_t n = strspn(value + (strncmp(value, prefix, 12) == 0 ? 12 : 0),
+                      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=");
+    return strncmp(value, prefix, sizeof prefix - 1) == 0 && n == 68 && !value[12 + n]
+               ? NULL
+               : "an Ed25519 public key: \"ssh-ed25519 \" and 68 base64 characters, no comment";
+}
+
+static const char *check_method(const char *value)
+{
+    size_t n = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+    return n > 0 && n <= 32 && !value[n] ? NULL : "an HTTP method in capital letters";
+}
+
+static const char *check_file(const char *value)
+{
+    return *value && strlen(value) < 1000 ? NULL : "a file name";
+}
+
+static const char *check_realm(const char *value)
+{
+    return *value && strlen(value) <= 127 && !strpbrk(value, "\"\\\r\n") ? NULL
+                                                                          : "1 to 127 characters, no quotes";
+}
+
+/* Rows ------------------------------------------------------------------------------------------------- */
+
+#define EDGE(member) offsetof(struct config_edge, member)
+static const struct schema_row edge_rows[] = {
+    {"name", SCHEMA_STRING, EDGE(name), .required = true, .check = config_check_name,
+     .help = "what this edge is called everywhere"},
+    {"ssh", SCHEMA_STRING, EDGE(ssh), .required = true, .check = check_hostport,
+     .help = "HOST:PORT where core reaches the edge's SSH server; port 2222 where none is given"},
+    {"host_key", SCHEMA_STRING, EDGE(host_key), .required = true, .check = check_key,
+     .help = "the SSH host key that core pins"},
+    {"public_address", SCHEMA_STRING, EDGE(public_address), .check = check_ip,
+     .help = "the address that guests reach; relays are advertised on it"},
+    {"internal_address", SCHEMA_STRING, EDGE(internal_address), .check = check_ip,
+     .help = "the edge's own address where public_address is translated by a firewall (static NAT)"},
+    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .default_text = "\"\"", .check = check_ip_or_empty,
+     .help = "the one local address to listen on; empty: all"},
+    {"https_port", SCHEMA_INT, EDGE(https_port), .min = 1, .max = 65535, .default_text = "443",
+     .help = "where guests' HTTPS and WSS arrive"},
+    {"http_port", SCHEMA_INT, EDGE(http_port), .min = 0, .max = 65535, .default_text = "80",
+     .help = "redirects to HTTPS; 0: off"},
+    {"ssh_port", SCHEMA_INT, EDGE(ssh_port), .min = 0, .max = 65535, .default_text = "0",
+     .help = "where the edge's SSH server listens; 0: the port of ssh"},
+    {"turn_udp_port", SCHEMA_INT, EDGE(turn_udp_port), .min = 0, .max = 65535, .default_text = "0",
+     .help = "overrides turn.udp_port on this edge; 0: it does not"},
+    {"turn_tcp_port", SCHEMA_INT, EDGE(turn_tcp_port), .min = 0, .max = 65535, .default_text = "0",
+     .help = "overrides turn.tcp_port on this edge; 0: it does not"},
+    {"relay_ports", SCHEMA_RANGE, EDGE(relay_ports), .min = 1024, .max = 65535,
+     .help = "overrides turn.relay_ports on this edge"},
+    {"web_workers", SCHEMA_INT, EDGE(web_workers), .min = 0, .max = 64, .default_text = "0",
+     .help = "web worker processes; 0: one per processor"},
+    {"turn_workers", SCHEMA_INT, EDGE(turn_workers), .min = 0, .max = 64, .default_text = "0",
+     .help = "TURN worker processes; 0: one per processor"},
+    SCHEMA_END};
+
+#define CORE(member) offsetof(struct config_core, member)
+static const struct schema_row core_rows[] = {
+    {"name", SCHEMA_STRING, CORE(name), .required = true, .check = config_check_name,
+     .help = "what this core is called everywhere"},
+    {"key", SCHEMA_STRING, CORE(key), .required = true, .check = check_key,
+     .help = "the SSH client key that edges accept"},
+    SCHEMA_END};
+
+#define WEB(member) offsetof(struct config_web_proxy, member)
+static const struct schema_row web_rows[] = {
+    {"enabled", SCHEMA_BOOL, WEB(enabled), .default_text = "true", .help = "proxy HTTPS and WSS to the web bridge"},
+    {"targets", SCHEMA_STRINGS, WEB(targets), .max = 64, .check = check_hostport,
+     .help = "HOST[:PORT] of web bridges; empty: found in DNS by the join host"},
+    {"bridge_ca", SCHEMA_STRING, WEB(bridge_ca), .check = check_file,
+     .help = "file with the CA certificates that sign the bridge's; absent: the system's"},
+    {"methods", SCHEMA_STRINGS, WEB(methods), .min = 1, .max = 32, .check = check_method,
+     .default_text = "[\"GET\",\"POST\",\"PUT\",\"HEAD\",\"DELETE\"]",
+     .help = "methods of the two automatic rules of the allow-list"},
+    {"extra_rules", SCHEMA_ANY, WEB(extra_rules), .help = "further rules of the allow-list"},
+    {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .min = 1, .max = 16, .default_text = "2",
+     .help = "SSH connections from each core to each edge"},
+    SCHEMA_END};
+
+#define TURN(member) offsetof(struct config_turn, member)
+static const struct schema_row turn_rows[] = {
+    {"enabled", SCHEMA_BOOL, TURN(enabled), .default_text = "true", .help = "relay media with TURN"},
+    {"realm", SCHEMA_STRING, TURN(realm), .check = check_realm, .help = "TURN realm; absent: the join host"},
+    {"udp_port", SCHEMA_INT, TURN(udp_port), .min = 1, .max = 65535, .default_text = "3478",
+     .help = "where TURN requests over UDP arrive"},
+    {"tcp_port", SCHEMA_INT, TURN(tcp_port), .min = 1, .max = 65535, .default_text = "3478",
+     .help = "where TURN requests over TCP arrive"},
+    {"relay_ports", SCHEMA_RANGE, TURN(relay_ports), .min = 1024, .max = 65535, .default_text = "[24000,29999]",
+     .help = "lowest and highest port of relayed addresses"},
+    {"allow_peers", SCHEMA_STRINGS, TURN(allow_peers), .max = 1000, .check = check_cidr,
+     .help = "private networks that relays may send to (the call bridges')"},
+    {"deny_peers", SCHEMA_STRINGS, TURN(deny_peers), .max = 1000, .check = check_cidr,
+     .help = "networks that relays may never send to"},
+    {"user_quota", SCHEMA_INT, TURN(user_quota), .min = 0, .max = 1000000, .default_text = "0",
+     .help = "most allocations of one user on one edge; 0: no limit"},
+    {"total_quota", SCHEMA_INT, TURN(total_quota), .min = 0, .max = 1000000, .default_text = "0",
+     .help = "most allocations on one edge; 0: no limit"},
+    SCHEMA_END};
+
+#define TOP(member) offsetof(struct config, member)
+const struct schema_row config_rows[] = {
+    {"revision", SCHEMA_INT, TOP(revision), .min = 1, .max = 2000000000, .default_text = "1",
+     .help = "counts up with every change; shown on every box"},
+    {"join_url", SCHEMA_STRING, TOP(join_url), .required = true, .check = check_url,
+     .help = "the URL that guests open, https://HOST[:PORT]"},
+    {"web_proxy", SCHEMA_OBJECT, TOP(web_proxy), .rows = web_rows, .help = "HTTPS and WSS to the web bridge"},
+    {"edges", SCHEMA_OBJECTS, TOP(edges), .required = true, .min = 1, .max = 64, .rows = edge_rows,
+     .size = sizeof(struct config_edge), .help = "the boxes in the DMZ"},
+    {"cores", SCHEMA_OBJECTS, TOP(cores), .required = true, .min = 1, .max = 16, .rows = core_rows,
+     .size = sizeof(struct config_core), .help = "the boxes in the LAN"},
+    {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
+    SCHEMA_END};
+
+/* Checks between keys, and what follows from the values. ---------------------------------------------------- */
+
+static enum err derive_edge(const struct schema_source *source, struct config *c, size_t i, char *why)
+{
+    struct config_edge *e = (struct config_edge *)c->edges.items + i;
+    char at[64];
+    struct {
+        const char *text;
+        struct netaddr *ip;
+    } addresses[] = {{e->public_address, &e->public_ip},
+                     {e->internal_address, &e->internal_ip},
+                     {e->listen_address, &e->listen_ip}};
+    for (size_t k = 0; k < sizeof addresses / sizeof addresses[0]; k++)
+        if (addresses[k].text && *addresses[k].text)
+            (void)netaddr_parse(addresses[k].text, 0, addresses[k].ip); /* judged by its row */
+    if (hostport_parse(e->ssh, 2222, e->ssh_host, &e->ssh_target_port) != ERR_OK)
+        return ERR_CONFIG;
+    if (!e->ssh_port)
+        e->ssh_port = e->ssh_target_port;
+    if (!e->turn_udp_port)
+        e->turn_udp_port = c->turn.udp_port;
+    if (!e->turn_tcp_port)
+        e->turn_tcp_port = c->turn.tcp_port;
+    if (!e->relay_ports[0])
+        memcpy(e->relay_ports, c->turn.relay_ports, sizeof e->relay_ports);
+    snprintf(at, sizeof at, "/edges/%zu/https_port", i);
+    if (e->https_port == e->http_port || e->https_port == e->ssh_port || e->http_port == e->ssh_port ||
+        e->turn_tcp_port == e->https_port || e->turn_tcp_port == e->http_port || e->turn_tcp_port == e->ssh_port)
+        return schema_problem(source, at, why, "https_port, http_port, ssh_port and turn_tcp_port must differ");
+    snprintf(at, sizeof at, "/edges/%zu/name", i);
+    for (size_t k = 0; k < i; k++)
+        if (strcasecmp(config_edge_at(c, k)->name, e->name) == 0)
+            return schema_problem(source, at, why, "\"%s\" names two edges; every box needs a name of its own",
+                                  e->name);
+    return ERR_OK;
+}
+
+static enum err derive_core(const struct schema_source *source, const struct config *c, size_t i, char *why)
+{
+    const struct config_core *core = config_core_at(c, i);
+    char at[64];
+    snprintf(at, sizeof at, "/cores/%zu/name", i);
+    for (size_t k = 0; k < i; k++) {
+        if (strcasecmp(config_core_at(c, k)->name, core->name) == 0)
+            return schema_problem(source, at, why, "\"%s\" names two cores; every box needs a name of its own",
+                                  core->name);
+        if (strcmp(config_core_at(c, k)->key, core->key) == 0)
+            return schema_problem(source, at, why, "has the same key as core \"%s\"; every core needs its own",
+                                  config_core_at(c, k)->name);
+    }
+    return ERR_OK;
+}
+
+static enum err config_derive(const struct schema_source *source, struct config *c, char *why)
+{
+    enum err e = config_split_url(c->join_url, c->join_host, &c->join_port);
+    for (size_t i = 0; i < c->edges.n && e == ERR_OK; i++)
+        e = derive_edge(source, c, i, why);
+    for (size_t i = 0; i < c->cores.n && e == ERR_OK; i++)
+        e = derive_core(source, c, i, why);
+    if (e == ERR_OK && !c->turn.realm) {
+        c->turn.realm = strdup(c->join_host);
+        e = c->turn.realm ? ERR_OK : ERR_MEMORY;
+    }
+    return e;
+}
+
+enum err config_parse(const char *name, const char *text, struct config *out, char *why)
+{
+    struct schema_source source = {name, text};
+    struct config c = {0};
+    json_error_t error;
+    c.json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!c.json) {
+        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", name, error.line, error.text);
+        return ERR_CONFIG;
+    }
+    enum err e = schema_read(&source, c.json, config_rows, &c, why);
+    if (e == ERR_OK)
+        e = config_derive(&source, &c, why);
+    if (e != ERR_OK) {
+        config_free(&c);
+        return e;
+    }
+    *out = c;
+    return ERR_OK;
+}
+
+enum err config_load(const char *path, struct config *out, char *why)
+{
+    char *text;
+    enum err e = file_read(path, CONFIG_MAX, &text, NULL, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    e = config_parse(path, text, out, why);
+    free(text);
+    return e;
+}
+
+void config_free(struct config *c)
+{
+    schema_free(config_rows, c);
+    json_decref(c->json);
+    *c = (struct config){0};
+}
+
+const struct config_edge *config_edge_find(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->edges.n; i++)
+        if (strcasecmp(config_edge_at(c, i)->name, name) == 0)
+            return config_edge_at(c, i);
+    return NULL;
+}
+
+const struct config_core *config_core_find(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->cores.n; i++)
+        if (strcasecmp(config_core_at(c, i)->name, name) == 0)
+            return config_core_at(c, i);
+    return NULL;
+}

@@ -1,0 +1,91 @@
+/*
+ * The shared config, stile.json: both boxes read the same file and find themselves in it by name.
+ * Secrets are not in it; they lie beside it (common/secrets.h).
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/netaddr.h"
+#include "common/schema.h"
+
+struct config_edge {
+    char *name;
+    char *ssh;      /* "HOST:PORT" as core reaches it */
+    char *host_key; /* "ssh-ed25519 AAAA…" */
+    char *public_address, *internal_address;
+    char *listen_address; /* "" = every address of the box */
+    long https_port, http_port, ssh_port, turn_udp_port, turn_tcp_port;
+    long relay_ports[2];
+    long web_workers, turn_workers;
+    /* Derived by config_load: */
+    char ssh_host[256];
+    uint16_t ssh_target_port; /* core connects here; ssh_port, where edge listens, is the same unless given */
+    struct netaddr public_ip, internal_ip, listen_ip; /* family 0: not given */
+};
+
+struct config_core {
+    char *name;
+    char *key; /* "ssh-ed25519 AAAA…" */
+};
+
+struct config_web_proxy {
+    bool enabled;
+    struct schema_strings targets;
+    char *bridge_ca; /* file beside stile.json; NULL: the system's CAs */
+    struct schema_strings methods;
+    json_t *extra_rules;
+    long tunnels_per_edge;
+};
+
+struct config_turn {
+    bool enabled;
+    char *realm; /* NULL: the join host */
+    long udp_port, tcp_port;
+    long relay_ports[2];
+    struct schema_strings allow_peers, deny_peers;
+    long user_quota, total_quota;
+};
+
+struct config {
+    long revision;
+    char *join_url;
+    struct config_web_proxy web_proxy;
+    struct schema_objects edges; /* of struct config_edge */
+    struct schema_objects cores; /* of struct config_core */
+    struct config_turn turn;
+    /* Derived by config_load: */
+    char join_host[256];
+    uint16_t join_port;
+    json_t *json; /* the document itself */
+};
+
+/* Reads and judges FILE (or text, with name for messages). On error why[SCHEMA_WHY] has "FILE:LINE: KEY: problem and
+ * what would be right". The caller frees with config_free; *out is set only on success. */
+enum err config_load(const char *path, struct config *out, char *why);
+enum err config_parse(const char *name, const char *text, struct config *out, char *why);
+void config_free(struct config *c);
+
+/* NULL when there is none of that name. */
+const struct config_edge *config_edge_find(const struct config *c, const char *name);
+const struct config_core *config_core_find(const struct config *c, const char *name);
+static inline const struct config_edge *config_edge_at(const struct config *c, size_t i)
+{
+    return (const struct config_edge *)c->edges.items + i;
+}
+static inline const struct config_core *config_core_at(const struct config *c, size_t i)
+{
+    return (const struct config_core *)c->cores.items + i;
+}
+
+/* "https://HOST[:PORT]" with nothing behind it but a slash. ERR_MALFORMED. */
+enum err config_split_url(const char *url, char host[256], uint16_t *port);
+/* NULL when name may name a box (letters, digits, '-' and '.', at most 63), else what would be right. */
+const char *config_check_name(const char *name);
+
+/* The rows, for the manual and the JSON schema. */
+extern const struct schema_row config_rows[];
+
+#endif

@@ -1,0 +1,24 @@
+/* Whole files: read with a limit, written so that a crash leaves the old or the new one, never half of it. */
+#ifndef COMMON_FILE_H
+#define COMMON_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+/* Text of the file with a NUL behind it, malloc'd. why gets "PATH: reason". ERR_NOT_FOUND, ERR_TOO_LONG, ERR_SYSTEM.
+ * n may be NULL. */
+enum err file_read(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
+/* Like file_read, but refuses (ERR_REFUSED) a file that group or others may read: for secrets. */
+enum err file_read_secret(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
+/* Writes a temporary file in the same folder with that mode, syncs, renames. */
+enum err file_write(const char *path, const void *data, size_t n, mode_t mode, char *why, size_t why_size);
+/* Overwrites and frees text from file_read_secret; NULL is fine. */
+void file_wipe(char *text);
+/* Makes the folder if it is not there (one level). */
+enum err file_make_dir(const char *path, mode_t mode, char *why, size_t why_size);
+/* "DIR/NAME" into out; aborts when it does not fit (paths are judged at start-up). */
+const char *file_path(char *out, size_t size, const char *dir, const char *name);
+
+#endif

@@ -1,0 +1,44 @@
+#include "common/verb.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void verb_help(const struct verb *verbs, const char *about)
+{
+    printf("usage: %s COMMAND [OPTION]...\n%s\n\nCommands:\n", program_invocation_short_name, about);
+    for (; verbs->name; verbs++)
+        if (verbs->help)
+            printf("  %-10s %s\n", verbs->name, verbs->help);
+    printf("\n'%s COMMAND --help' shows the options of a command.\n"
+           "Exit status: 0 done, 1 failed, 2 wrong usage.\n",
+           program_invocation_short_name);
+}
+
+int verb_usage(const char *verb)
+{
+    fprintf(stderr, "Try '%s %s --help'.\n", program_invocation_short_name, verb);
+    return EXIT_USAGE;
+}
+
+int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
+{
+    if (argc < 2) {
+        verb_help(verbs, about);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        verb_help(verbs, about);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("%s %s\n", program_invocation_short_name, STILE_VERSION);
+        return EXIT_OK;
+    }
+    for (const struct verb *v = verbs; v->name; v++)
+        if (strcmp(v->name, argv[1]) == 0)
+            return v->run(argc - 1, argv + 1);
+    fprintf(stderr, "%s: '%s' is no command; '%s --help' lists them\n", program_invocation_short_name, argv[1],
+            program_invocation_short_name);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,222 @@
+#include "common/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fatal.h"
+#include "common/log.h"
+#include "common/sock.h"
+#include "common/worker_process.h"
+
+static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 30;
+
+struct worker {
+    struct ev_loop *loop;
+    char role[16], name[32];
+    unsigned index, restarts;
+    const struct worker_events *events;
+    void *ctx;
+    pid_t pid;
+    struct ipc *ipc;
+    ev_child child;
+    ev_timer timer; /* restart while dead, kill while stopping */
+    double started, backoff;
+    bool stopping;
+};
+
+static void worker_start(struct worker *w);
+
+static void worker_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    struct worker *w = ctx;
+    w->events->on_message(w->ctx, w, type, msg, fds, n_fds);
+}
+
+/* A worker whose end of the socketpair is gone cannot be told anything any more: it has to go. */
+static void worker_on_ipc_close(void *ctx)
+{
+    struct worker *w = ctx;
+    ipc_free(w->ipc);
+    w->ipc = NULL;
+    if (w->pid)
+        kill(w->pid, w->stopping ? SIGTERM : SIGKILL);
+}
+
+static const struct ipc_events worker_ipc_events = {worker_on_message, worker_on_ipc_close};
+
+static void worker_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    struct worker *w = t->data;
+    if (w->pid)
+        kill(w->pid, SIGKILL);
+    else
+        worker_start(w);
+}
+
+static void worker_describe_end(int status, char *out, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(out, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}
+
+static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
+{
+    (void)revents;
+    struct worker *w = c->data;
+    char how[96];
+    worker_describe_end(c->rstatus, how, sizeof how);
+    ev_child_stop(loop, c);
+    ev_timer_stop(loop, &w->timer);
+    ipc_free(w->ipc);
+    w->ipc = NULL;
+    w->pid = 0;
+    if (!w->stopping) {
+        if (ev_now(loop) - w->started >= long_enough)
+            w->backoff = backoff_first;
+        log_event(LOG_ERR, "Worker Crashed", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, how, w->backoff);
+        ev_timer_set(&w->timer, w->backoff, 0);
+        ev_timer_start(loop, &w->timer);
+        w->backoff = w->backoff * 2 < backoff_longest ? w->backoff * 2 : backoff_longest;
+        w->restarts++;
+    }
+    w->events->on_exit(w->ctx, w, how, w->stopping);
+}
+
+static _Noreturn void worker_exec(struct worker *w, int fd, pid_t parent)
+{
+    char index[16], program[64];
+    const char *base = strrchr(program_invocation_name, '/');
+    sigset_t none;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(fd, WORKER_FD) < 0) /* the copy is not close-on-exec, unless it is the same */
+        _exit(1);
+    if (fd == WORKER_FD && fcntl(fd, F_SETFD, 0) < 0)
+        _exit(1);
+    snprintf(index, sizeof index, "%u", w->index);
+    snprintf(program, sizeof program, "%s", base ? base + 1 : program_invocation_name);
+    char *argv[] = {program, (char[]){"worker"}, w->role, index, NULL};
+    execv("/proc/self/exe", argv);
+    _exit(1);
+}
+
+static void worker_start(struct worker *w)
+{
+    int fds[2];
+    pid_t parent = getpid();
+    w->started = ev_now(w->loop);
+    if (sock_pair(fds, false) < 0)
+        fatal("socketpair: %s", strerror(errno));
+    pid_t pid = fork();
+    if (pid == 0)
+        worker_exec(w, fds[1], parent);
+    close(fds[1]);
+    if (pid < 0) {
+        log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, strerror(errno),
+                  w->backoff);
+        close(fds[0]);
+        ev_timer_set(&w->timer, w->backoff, 0);
+        ev_timer_start(w->loop, &w->timer);
+        return;
+    }
+    w->pid = pid;
+    w->ipc = ipc_new(w->loop, fds[0], &worker_ipc_events, w);
+    if (!w->ipc)
+        fatal("out of memory");
+    ev_child_set(&w->child, pid, 0);
+    ev_child_start(w->loop, &w->child);
+    w->events->on_start(w->ctx, w);
+}
+
+struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index, const struct worker_events *events,
+                          void *ctx)
+{
+    struct worker *w = xcalloc(1, sizeof *w);
+    w->loop = loop;
+    w->index = index;
+    w->events = events;
+    w->ctx = ctx;
+    w->backoff = backoff_first;
+    snprintf(w->role, sizeof w->role, "%s", role);
+    snprintf(w->name, sizeof w->name, "%s%u", role, index);
+    ev_child_init(&w->child, worker_on_child, 0, 0);
+    ev_timer_init(&w->timer, worker_on_timer, 0, 0);
+    w->child.data = w->timer.data = w;
+    worker_start(w);
+    return w;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    ev_child_stop(w->loop, &w->child);
+    ev_timer_stop(w->loop, &w->timer);
+    if (w->pid)
+        kill(w->pid, SIGKILL);
+    ipc_free(w->ipc);
+    free(w);
+}
+
+void worker_stop(struct worker *w, double grace)
+{
+    w->stopping = true;
+    ev_timer_stop(w->loop, &w->timer);
+    if (!w->pid)
+        return;
+    kill(w->pid, SIGTERM);
+    ev_timer_set(&w->timer, grace, 0);
+    ev_timer_start(w->loop, &w->timer);
+}
+
+enum err worker_send(struct worker *w, json_t *msg, const int *fds, size_t n_fds)
+{
+    if (!w->ipc) {
+        json_decref(msg);
+        return ERR_CLOSED;
+    }
+    return ipc_send(w->ipc, msg, fds, n_fds);
+}
+
+const char *worker_role(const struct worker *w)
+{
+    return w->role;
+}
+
+unsigned worker_index(const struct worker *w)
+{
+    return w->index;
+}
+
+const char *worker_name(const struct worker *w)
+{
+    return w->name;
+}
+
+pid_t worker_pid(const struct worker *w)
+{
+    return w->pid;
+}
+
+unsigned worker_restarts(const struct worker *w)
+{
+    return w->restarts;
+}
+
+bool worker_running(const struct worker *w)
+{
+    return w->pid != 0;
+}

@@ -1,0 +1,97 @@
+#include "common/worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+
+struct worker_process {
+    struct ev_loop *loop;
+    const struct worker_role *role;
+    struct ipc *main;
+    void *worker;
+    ev_signal term, interrupt;
+};
+
+static void process_drain(struct worker_process *p)
+{
+    if (p->role->drain)
+        p->role->drain(p->worker);
+    else
+        ev_break(p->loop, EVBREAK_ALL);
+}
+
+static void process_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    struct worker_process *p = ctx;
+    if (strcmp(type, "drain") == 0)
+        process_drain(p);
+    else if (strcmp(type, "log_level") == 0)
+        log_set_level((int)json_integer_value(json_object_get(msg, "level")));
+    else
+        p->role->message(p->worker, type, msg, fds, n_fds);
+}
+
+static void process_on_main_gone(void *ctx)
+{
+    struct worker_process *p = ctx;
+    ev_break(p->loop, EVBREAK_ALL);
+}
+
+static const struct ipc_events process_ipc_events = {process_on_message, process_on_main_gone};
+
+static void process_on_term(struct ev_loop *loop, ev_signal *s, int revents)
+{
+    (void)loop, (void)revents;
+    process_drain(s->data);
+}
+
+/* Ctrl-C reaches the whole foreground group: main decides. */
+static void process_on_interrupt(struct ev_loop *loop, ev_signal *s, int revents)
+{
+    (void)loop, (void)s, (void)revents;
+}
+
+static const struct worker_role *role_find(const struct worker_role *roles, const char *name)
+{
+    for (; roles->name; roles++)
+        if (strcmp(roles->name, name) == 0)
+            return roles;
+    return NULL;
+}
+
+int worker_process_run(const struct worker_role *roles, int argc, char **argv)
+{
+    struct worker_process p = {.role = argc == 3 ? role_find(roles, argv[1]) : NULL};
+    char name[48];
+    if (!p.role || fcntl(WORKER_FD, F_GETFD) < 0) {
+        fprintf(stderr, "%s: started by 'run', not by hand\n", program_invocation_short_name);
+        return 2;
+    }
+    snprintf(name, sizeof name, "%s%.8s", p.role->name, argv[2]);
+    log_set_process(name);
+    sandbox_harden();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    p.loop = ev_default_loop(0);
+    p.main = p.loop ? ipc_new(p.loop, WORKER_FD, &process_ipc_events, &p) : NULL;
+    p.worker = p.main ? p.role->make(p.loop, p.main) : NULL;
+    if (!p.worker)
+        return 1;
+    ev_signal_init(&p.term, process_on_term, SIGTERM);
+    ev_signal_init(&p.interrupt, process_on_interrupt, SIGINT);
+    p.term.data = &p;
+    ev_signal_start(p.loop, &p.term);
+    ev_signal_start(p.loop, &p.interrupt);
+    ev_run(p.loop, 0);
+    p.role->free(p.worker);
+    ipc_free(p.main);
+    ev_run(p.loop, EVRUN_NOWAIT); /* what the streams put off */
+    return 0;
+}
