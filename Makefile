@@ -67,7 +67,7 @@ $(BUILD)/stile-core: $(BUILD)/obj/core/main.o $(BUILD)/libcore.a $(BUILD)/libpro
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(ARCHIVES) $(LIBS) -lcheck -lsubunit -lrt -lpthread
+	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(ARCHIVES) -lcheck -lsubunit -lrt -lpthread $(LIBS)
 
 $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES)
 	@mkdir -p $(@D)

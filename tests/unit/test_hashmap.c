@@ -1,8 +1,8 @@
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/hashmap.h"
+#include "tests/unit/unit.h"
 
 struct thing {
     struct hashmap_node node;
@@ -106,18 +106,5 @@ START_TEST(test_hash_covers_every_byte)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *s = suite_create("hashmap");
-    TCase *t = tcase_create("all");
-    tcase_add_test(t, test_insert_find_remove);
-    tcase_add_test(t, test_walk_visits_each_once_and_survives_removal);
-    tcase_add_test(t, test_seed_differs_per_table);
-    tcase_add_test(t, test_hash_covers_every_byte);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
-}
+UNIT_MAIN("hashmap", test_insert_find_remove, test_walk_visits_each_once_and_survives_removal,
+          test_seed_differs_per_table, test_hash_covers_every_byte)

@@ -1,0 +1,54 @@
+/*
+ * Who sent a STUN message: MESSAGE-INTEGRITY, FINGERPRINT, long-term keys and stateless nonces
+ * (RFC 8489 §9.2, §14.5–14.7). Comparisons take the same time wherever the values differ.
+ *
+ * The HMAC contexts are made at the first use and kept for the life of the process; one thread only.
+ */
+#ifndef PROTO_STUN_AUTH_H
+#define PROTO_STUN_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/netaddr.h"
+#include "proto/stun_msg.h"
+
+enum {
+    STUN_KEY_MAX = 32,
+    STUN_KEY_MD5 = 16,
+    STUN_NONCE_TEXT = 16, /* characters of a nonce, without a NUL */
+    STUN_NONCE_KEY = 32,
+};
+
+/* What MESSAGE-INTEGRITY is computed with: bytes[0..len). */
+struct stun_key {
+    uint8_t bytes[STUN_KEY_MAX];
+    uint8_t len;
+};
+
+/* MD5(name:realm:password), RFC 8489 §9.2.2. ERR_SYSTEM where the library has no MD5 (FIPS). */
+enum err stun_long_term_key(const char *name, const char *realm, const char *password,
+                            uint8_t key[STUN_KEY_MD5]);
+
+/* True when the message has MESSAGE-INTEGRITY and it is right. */
+bool stun_check_integrity(const struct stun_msg *m, const uint8_t *key, size_t key_len);
+/* True when FINGERPRINT is absent or right. */
+bool stun_check_fingerprint(const struct stun_msg *m);
+
+/* Append to what has been written so far; nothing but FINGERPRINT may follow MESSAGE-INTEGRITY. */
+void stun_put_integrity(struct stun_writer *w, const uint8_t *key, size_t key_len);
+void stun_put_fingerprint(struct stun_writer *w);
+
+/* A nonce is the second it was made in and an HMAC over that and the client's IP address: the server keeps
+ * nothing, every server with the same key accepts it, and it is no use to another address. now: seconds of
+ * the wall clock (servers share it). No NUL is written. */
+void stun_nonce_make(const uint8_t key[STUN_NONCE_KEY], uint32_t now, const struct netaddr *client,
+                     char nonce[STUN_NONCE_TEXT]);
+/* ERR_OK; ERR_TIMEOUT: made here, but older than lifetime seconds (or too far in the future); ERR_REFUSED: not made
+ * here. */
+enum err stun_nonce_check(const uint8_t key[STUN_NONCE_KEY], uint32_t now, uint32_t lifetime,
+                          const struct netaddr *client, struct stun_value nonce);
+
+#endif
