@@ -57,6 +57,10 @@ enum err http1_parse_response(const uint8_t *data, size_t n, size_t *scanned,
                               const struct http1_expect *expect, struct http_message *m,
                               struct http1_head *out, size_t *used, struct http1_failure *why);
 
+/* One trailer line, without its CRLF, appended to the fields of m; nothing is taken out. ERR_MALFORMED,
+ * ERR_MEMORY. */
+enum err http1_parse_trailer(struct span line, struct http_message *m);
+
 /*
  * Appends the head of a request in origin form: request line, Host, the fields in order, and the framing that
  * m->no_body and m->content_length ask for (chunked where the length is unknown). With m->websocket it adds
@@ -75,5 +79,8 @@ struct http1_response_form {
  * m->websocket the status must be 101. */
 enum err http1_write_response(struct buf *out, const struct http_message *m,
                               const struct http1_response_form *form, bool *chunked);
+
+/* Appends the fields alone, without the empty line: trailers. */
+enum err http1_write_fields(struct buf *out, const struct http_message *m);
 
 #endif

@@ -318,8 +318,8 @@ enum err http_message_join_cookies(struct http_message *m)
 
 static bool is_hop_by_hop(struct span name)
 {
-    static const char *const names[] = {"connection", "keep-alive", "trailer",
-                                        "transfer-encoding", "upgrade", "http2-settings"};
+    static const char *const names[] = {"connection",        "keep-alive", "trailer",
+                                        "transfer-encoding", "upgrade",    "http2-settings"};
     if (name.len > 6 && memcmp(name.at, "proxy-", 6) == 0)
         return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -368,8 +368,8 @@ void http_message_strip_hop_by_hop(struct http_message *m)
     }
     bool had_te = kept < m->n_fields && te_trailers;
     m->n_fields = kept;
-    /* A TE field was taken out, so that there is a free place and, in practice, room for 10 bytes; without them
-     * the peer merely loses the permission to send trailers. */
+    /* A TE field was taken out, so that there is a free place and, in practice, room for 10 bytes; without
+     * them the peer merely loses the permission to send trailers. */
     if (had_te)
         (void)http_message_add_str(m, "te", "trailers");
 }
@@ -377,12 +377,34 @@ void http_message_strip_hop_by_hop(struct http_message *m)
 void http_message_strip_trailers(struct http_message *m)
 {
     static const char *const forbidden[] = {
-        "host",         "content-length",   "content-encoding", "content-type",      "content-range",
-        "expect",       "max-forwards",     "authorization",    "cookie",            "set-cookie",
-        "cache-control", "pragma",          "range",            "www-authenticate",  "te",
-        "forwarded",    "via",              "location",         "age",               "expires",
-        "vary",         "retry-after",      "date",             "x-real-ip",         "x-request-id",
-        "upgrade-insecure-requests",        "origin",           "referer",
+        "host",
+        "content-length",
+        "content-encoding",
+        "content-type",
+        "content-range",
+        "expect",
+        "max-forwards",
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "cache-control",
+        "pragma",
+        "range",
+        "www-authenticate",
+        "te",
+        "forwarded",
+        "via",
+        "location",
+        "age",
+        "expires",
+        "vary",
+        "retry-after",
+        "date",
+        "x-real-ip",
+        "x-request-id",
+        "upgrade-insecure-requests",
+        "origin",
+        "referer",
     };
     size_t kept = 0;
     remove_named_by_connection(m);
@@ -407,22 +429,61 @@ const char *http_status_reason(unsigned status)
         unsigned status;
         const char *reason;
     } rows[] = {
-        {100, "Continue"}, {101, "Switching Protocols"}, {102, "Processing"}, {103, "Early Hints"},
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {203, "Non-Authoritative Information"},
-        {204, "No Content"}, {205, "Reset Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
-        {300, "Multiple Choices"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-        {304, "Not Modified"}, {305, "Use Proxy"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-        {400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
-        {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-        {407, "Proxy Authentication Required"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
-        {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
-        {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"},
-        {417, "Expectation Failed"}, {421, "Misdirected Request"}, {422, "Unprocessable Content"},
-        {423, "Locked"}, {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
-        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-        {451, "Unavailable For Legal Reasons"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-        {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"}, {507, "Insufficient Storage"}, {511, "Network Authentication Required"},
+        {100, "Continue"},
+        {101, "Switching Protocols"},
+        {102, "Processing"},
+        {103, "Early Hints"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {203, "Non-Authoritative Information"},
+        {204, "No Content"},
+        {205, "Reset Content"},
+        {206, "Partial Content"},
+        {207, "Multi-Status"},
+        {300, "Multiple Choices"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {304, "Not Modified"},
+        {305, "Use Proxy"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {402, "Payment Required"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {407, "Proxy Authentication Required"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {423, "Locked"},
+        {425, "Too Early"},
+        {426, "Upgrade Required"},
+        {428, "Precondition Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {451, "Unavailable For Legal Reasons"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
+        {511, "Network Authentication Required"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].status == status)

@@ -4,6 +4,7 @@
 #define PROTO_WEBSOCKET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/err.h"
 #include "proto/http1_head.h"
@@ -26,8 +27,8 @@ enum err websocket_check_request(struct http_message *m, const struct http1_head
                                  char accept[WEBSOCKET_ACCEPT_TEXT + 1], struct http1_failure *why);
 /* The Accept value that belongs to a key. */
 void websocket_accept(const char key[WEBSOCKET_KEY_TEXT], char accept[WEBSOCKET_ACCEPT_TEXT + 1]);
-/* Client: a new key from the system's randomness. */
-void websocket_new_key(char key[WEBSOCKET_KEY_TEXT + 1]);
+/* Client: the key made of 16 random bytes. */
+void websocket_key(const uint8_t random[16], char key[WEBSOCKET_KEY_TEXT + 1]);
 /* Client: adds Sec-WebSocket-Key and -Version to a request with m->websocket. */
 enum err websocket_add_key(struct http_message *m, const char key[WEBSOCKET_KEY_TEXT + 1]);
 /* Client: checks a 101 answer against the key; on ERR_OK its handshake fields are taken out. */
