@@ -90,7 +90,7 @@ pair_init() {
     fi
     [ -e "$LAB/edge1.pem" ] || lab_certificate "$LAB/edge1" "$JOIN_HOST"
     lab_in core "$CORE" init --dir "$LAB/core" --join-url "https://$JOIN_HOST" --core core1 \
-        --edge "edge1=$EDGE_INNER:2222,public=$EDGE_PUBLIC,internal=$EDGE_INNER" --bridge-ca "$LAB/ca/ca.pem" \
+        --edge "edge1=$EDGE_INNER:2222,public=$EDGE_PUBLIC" --bridge-ca "$LAB/ca/ca.pem" \
         --turn-user "$TURN_USER:$TURN_PASSWORD" --allow-peer "$LAN_NET" >"$LAB/log/core-init.log" 2>&1 ||
         { cat "$LAB/log/core-init.log" >&2; echo "Bail out! stile-core init failed"; exit 1; }
     lab_in edge "$EDGE" join "$LAB/core/edge1.bundle" --dir "$LAB/edge" --cert "$LAB/edge1.pem" \

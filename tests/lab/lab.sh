@@ -103,7 +103,8 @@ tcp_open() { lab_in "$1" timeout 1 bash -c ": </dev/tcp/$2/$3" 2>/dev/null; }
 
 # Building and tearing down ------------------------------------------------------------------------------------
 
-lab_up() {
+# lab_prepare: a directory, and the boxes of LAB_BOXES, without cables; all of it ends with this shell.
+lab_prepare() {
     [ "$(id -u)" = 0 ] || { echo "1..0 # skip the lab takes root (network namespaces)"; exit 0; }
     rm -rf "$LAB"
     mkdir -p "$LAB/log" "$LAB/pid" "$LAB/tmp"
@@ -115,6 +116,11 @@ lab_up() {
         mkdir -p "/etc/netns/$(lab_ns "$box")"
         echo "nameserver 127.0.0.1" >"/etc/netns/$(lab_ns "$box")/resolv.conf"
     done
+}
+
+lab_up() {
+    local box
+    lab_prepare
     lab_links
     lab_routes
     for box in core bridge; do echo "nameserver 10.20.0.53" >"/etc/netns/$(lab_ns $box)/resolv.conf"; done
@@ -216,6 +222,7 @@ lab_show_logs() {
         tail -n 40 "$log" | sed 's/^/#   /' >&2
     done
     for log in fwout fwin; do
+        [[ " $LAB_BOXES " = *" $log "* ]] || continue
         diag "---- $log"
         lab_in $log nft list ruleset 2>/dev/null | grep -E 'packets|elements|counter' | sed 's/^/#   /' >&2
     done

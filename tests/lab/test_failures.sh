@@ -74,7 +74,7 @@ round_sshd() {
 round_worker() {
     local pid
     for pid in $(box_pids edge "$EDGE"); do
-        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") = *": web"* ]] || continue
+        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") = *"worker web"* ]] || continue
         kill -KILL "$pid"
         gone=$(now_ms)
         recovered worker
