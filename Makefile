@@ -14,7 +14,8 @@ CC      ?= gcc
 CLANG   ?= clang
 OPT     ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-           -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
+           -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef \
+           -Wno-format-truncation # messages for people are cut to their buffer on purpose
 HARDEN  := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_SOURCE=2
 LDHARD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 # libev's watchers are cast to their common base, which strict aliasing does not allow.

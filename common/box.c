@@ -1,0 +1,106 @@
+#include "common/box.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/sandbox.h"
+
+enum err box_open(struct box *b, const char *dir, const char *run_dir, char *why)
+{
+    char absolute[PATH_MAX];
+    *b = (struct box){0};
+    if (!realpath(dir, absolute)) {
+        snprintf(why, SCHEMA_WHY, "%s: %s", dir, strerror(errno));
+        return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
+    }
+    if (strlen(absolute) + 8 > sizeof b->dir || (run_dir && strlen(run_dir) + 1 > sizeof b->run)) {
+        snprintf(why, SCHEMA_WHY, "%s: path too long", dir);
+        return ERR_TOO_LONG;
+    }
+    snprintf(b->dir, sizeof b->dir, "%s", absolute);
+    if (run_dir)
+        snprintf(b->run, sizeof b->run, "%s", run_dir);
+    else if (strcmp(absolute, BOX_DIR) == 0)
+        snprintf(b->run, sizeof b->run, "%s", BOX_RUN);
+    else
+        snprintf(b->run, sizeof b->run, "%.*s/run", (int)(sizeof b->run - 8), absolute);
+    return ERR_OK;
+}
+
+static enum err box_read_name(struct box *b, char *why)
+{
+    char path[PATH_MAX], *text;
+    enum err e = file_read(box_file(b, BOX_IDENTITY, path), 256, &text, NULL, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    text[strcspn(text, "\r\n")] = '\0';
+    const char *right = config_check_name(text);
+    if (right) {
+        snprintf(why, SCHEMA_WHY, "%s: \"%.80s\" is not %s", path, text, right);
+        e = ERR_CONFIG;
+    } else {
+        snprintf(b->name, sizeof b->name, "%s", text);
+    }
+    free(text);
+    return e;
+}
+
+enum err box_load(struct box *b, char *why)
+{
+    char path[PATH_MAX];
+    struct config config;
+    struct secrets secrets;
+    enum err e = box_read_name(b, why);
+    if (e != ERR_OK)
+        return e;
+    e = config_load(box_file(b, BOX_CONFIG, path), &config, why);
+    if (e != ERR_OK)
+        return e;
+    e = secrets_load(box_file(b, BOX_SECRETS, path), &secrets, why);
+    if (e != ERR_OK) {
+        config_free(&config);
+        return e;
+    }
+    config_free(&b->config);
+    secrets_free(&b->secrets);
+    b->config = config;
+    b->secrets = secrets;
+    return ERR_OK;
+}
+
+void box_close(struct box *b)
+{
+    config_free(&b->config);
+    secrets_free(&b->secrets);
+}
+
+const char *box_file(const struct box *b, const char *name, char out[PATH_MAX])
+{
+    return name[0] == '/' ? file_path(out, PATH_MAX, "", name + 1) : file_path(out, PATH_MAX, b->dir, name);
+}
+
+const char *box_run_file(const struct box *b, const char *name, char out[PATH_MAX])
+{
+    return file_path(out, PATH_MAX, b->run, name);
+}
+
+enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode, const char *user,
+                   char *why)
+{
+    char path[PATH_MAX];
+    uid_t uid;
+    gid_t gid;
+    enum err e = file_write(box_file(b, name, path), data, n, mode, why, SCHEMA_WHY);
+    if (e != ERR_OK || geteuid() != 0)
+        return e;
+    sandbox_owner(user, &uid, &gid);
+    if (chown(path, uid, gid) < 0) {
+        snprintf(why, SCHEMA_WHY, "%s: cannot be given to user %s: %s", path, user, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,80 @@
+#include "common/secrets.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/file.h"
+
+static const char *check_user(const char *name)
+{
+    return *name && strlen(name) <= 500 && !strchr(name, ':') ? NULL : "a user name: 1 to 500 bytes, no colon";
+}
+
+static const char *check_password(const char *password)
+{
+    return *password && strlen(password) <= 500 ? NULL : "a password of 1 to 500 bytes";
+}
+
+static const char *check_nonce_key(const char *key)
+{
+    return strlen(key) == 64 && strspn(key, "0123456789abcdef") == 64 ? NULL : "64 hex digits";
+}
+
+static const struct schema_row user_rows[] = {
+    {"name", SCHEMA_STRING, offsetof(struct secret_user, name), .required = true, .check = check_user,
+     .help = "TURN user name"},
+    {"password", SCHEMA_STRING, offsetof(struct secret_user, password), .required = true, .check = check_password,
+     .help = "its password"},
+    SCHEMA_END};
+
+static const struct schema_row rows[] = {
+    {"turn_users", SCHEMA_OBJECTS, offsetof(struct secrets, turn_users), .max = 100000, .rows = user_rows,
+     .size = sizeof(struct secret_user), .help = "long-term TURN credentials"},
+    {"turn_nonce_key", SCHEMA_STRING, offsetof(struct secrets, turn_nonce_key), .required = true,
+     .check = check_nonce_key, .help = "key of the TURN nonces"},
+    SCHEMA_END};
+
+enum err secrets_parse(const char *name, const char *text, struct secrets *out, char *why)
+{
+    struct schema_source source = {name, text};
+    struct secrets s = {0};
+    json_error_t error;
+    s.json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!s.json) {
+        /* The parser's own words would quote the secret. */
+        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON", name, error.line);
+        return ERR_CONFIG;
+    }
+    enum err e = schema_read(&source, s.json, rows, &s, why);
+    if (e != ERR_OK) {
+        secrets_free(&s);
+        return e;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+enum err secrets_load(const char *path, struct secrets *out, char *why)
+{
+    char *text;
+    enum err e = file_read_secret(path, 64 * 1024 * 1024, &text, NULL, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    e = secrets_parse(path, text, out, why);
+    file_wipe(text);
+    return e;
+}
+
+void secrets_free(struct secrets *s)
+{
+    struct secret_user *users = s->turn_users.items;
+    for (size_t i = 0; i < s->turn_users.n; i++)
+        if (users[i].password)
+            OPENSSL_cleanse(users[i].password, strlen(users[i].password));
+    if (s->turn_nonce_key)
+        OPENSSL_cleanse(s->turn_nonce_key, strlen(s->turn_nonce_key));
+    schema_free(rows, s);
+    json_decref(s->json);
+    *s = (struct secrets){0};
+}

@@ -1,0 +1,23 @@
+/* secrets.json, beside stile.json, mode 0600: what both boxes know and nobody else may. */
+#ifndef COMMON_SECRETS_H
+#define COMMON_SECRETS_H
+
+#include "common/schema.h"
+
+struct secret_user {
+    char *name, *password;
+};
+
+struct secrets {
+    struct schema_objects turn_users; /* of struct secret_user */
+    char *turn_nonce_key;             /* 64 hex digits, the same on every edge */
+    json_t *json;
+};
+
+/* Reads and judges the file; why as in config_load. Refuses a file that others may read. */
+enum err secrets_load(const char *path, struct secrets *out, char *why);
+enum err secrets_parse(const char *name, const char *text, struct secrets *out, char *why);
+/* Overwrites and frees. */
+void secrets_free(struct secrets *s);
+
+#endif

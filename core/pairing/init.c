@@ -1,0 +1,404 @@
+#include "core/pairing/init.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/box.h"
+#include "common/bundle.h"
+#include "common/fatal.h"
+#include "common/file.h"
+#include "common/sandbox.h"
+#include "common/verb.h"
+#include "core/pairing/ssh_key.h"
+
+enum { INIT_EDGES_MAX = 64 };
+
+static const char help[] =
+    "usage: stile-core init [--dir DIR] --join-url URL --core NAME --edge EDGE... [OPTION]...\n"
+    "\n"
+    "Makes the config that core and its edges share (stile.json), core's secrets, and one bundle per edge: copy\n"
+    "each bundle to its edge and run 'stile-edge join' there.\n"
+    "\n"
+    "  --dir DIR             where it all goes (default /etc/stile); made if missing\n"
+    "  --join-url URL        what guests open: https://HOST[:PORT]\n"
+    "  --core NAME           the name of this box\n"
+    "  --edge NAME=ADDRESS[:SSHPORT][,public=IP][,internal=IP][,KEY=VALUE]...\n"
+    "                        an edge, at the address where core reaches its SSH server (port 2222).\n"
+    "                        public: the address that guests reach (default: ADDRESS when it is an IP);\n"
+    "                        internal: the edge's own address behind static NAT; KEY: any key of an edge\n"
+    "                        in stile.json(5), such as https_port=8443. May be given again.\n"
+    "  --bridge HOST[:PORT]  a web bridge, port 443 by default; may be given again. None: found in DNS\n"
+    "  --bridge-ca FILE      CA certificates that the bridges' certificates are signed by (PEM)\n"
+    "  --turn-user NAME:PASSWORD\n"
+    "                        TURN credentials; PASSWORD may be @FILE. May be given again.\n"
+    "                        None: user 'stile' with a random password, which is shown\n"
+    "  --allow-peer CIDR     a private network that TURN relays may reach: the call bridges'. May be given again\n"
+    "  --user NAME           owner of the files when run as root (default stile)\n"
+    "  --force               overwrite an existing config\n";
+
+struct init {
+    const char *dir, *join_url, *core, *bridge_ca, *user;
+    json_t *edges;  /* as in stile.json, without host_key */
+    json_t *targets, *allow_peers, *turn_users;
+    bool force, password_made;
+    struct box box;
+    struct ssh_key core_key, edge_keys[INIT_EDGES_MAX];
+    char *config_text, *secrets_text;
+};
+
+static int init_mistake(const char *what, const char *problem)
+{
+    fprintf(stderr, "stile-core init: %s %s\n", what, problem);
+    return verb_usage("init");
+}
+
+/* Options ----------------------------------------------------------------------------------------------- */
+
+static json_t *init_edge_value(const char *value)
+{
+    char *end;
+    long number = strtol(value, &end, 10);
+    return *value && !*end ? json_integer(number) : json_string(value);
+}
+
+/* "NAME=ADDRESS[:PORT][,key=value]..." into an edge object; false when it has another form. */
+static bool init_add_edge(struct init *in, char *text)
+{
+    char host[256];
+    uint16_t port;
+    struct netaddr ip;
+    char *rest = NULL, *address = strchr(text, '=');
+    char *item = address ? strtok_r(address + 1, ",", &rest) : NULL;
+    if (!item || hostport_parse(item, 2222, host, &port) != ERR_OK || json_array_size(in->edges) >= INIT_EDGES_MAX)
+        return false;
+    *address = '\0';
+    json_t *edge = json_object();
+    json_object_set_new(edge, "name", json_string(text));
+    json_object_set_new(edge, "ssh", json_sprintf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port));
+    if (netaddr_parse(host, 0, &ip) == ERR_OK)
+        json_object_set_new(edge, "public_address", json_string(host));
+    while ((item = strtok_r(NULL, ",", &rest)) != NULL) {
+        char *value = strchr(item, '=');
+        if (!value) {
+            json_decref(edge);
+            return false;
+        }
+        *value++ = '\0';
+        const char *key = strcmp(item, "public") == 0     ? "public_address"
+                          : strcmp(item, "internal") == 0 ? "internal_address"
+                                                          : item;
+        bool text_key = strstr(key, "address") != NULL;
+        json_object_set_new(edge, key, text_key ? json_string(value) : init_edge_value(value));
+    }
+    json_array_append_new(in->edges, edge);
+    return true;
+}
+
+/* The password is overwritten where it stood, so that the process list does not show it for long. */
+static bool init_add_user(struct init *in, char *text)
+{
+    char *password = strchr(text, ':'), *from_file = NULL, why[SCHEMA_WHY];
+    if (!password || password == text)
+        return false;
+    *password++ = '\0';
+    if (*password == '@') {
+        if (file_read_secret(password + 1, 4096, &from_file, NULL, why, sizeof why) != ERR_OK) {
+            fprintf(stderr, "stile-core init: %s\n", why);
+            return false;
+        }
+        from_file[strcspn(from_file, "\r\n")] = '\0';
+    }
+    json_array_append_new(in->turn_users,
+                          json_pack("{ssss}", "name", text, "password", from_file ? from_file : password));
+    OPENSSL_cleanse(password, strlen(password));
+    file_wipe(from_file);
+    return true;
+}
+
+enum { OPT_DIR = 1000, OPT_JOIN_URL, OPT_CORE, OPT_EDGE, OPT_BRIDGE, OPT_BRIDGE_CA, OPT_TURN_USER, OPT_ALLOW_PEER,
+       OPT_USER, OPT_FORCE, OPT_HELP };
+
+static const struct option options[] = {{"dir", required_argument, NULL, OPT_DIR},
+                                        {"join-url", required_argument, NULL, OPT_JOIN_URL},
+                                        {"core", required_argument, NULL, OPT_CORE},
+                                        {"edge", required_argument, NULL, OPT_EDGE},
+                                        {"bridge", required_argument, NULL, OPT_BRIDGE},
+                                        {"bridge-ca", required_argument, NULL, OPT_BRIDGE_CA},
+                                        {"turn-user", required_argument, NULL, OPT_TURN_USER},
+                                        {"allow-peer", required_argument, NULL, OPT_ALLOW_PEER},
+                                        {"user", required_argument, NULL, OPT_USER},
+                                        {"force", no_argument, NULL, OPT_FORCE},
+                                        {"help", no_argument, NULL, OPT_HELP},
+                                        {NULL, 0, NULL, 0}};
+
+static int init_option(struct init *in, int option)
+{
+    switch (option) {
+    case OPT_DIR:
+        in->dir = optarg;
+        return EXIT_OK;
+    case OPT_JOIN_URL:
+        in->join_url = optarg;
+        return EXIT_OK;
+    case OPT_CORE:
+        in->core = optarg;
+        return EXIT_OK;
+    case OPT_EDGE:
+        return init_add_edge(in, optarg)
+                   ? EXIT_OK
+                   : init_mistake("--edge", "is not of the form NAME=ADDRESS[:SSHPORT][,KEY=VALUE]...");
+    case OPT_BRIDGE:
+        json_array_append_new(in->targets, json_string(optarg));
+        return EXIT_OK;
+    case OPT_BRIDGE_CA:
+        in->bridge_ca = optarg;
+        return EXIT_OK;
+    case OPT_TURN_USER:
+        return init_add_user(in, optarg) ? EXIT_OK : init_mistake("--turn-user", "is not of the form NAME:PASSWORD or NAME:@FILE");
+    case OPT_ALLOW_PEER:
+        json_array_append_new(in->allow_peers, json_string(optarg));
+        return EXIT_OK;
+    case OPT_USER:
+        in->user = optarg;
+        return EXIT_OK;
+    case OPT_FORCE:
+        in->force = true;
+        return EXIT_OK;
+    default:
+        return verb_usage("init");
+    }
+}
+
+static int init_options(struct init *in, int argc, char **argv)
+{
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == OPT_HELP) {
+            fputs(help, stdout);
+            exit(EXIT_OK);
+        }
+        int status = init_option(in, option);
+        if (status != EXIT_OK)
+            return status;
+    }
+    if (optind < argc)
+        return init_mistake(argv[optind], "is no option");
+    if (!in->join_url)
+        return init_mistake("--join-url", "is missing: the URL that guests open");
+    if (!in->core)
+        return init_mistake("--core", "is missing: the name of this box");
+    if (json_array_size(in->edges) == 0)
+        return init_mistake("--edge", "is missing: NAME=ADDRESS of the box in the DMZ");
+    return EXIT_OK;
+}
+
+/* What is written ----------------------------------------------------------------------------------------- */
+
+static json_t *init_config(struct init *in)
+{
+    json_t *web = json_pack("{sb so}", "enabled", 1, "targets", json_deep_copy(in->targets));
+    json_t *turn = json_pack("{sb so}", "enabled", 1, "allow_peers", json_deep_copy(in->allow_peers));
+    json_t *core = json_pack("{ssss}", "name", in->core, "key", in->core_key.public_line);
+    size_t i;
+    json_t *edge;
+    if (in->bridge_ca)
+        json_object_set_new(web, "bridge_ca", json_string("bridge-ca.pem"));
+    json_array_foreach(in->edges, i, edge)
+        json_object_set_new(edge, "host_key", json_string(in->edge_keys[i].public_line));
+    return json_pack("{si ss so so s[o] so}", "revision", 1, "join_url", in->join_url, "web_proxy", web, "edges",
+                     json_deep_copy(in->edges), "cores", core, "turn", turn);
+}
+
+static void init_random_hex(char *out, size_t bytes)
+{
+    unsigned char raw[64];
+    REQUIRE(bytes <= sizeof raw);
+    if (RAND_bytes(raw, (int)bytes) != 1)
+        fatal("no random bytes");
+    for (size_t i = 0; i < bytes; i++)
+        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    OPENSSL_cleanse(raw, sizeof raw);
+}
+
+static enum err init_texts(struct init *in, char *why)
+{
+    char nonce_key[65], password[33];
+    struct config judged;
+    struct secrets judged_secrets;
+    if (json_array_size(in->turn_users) == 0) {
+        init_random_hex(password, 12);
+        json_array_append_new(in->turn_users, json_pack("{ssss}", "name", "stile", "password", password));
+        in->password_made = true;
+    }
+    init_random_hex(nonce_key, 32);
+    json_t *config = init_config(in);
+    json_t *secrets =
+        json_pack("{sOss}", "turn_users", in->turn_users, "turn_nonce_key", nonce_key);
+    in->config_text = config ? json_dumps(config, JSON_INDENT(2)) : NULL;
+    in->secrets_text = secrets ? json_dumps(secrets, JSON_INDENT(2)) : NULL;
+    json_decref(config);
+    json_decref(secrets);
+    if (!in->config_text || !in->secrets_text) {
+        snprintf(why, SCHEMA_WHY, "out of memory, or an option is not UTF-8");
+        return ERR_MEMORY;
+    }
+    enum err e = config_parse("the new " BOX_CONFIG, in->config_text, &judged, why);
+    if (e != ERR_OK)
+        return e;
+    config_free(&judged);
+    e = secrets_parse("the new " BOX_SECRETS, in->secrets_text, &judged_secrets, why);
+    if (e == ERR_OK)
+        secrets_free(&judged_secrets);
+    return e;
+}
+
+static enum err init_write_bundle(struct init *in, size_t i, char *why)
+{
+    char name[80];
+    const char *edge = json_string_value(json_object_get(json_array_get(in->edges, i), "name"));
+    struct bundle b = {.edge = (char *)(uintptr_t)edge,
+                       .config = in->config_text,
+                       .secrets = in->secrets_text,
+                       .host_key = in->edge_keys[i].private_pem,
+                       .created = time(NULL),
+                       .expires = time(NULL) + BUNDLE_DAYS * 86400};
+    char *text = bundle_encode(&b);
+    if (!text)
+        return ERR_MEMORY;
+    snprintf(name, sizeof name, "%s.bundle", edge);
+    enum err e = box_write(&in->box, name, text, strlen(text), 0600, in->user, why);
+    file_wipe(text);
+    return e;
+}
+
+static enum err init_write_ca(struct init *in, char *why)
+{
+    char *text;
+    size_t n;
+    if (!in->bridge_ca)
+        return ERR_OK;
+    enum err e = file_read(in->bridge_ca, 4 * 1024 * 1024, &text, &n, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    if (!strstr(text, "-----BEGIN CERTIFICATE-----")) {
+        snprintf(why, SCHEMA_WHY, "%s: holds no certificate in PEM form", in->bridge_ca);
+        e = ERR_CONFIG;
+    } else {
+        e = box_write(&in->box, "bridge-ca.pem", text, n, 0644, in->user, why);
+    }
+    free(text);
+    return e;
+}
+
+static enum err init_write(struct init *in, char *why)
+{
+    enum err e = init_write_ca(in, why);
+    if (e == ERR_OK)
+        e = box_write(&in->box, BOX_CORE_KEY, in->core_key.private_pem, strlen(in->core_key.private_pem), 0600,
+                      in->user, why);
+    if (e == ERR_OK)
+        e = box_write(&in->box, BOX_SECRETS, in->secrets_text, strlen(in->secrets_text), 0600, in->user, why);
+    if (e == ERR_OK)
+        e = box_write(&in->box, BOX_IDENTITY, in->core, strlen(in->core), 0644, in->user, why);
+    for (size_t i = 0; i < json_array_size(in->edges) && e == ERR_OK; i++)
+        e = init_write_bundle(in, i, why);
+    if (e == ERR_OK) /* last: its presence says that the rest is there */
+        e = box_write(&in->box, BOX_CONFIG, in->config_text, strlen(in->config_text), 0644, in->user, why);
+    return e;
+}
+
+static enum err init_prepare(struct init *in, char *why)
+{
+    char path[PATH_MAX];
+    uid_t uid;
+    gid_t gid;
+    enum err e = file_make_dir(in->dir, 0750, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        e = box_open(&in->box, in->dir, NULL, why);
+    if (e != ERR_OK)
+        return e;
+    sandbox_owner(in->user, &uid, &gid);
+    if (geteuid() == 0 && chown(in->box.dir, uid, gid) < 0) {
+        snprintf(why, SCHEMA_WHY, "%s: %s", in->box.dir, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    if (!in->force && access(box_file(&in->box, BOX_CONFIG, path), F_OK) == 0) {
+        snprintf(why, SCHEMA_WHY, "%s exists; --force overwrites it (and every edge must join again)", path);
+        return ERR_EXISTS;
+    }
+    e = ssh_key_make(in->box.dir, &in->core_key, why);
+    for (size_t i = 0; i < json_array_size(in->edges) && e == ERR_OK; i++)
+        e = ssh_key_make(in->box.dir, &in->edge_keys[i], why);
+    return e;
+}
+
+static void init_report(const struct init *in)
+{
+    size_t i;
+    json_t *item;
+    printf("%s/%s: shared config, revision 1\n", in->box.dir, BOX_CONFIG);
+    json_array_foreach(in->edges, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        printf("%s/%s.bundle: copy it to edge %s and run there: stile-edge join %s.bundle\n", in->box.dir, name, name,
+               name);
+    }
+    printf("A bundle is secret, expires in %d days, and is not needed here once its edge has joined: delete it then.\n",
+           BUNDLE_DAYS);
+    if (in->password_made)
+        json_array_foreach(in->turn_users, i, item)
+            printf("TURN user %s, password %s\n", json_string_value(json_object_get(item, "name")),
+                   json_string_value(json_object_get(item, "password")));
+    printf("Then start core: stile-core run%s%s\n", strcmp(in->box.dir, BOX_DIR) ? " --dir " : "",
+           strcmp(in->box.dir, BOX_DIR) ? in->box.dir : "");
+}
+
+static void init_free(struct init *in)
+{
+    json_decref(in->edges);
+    json_decref(in->targets);
+    json_decref(in->allow_peers);
+    json_decref(in->turn_users);
+    ssh_key_free(&in->core_key);
+    for (size_t i = 0; i < INIT_EDGES_MAX; i++)
+        ssh_key_free(&in->edge_keys[i]);
+    free(in->config_text);
+    file_wipe(in->secrets_text);
+}
+
+int init_command(int argc, char **argv)
+{
+    char why[SCHEMA_WHY] = "out of memory";
+    struct init *in = xcalloc(1, sizeof *in);
+    in->dir = BOX_DIR;
+    in->user = BOX_USER;
+    in->edges = json_array();
+    in->targets = json_array();
+    in->allow_peers = json_array();
+    in->turn_users = json_array();
+    umask(077);
+    int status = init_options(in, argc, argv);
+    if (status == EXIT_OK) {
+        enum err e = init_prepare(in, why);
+        if (e == ERR_OK)
+            e = init_texts(in, why);
+        if (e == ERR_OK)
+            e = init_write(in, why);
+        if (e == ERR_OK)
+            init_report(in);
+        else
+            fprintf(stderr, "stile-core init: %s\n", why);
+        status = e == ERR_OK ? EXIT_OK : EXIT_FAILED;
+    }
+    init_free(in);
+    free(in);
+    return status;
+}
