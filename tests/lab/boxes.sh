@@ -3,9 +3,8 @@
 
 . "$ROOT/tests/bridge/bridge.sh"
 
-# shellcheck disable=SC2034 # for the tests
-EDGE=$BUILD/stile-edge
-CORE=$BUILD/stile-core
+EDGE=$RUN/stile-edge
+CORE=$RUN/stile-core
 TURN_USER=guest
 TURN_PASSWORD=stile-lab-pass
 
@@ -75,6 +74,16 @@ bridge_answers() {
 
 # The pair -----------------------------------------------------------------------------------------------------
 
+# pair_install: the programs, and the account that they run as, on the boxes alone.
+pair_install() {
+    local box
+    cp "$BUILD/stile-edge" "$BUILD/stile-core" "$RUN" || { echo "Bail out! no programs in $BUILD"; exit 1; }
+    for box in edge core; do
+        { cat /etc/passwd; echo "stile:x:64711:64711::/nonexistent:/bin/sh"; } >"/etc/netns/$(lab_ns $box)/passwd"
+        { cat /etc/group; echo "stile:x:64711:"; } >"/etc/netns/$(lab_ns $box)/group"
+    done
+}
+
 # pair_start: pairs core and edge with the commands that an administrator uses, runs both, waits for the first request.
 pair_start() {
     pair_init
@@ -84,29 +93,26 @@ pair_start() {
 }
 
 pair_init() {
-    if ! [ -x "$EDGE" ] || ! [ -x "$CORE" ]; then
-        echo "Bail out! no stile-edge and stile-core in $BUILD"
-        exit 1
-    fi
+    pair_install
     [ -e "$LAB/edge1.pem" ] || lab_certificate "$LAB/edge1" "$JOIN_HOST"
-    lab_in core "$CORE" init --dir "$LAB/core" --join-url "https://$JOIN_HOST" --core core1 \
+    lab_in core "$CORE" init --dir "$RUN/core" --join-url "https://$JOIN_HOST" --core core1 \
         --edge "edge1=$EDGE_INNER:2222,public=$EDGE_PUBLIC" --bridge-ca "$LAB/ca/ca.pem" \
         --turn-user "$TURN_USER:$TURN_PASSWORD" --allow-peer "$LAN_NET" >"$LAB/log/core-init.log" 2>&1 ||
         { cat "$LAB/log/core-init.log" >&2; echo "Bail out! stile-core init failed"; exit 1; }
-    lab_in edge "$EDGE" join "$LAB/core/edge1.bundle" --dir "$LAB/edge" --cert "$LAB/edge1.pem" \
+    lab_in edge "$EDGE" join "$RUN/core/edge1.bundle" --dir "$RUN/edge" --cert "$LAB/edge1.pem" \
         --key "$LAB/edge1.key" >"$LAB/log/edge-join.log" 2>&1 ||
         { cat "$LAB/log/edge-join.log" >&2; echo "Bail out! stile-edge join failed"; exit 1; }
 }
 
-edge_start() { lab_spawn edge edge "$EDGE" run --dir "$LAB/edge"; }
+edge_start() { lab_spawn edge edge "$EDGE" run --dir "$RUN/edge"; }
 
-core_start() { lab_spawn core core "$CORE" run --dir "$LAB/core"; }
+core_start() { lab_spawn core core "$CORE" run --dir "$RUN/core"; }
 
 guest_gets_through() { guest_curl -f -o /dev/null --max-time 2 "https://$JOIN_HOST/bulk/hello"; }
 
-edge_status() { lab_in edge "$EDGE" status --dir "$LAB/edge" "$@"; }
+edge_status() { lab_in edge "$EDGE" status --dir "$RUN/edge" "$@"; }
 
-core_status() { lab_in core "$CORE" status --dir "$LAB/core" "$@"; }
+core_status() { lab_in core "$CORE" status --dir "$RUN/core" "$@"; }
 
 # The guest ----------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ BUILD=$(realpath -m "${BUILD:-$ROOT/build}")
 TEST_NAME=$(basename "$0" .sh)
 LAB=$BUILD/lab/$TEST_NAME
 LAB_PREFIX=stile$$
+RUN=/run/$LAB_PREFIX # the boxes' own folders and programs, where the account of the daemons can reach them
 LAB_BOXES="guest fwout edge fwin core bridge dns"
 
 # shellcheck disable=SC2034 # addresses for the tests
@@ -107,7 +108,8 @@ tcp_open() { lab_in "$1" timeout 1 bash -c ": </dev/tcp/$2/$3" 2>/dev/null; }
 lab_prepare() {
     [ "$(id -u)" = 0 ] || { echo "1..0 # skip the lab takes root (network namespaces)"; exit 0; }
     rm -rf "$LAB"
-    mkdir -p "$LAB/log" "$LAB/pid" "$LAB/tmp"
+    mkdir -p "$LAB/log" "$LAB/pid" "$LAB/tmp" "$RUN"
+    chmod 755 "$RUN"
     trap lab_exit EXIT
     trap 'exit 130' INT TERM HUP
     local box
@@ -211,7 +213,7 @@ lab_down() {
         rm -rf "/etc/netns/$(lab_ns "$box")"
     done
     rmdir /etc/netns 2>/dev/null
-    return 0
+    rm -rf "$RUN"
 }
 
 lab_show_logs() {

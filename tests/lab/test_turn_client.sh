@@ -11,6 +11,7 @@ CLIENTS=50
 MESSAGES=40
 
 lab_up
+pair_install
 lab_spawn edge turn "$EDGE" turn --listen "$EDGE_PUBLIC:3478" --relay-address "$EDGE_PUBLIC" \
     --user "$TURN_USER:$TURN_PASSWORD" --realm "$JOIN_HOST" --relay-ports 24000-29999 --workers 2 \
     --allow-peer "$ECHO_PEER/32" --channel-numbers rfc5766
