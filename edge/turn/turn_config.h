@@ -89,7 +89,7 @@ struct turn_config {
     bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */
     enum turn_binding binding;
     uint8_t nonce_key[TURN_NONCE_KEY_SIZE]; /* the same in all workers */
-    unsigned worker_index, worker_count;
+    uint32_t worker_index, worker_count;
 };
 
 /* Defaults as above, with a random nonce key, no realm, no relays. */
@@ -110,6 +110,8 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
  * empty, or a user of this name exists). */
 enum err turn_config_set_realm(struct turn_config *c, const char *realm);
 enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password);
+/* The same with the key already computed. Names that are there twice are found by turn_config_check. */
+enum err turn_config_add_key(struct turn_config *c, const char *name, const uint8_t key[TURN_KEY_SIZE]);
 enum err turn_config_add_relay(struct turn_config *c, const struct netaddr *bind,
                                const struct netaddr *advertised);
 /* list and n are a pair of members of a turn_config. */

@@ -1,0 +1,231 @@
+#include "edge/turn/turn_config.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/fatal.h"
+#include "edge/turn/turn_policy.h"
+#include "proto/stun_auth.h"
+
+void turn_config_init(struct turn_config *c)
+{
+    *c = (struct turn_config){
+        .port_min = 24000,
+        .port_max = 29999,
+        .permissions_max = 64,
+        .channels_max = 64,
+        .lifetime_default = 600,
+        .lifetime_longest = 3600,
+        .lifetime_nonce = 600,
+        .binding = TURN_BINDING_OPEN,
+        .worker_count = 1,
+    };
+    if (getrandom(c->nonce_key, sizeof c->nonce_key, 0) != (ssize_t)sizeof c->nonce_key)
+        fatal("no random numbers for the nonce key");
+}
+
+void turn_config_free(struct turn_config *c)
+{
+    for (size_t i = 0; i < c->n_users; i++) {
+        free(c->users[i].name);
+        OPENSSL_cleanse(c->users[i].key, sizeof c->users[i].key);
+    }
+    OPENSSL_cleanse(c->nonce_key, sizeof c->nonce_key);
+    free(c->realm);
+    free(c->software);
+    free(c->users);
+    free(c->relays);
+    free(c->allow_peers);
+    free(c->deny_peers);
+    free(c->own_addresses);
+    free(c->cluster_addresses);
+    *c = (struct turn_config){0};
+}
+
+/* Room for one more at the end of an array that grows by doubling; NULL when memory is out. */
+static void *array_grow(void *array, size_t n, size_t size)
+{
+    if (n & (n - 1))
+        return array;
+    return reallocarray(array, n ? n * 2 : 1, size);
+}
+
+enum err turn_config_set_realm(struct turn_config *c, const char *realm)
+{
+    size_t n = strlen(realm);
+    if (n == 0 || n > TURN_NAME_MAX || memchr(realm, '"', n))
+        return ERR_CONFIG;
+    char *copy = strdup(realm);
+    if (!copy)
+        return ERR_MEMORY;
+    free(c->realm);
+    c->realm = copy;
+    return ERR_OK;
+}
+
+enum err turn_config_add_key(struct turn_config *c, const char *name, const uint8_t key[TURN_KEY_SIZE])
+{
+    size_t n = strlen(name);
+    if (n == 0 || n > TURN_NAME_MAX)
+        return ERR_CONFIG;
+    struct turn_user *users = array_grow(c->users, c->n_users, sizeof *users);
+    if (!users)
+        return ERR_MEMORY;
+    c->users = users;
+    char *copy = strdup(name);
+    if (!copy)
+        return ERR_MEMORY;
+    users[c->n_users].name = copy;
+    memcpy(users[c->n_users].key, key, TURN_KEY_SIZE);
+    c->n_users++;
+    return ERR_OK;
+}
+
+enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password)
+{
+    uint8_t key[TURN_KEY_SIZE];
+    if (!c->realm)
+        return ERR_CONFIG;
+    enum err e = stun_long_term_key(name, c->realm, password, key);
+    if (e == ERR_OK)
+        e = turn_config_add_key(c, name, key);
+    OPENSSL_cleanse(key, sizeof key);
+    return e;
+}
+
+enum err turn_config_add_relay(struct turn_config *c, const struct netaddr *bind,
+                               const struct netaddr *advertised)
+{
+    struct turn_relay_address *relays = array_grow(c->relays, c->n_relays, sizeof *relays);
+    if (!relays)
+        return ERR_MEMORY;
+    c->relays = relays;
+    relays[c->n_relays] = (struct turn_relay_address){.bind = *bind, .advertised = *advertised};
+    relays[c->n_relays].bind.port = relays[c->n_relays].advertised.port = 0;
+    c->n_relays++;
+    return ERR_OK;
+}
+
+enum err turn_config_add_cidr(struct netcidr **list, size_t *n, const struct netcidr *net)
+{
+    struct netcidr *grown = array_grow(*list, *n, sizeof *grown);
+    if (!grown)
+        return ERR_MEMORY;
+    *list = grown;
+    grown[(*n)++] = *net;
+    return ERR_OK;
+}
+
+enum err turn_config_add_own(struct turn_config *c, const struct netaddr *address)
+{
+    struct netaddr *own = array_grow(c->own_addresses, c->n_own_addresses, sizeof *own);
+    if (!own)
+        return ERR_MEMORY;
+    c->own_addresses = own;
+    own[c->n_own_addresses++] = *address;
+    return ERR_OK;
+}
+
+/* Checking -------------------------------------------------------------------------------------------------
+ */
+
+static int compare_names(const void *a, const void *b)
+{
+    const char *const *left = a, *const *right = b;
+    return strcmp(*left, *right);
+}
+
+static enum err check_users(const struct turn_config *c, char *why, size_t why_size)
+{
+    enum err e = ERR_OK;
+    const char **names = calloc(c->n_users + 1, sizeof *names);
+    if (!names) {
+        snprintf(why, why_size, "out of memory");
+        return ERR_MEMORY;
+    }
+    for (size_t i = 0; i < c->n_users; i++)
+        names[i] = c->users[i].name;
+    qsort(names, c->n_users, sizeof *names, compare_names);
+    for (size_t i = 1; i < c->n_users && e == ERR_OK; i++)
+        if (strcmp(names[i - 1], names[i]) == 0) {
+            snprintf(why, why_size, "users: \"%s\" is there twice", names[i]);
+            e = ERR_CONFIG;
+        }
+    free(names);
+    return e;
+}
+
+static enum err check_relays(const struct turn_config *c, char *why, size_t why_size)
+{
+    char text[NETADDR_TEXT];
+    if (c->n_relays == 0 || c->n_relays > TURN_RELAYS_MAX) {
+        snprintf(why, why_size, "relays: needs 1 to %d addresses, has %zu", TURN_RELAYS_MAX, c->n_relays);
+        return ERR_CONFIG;
+    }
+    for (size_t i = 0; i < c->n_relays; i++) {
+        const struct turn_relay_address *r = &c->relays[i];
+        bool twice = false;
+        for (size_t k = 0; k < i; k++)
+            twice |= netaddr_equal_ip(&r->bind, &c->relays[k].bind) ||
+                     netaddr_equal_ip(&r->advertised, &c->relays[k].advertised);
+        const char *wrong = r->bind.family != r->advertised.family
+                                ? "bound and advertised address differ in family"
+                            : !netaddr_ip_len(r->bind.family) ? "no address"
+                            : netaddr_is_any(&r->bind) || netaddr_is_any(&r->advertised)
+                                ? "must be a concrete address, not the any-address"
+                            : twice ? "is there twice"
+                                    : NULL;
+        if (wrong) {
+            snprintf(why, why_size, "relays: %s: %s", netaddr_print_ip(&r->bind, text), wrong);
+            return ERR_CONFIG;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err check_peers(const struct turn_config *c, char *why, size_t why_size)
+{
+    char text[NETADDR_TEXT];
+    for (size_t i = 0; i < c->n_allow_peers; i++) {
+        const char *range = turn_policy_never(&c->allow_peers[i]);
+        if (range) {
+            snprintf(why, why_size, "allow_peers: %s lies in %s, which is never a peer",
+                     netcidr_print(&c->allow_peers[i], text), range);
+            return ERR_CONFIG;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err turn_config_check(const struct turn_config *c, char *why, size_t why_size)
+{
+    const char *wrong = NULL;
+    if (!c->realm)
+        wrong = "realm: missing";
+    else if (c->software && (strlen(c->software) == 0 || strlen(c->software) > TURN_SOFTWARE_MAX))
+        wrong = "software: must have 1 to 128 characters";
+    else if (c->port_min < 1024 || c->port_max < c->port_min)
+        wrong = "relay_ports: must be two ports from 1024 to 65535, the smaller first";
+    else if (c->permissions_max < 1 || c->permissions_max > TURN_PERMISSIONS_MAX)
+        wrong = "quota.permissions: must be 1 to 4096";
+    else if (c->channels_max < 1 || c->channels_max > TURN_CHANNELS_MAX)
+        wrong = "quota.channels: must be 1 to 4096";
+    else if (c->lifetime_default < 60 || c->lifetime_longest < c->lifetime_default ||
+             c->lifetime_longest > 86400)
+        wrong = "lifetime: needs 60 <= default <= longest <= 86400";
+    else if (c->lifetime_nonce < 30 || c->lifetime_nonce > 86400)
+        wrong = "lifetime.nonce: must be 30 to 86400";
+    else if (c->worker_count < 1 || c->worker_count > TURN_WORKERS_MAX || c->worker_index >= c->worker_count)
+        wrong = "worker: needs index < count <= 128";
+    if (wrong) {
+        snprintf(why, why_size, "%s", wrong);
+        return ERR_CONFIG;
+    }
+    enum err e = check_users(c, why, why_size);
+    if (e == ERR_OK)
+        e = check_relays(c, why, why_size);
+    return e == ERR_OK ? check_peers(c, why, why_size) : e;
+}
