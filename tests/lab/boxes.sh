@@ -79,8 +79,8 @@ pair_install() {
     local box
     cp "$BUILD/stile-edge" "$BUILD/stile-core" "$RUN" || { echo "Bail out! no programs in $BUILD"; exit 1; }
     for box in edge core; do
-        { cat /etc/passwd; echo "stile:x:64711:64711::/nonexistent:/bin/sh"; } >"/etc/netns/$(lab_ns $box)/passwd"
-        { cat /etc/group; echo "stile:x:64711:"; } >"/etc/netns/$(lab_ns $box)/group"
+        { grep -v ^stile: /etc/passwd; echo "stile:x:64711:64711::/nonexistent:/bin/sh"; } >"/etc/netns/$(lab_ns $box)/passwd"
+        { grep -v ^stile: /etc/group; echo "stile:x:64711:"; } >"/etc/netns/$(lab_ns $box)/group"
     done
 }
 
