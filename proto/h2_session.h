@@ -3,16 +3,18 @@
  * nghttp2 does the protocol; this file gives it our message type, streams with bounded queues in both
  * directions, and back-pressure.
  *
- * Used by edge/web as client towards core (one session per data channel), by core as server, and later by
+ * Used by edge/web as client towards core (one session per data channel), by core as server, and by
  * edge/web as server towards guests.
  *
  * Flow control: the peer's connection window is given back as bytes arrive; a stream's window only by
  * h2_stream_consume, when the bytes have left towards their reader. A stalled reader so costs at most one
  * stream window and never stalls other streams.
  *
- * Callbacks may call any function of this file but h2_session_free and h2_session_receive.
+ * Callbacks may call any function of this file but h2_session_free, h2_session_receive and h2_session_send.
  * A stream pointer is valid until its on_close has returned; on_close is the last call for it and comes
- * exactly once for every stream (also from h2_session_free).
+ * exactly once for every stream (also from h2_session_free). The one exception: a request that the session
+ * answers by itself (a head that is too large: 431; a CONNECT that is no WebSocket: 501) is never shown at
+ * all.
  */
 #ifndef PROTO_H2_SESSION_H
 #define PROTO_H2_SESSION_H
@@ -30,20 +32,36 @@ struct h2_stream;
 
 enum h2_role { H2_CLIENT, H2_SERVER };
 
+/* RFC 9113 §7, those that are used by name. */
+enum {
+    H2_NO_ERROR = 0,
+    H2_PROTOCOL_ERROR = 1,
+    H2_INTERNAL_ERROR = 2,
+    H2_REFUSED_STREAM = 7, /* the peer has not looked at the request: it may be sent again elsewhere */
+    H2_CANCEL = 8,
+    H2_ENHANCE_YOUR_CALM = 11,
+};
+
 struct h2_limits {
     uint32_t max_streams;       /* SETTINGS_MAX_CONCURRENT_STREAMS we announce */
     uint32_t stream_window;     /* bytes: what a stalled reader may cost us */
     uint32_t connection_window; /* bytes */
-    uint32_t max_frame;         /* largest frame we take, and send where the peer takes it; 16384–16777215 */
-    size_t stream_queue;        /* most bytes waiting in one stream's outgoing queue */
-    size_t low_water;           /* on_drained when the queue falls below */
+    uint32_t max_frame;   /* largest frame we take, and send where the peer takes it; 16384–16777215 */
+    size_t stream_queue;  /* most bytes waiting in one stream's outgoing queue */
+    size_t low_water;     /* on_drained when the queue falls to it */
+    uint64_t reset_burst; /* RST_STREAM frames taken at once, and per second in the long run; above */
+    uint64_t reset_rate;  /* that the connection is ended (CVE-2023-44487) */
 };
 extern const struct h2_limits h2_limits_tunnel; /* between edge and core */
+extern const struct h2_limits h2_limits_guest;  /* edge as server towards a guest */
 
 struct h2_events {
+    /* The peer's first SETTINGS have come: a client may open streams. May be NULL. */
+    void (*on_ready)(void *ctx);
     /* The peer's final head: a request (server) or a response (client). end: it has no body.
      * m is the session's, valid during the call; it has been checked (RFC 9113 §8) and carries no
-     * connection-specific field. websocket is set for an extended CONNECT with :protocol websocket. */
+     * connection-specific field; cookies are joined. websocket is set for an extended CONNECT with :protocol
+     * websocket, and for the 2xx answer to one. */
     void (*on_head)(void *ctx, struct h2_stream *st, struct http_message *m, bool end);
     /* 1xx responses other than 101 (client only); may be NULL. */
     void (*on_interim)(void *ctx, struct h2_stream *st, struct http_message *m);
@@ -51,11 +69,12 @@ struct h2_events {
     /* The peer has finished its body; trailers is NULL when there are none. Not called when on_head said end.
      */
     void (*on_end)(void *ctx, struct h2_stream *st, struct http_message *trailers);
-    /* The outgoing queue fell below low water after h2_stream_room had been used up. */
+    /* The outgoing queue fell to low water after it had been above. */
     void (*on_drained)(void *ctx, struct h2_stream *st);
     /* The stream is gone: code is NO_ERROR (0) when both sides had finished, else RFC 9113 §7. */
     void (*on_close)(void *ctx, struct h2_stream *st, uint32_t code);
-    /* There is output to fetch with h2_session_send; called once until it has been fetched. */
+    /* There is output to fetch with h2_session_send; called once until h2_session_send has been called. It
+     * may come from inside any function of this file: only make a note of it. */
     void (*on_output)(void *ctx);
     /* The peer will take no new streams (GOAWAY). May be NULL. */
     void (*on_goaway)(void *ctx);
@@ -63,7 +82,8 @@ struct h2_events {
     void (*on_pong)(void *ctx, uint64_t opaque);
 };
 
-/* events and limits must outlive the session; ctx is passed to the callbacks. NULL when memory is out. */
+/* events and limits must outlive the session; ctx is passed to the callbacks. NULL when memory is out. The
+ * first output (preface, SETTINGS) waits at once; on_output is not called for it. */
 struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *limits,
                                   const struct h2_events *events, void *ctx);
 /* Calls on_close for every stream that is left. NULL is fine. */
@@ -71,15 +91,20 @@ void h2_session_free(struct h2_session *s);
 
 /* Feeds n received bytes. ERR_PROTOCOL: fetch the last output (GOAWAY), then free the session. */
 enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n);
-/* Appends output to out until there is no more or out holds `most` bytes; ERR_OK also when nothing was there.
- */
+/* Appends output to out until there is no more or out holds `most` bytes (one frame more at the utmost);
+ * ERR_OK also when nothing was there. ERR_MEMORY, also when out's limit is too small. */
 enum err h2_session_send(struct h2_session *s, struct buf *out, size_t most);
+/* True when h2_session_send has something to give now. */
+bool h2_session_has_output(const struct h2_session *s);
 /* Announces that no new stream is taken (GOAWAY); running ones go on. */
 void h2_session_drain(struct h2_session *s);
 void h2_session_ping(struct h2_session *s, uint64_t opaque);
 /* True when the session has nothing left to do: drained or failed, and all output fetched. */
 bool h2_session_finished(const struct h2_session *s);
-/* True when a client may open one more stream now: the peer's SETTINGS have come and leave room, no GOAWAY. */
+/* Why the session failed, in nghttp2's words; "" when it did not. */
+const char *h2_session_words(const struct h2_session *s);
+/* True when a client may open one more stream now: the peer's SETTINGS have come and leave room, no GOAWAY.
+ */
 bool h2_session_can_open(const struct h2_session *s);
 /* True when the peer has announced extended CONNECT (RFC 8441). */
 bool h2_session_takes_websockets(const struct h2_session *s);
@@ -95,7 +120,8 @@ void *h2_stream_ctx(const struct h2_stream *st);
 int32_t h2_stream_id(const struct h2_stream *st);
 struct h2_session *h2_stream_session(const struct h2_stream *st);
 
-/* Server: sends the head; status 1xx may come before the final one. end: no body follows. */
+/* Server: sends the head; status 1xx may come before the final one. end: no body follows. A WebSocket is
+ * accepted with 200. The fields must be free of hop-by-hop ones (http_message_strip_hop_by_hop). */
 enum err h2_stream_respond(struct h2_stream *st, const struct http_message *m, bool end);
 /* Bytes that h2_stream_write takes now. */
 size_t h2_stream_room(const struct h2_stream *st);
@@ -106,7 +132,7 @@ enum err h2_stream_end(struct h2_stream *st, const struct http_message *trailers
 /* n received body bytes have left towards their reader: give the window back. */
 void h2_stream_consume(struct h2_stream *st, size_t n);
 /* Ends both sides at once; on_close follows from a later h2_session_send or receive, never from inside this
- * call. */
+ * call. Until then nothing but on_close is called for the stream. */
 void h2_stream_reset(struct h2_stream *st, uint32_t code);
 
 #endif

@@ -1,0 +1,319 @@
+/* nghttp2 calls us back from inside h2_session_receive and h2_session_send only. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/h2_internal.h"
+
+enum { SETTINGS_MAX = 8 };
+
+const struct h2_limits h2_limits_tunnel = {
+    .max_streams = 10000,
+    .stream_window = 256 * 1024,
+    .connection_window = 64 * 1024 * 1024,
+    .max_frame = 32 * 1024,
+    .stream_queue = 128 * 1024,
+    .low_water = 32 * 1024,
+    .reset_burst = 20000,
+    .reset_rate = 5000,
+};
+
+const struct h2_limits h2_limits_guest = {
+    .max_streams = 100,
+    .stream_window = 128 * 1024,
+    .connection_window = 1024 * 1024,
+    .max_frame = 16 * 1024,
+    .stream_queue = 128 * 1024,
+    .low_water = 32 * 1024,
+    .reset_burst = 200,
+    .reset_rate = 20,
+};
+
+/* Tells the owner once that there is output. */
+void h2_note_output(struct h2_session *s)
+{
+    if (s->told || s->out || !nghttp2_session_want_write(s->ng))
+        return;
+    s->told = true;
+    s->events->on_output(s->ctx);
+}
+
+/* Other frames in ---------------------------------------------------------------------------------------- */
+
+static uint64_t get_u64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static void on_settings_done(struct h2_session *s)
+{
+    bool first = !s->ready;
+    s->ready = true;
+    if (first && s->events->on_ready)
+        s->events->on_ready(s->ctx);
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *s = user;
+    struct h2_stream *st;
+    (void)ng;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        h2_head_done(s, frame);
+        break;
+    case NGHTTP2_DATA:
+        st = h2_stream_of(s, frame->hd.stream_id);
+        if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || !st || st->reset)
+            break;
+        st->peer_ended = true;
+        if (st->shown)
+            s->events->on_end(s->ctx, st, NULL);
+        break;
+    case NGHTTP2_SETTINGS:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            on_settings_done(s);
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK && s->events->on_pong)
+            s->events->on_pong(s->ctx, get_u64(frame->ping.opaque_data));
+        break;
+    case NGHTTP2_GOAWAY:
+        s->goaway = true;
+        if (s->events->on_goaway)
+            s->events->on_goaway(s->ctx);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n,
+                         void *user)
+{
+    struct h2_session *s = user;
+    struct h2_stream *st = h2_stream_of(s, id);
+    (void)flags;
+    nghttp2_session_consume_connection(ng, n);
+    if (st && st->shown && !st->reset)
+        s->events->on_data(s->ctx, st, data, n);
+    else
+        nghttp2_session_consume_stream(ng, id, n);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
+{
+    struct h2_stream *st = h2_stream_of(user, id);
+    (void)ng;
+    if (st)
+        h2_stream_close(st, code);
+    return 0;
+}
+
+static int on_error(nghttp2_session *ng, int code, const char *words, size_t n, void *user)
+{
+    struct h2_session *s = user;
+    (void)ng, (void)code;
+    snprintf(s->words, sizeof s->words, "%.*s", (int)n, words);
+    return 0;
+}
+
+static ssize_t on_send(nghttp2_session *ng, const uint8_t *data, size_t n, int flags, void *user)
+{
+    struct h2_session *s = user;
+    (void)ng, (void)flags;
+    if (buf_len(s->out) >= s->most)
+        return NGHTTP2_ERR_WOULDBLOCK;
+    return buf_append(s->out, data, n) == ERR_OK ? (ssize_t)n : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Session ------------------------------------------------------------------------------------------------ */
+
+static nghttp2_session_callbacks *make_callbacks(void)
+{
+    nghttp2_session_callbacks *c;
+    if (nghttp2_session_callbacks_new(&c) != 0)
+        return NULL;
+    h2_stream_callbacks(c);
+    h2_head_callbacks(c);
+    nghttp2_session_callbacks_set_send_callback(c, on_send);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+    nghttp2_session_callbacks_set_error_callback2(c, on_error);
+    return c;
+}
+
+static nghttp2_option *make_options(const struct h2_limits *limits)
+{
+    nghttp2_option *o;
+    if (nghttp2_option_new(&o) != 0)
+        return NULL;
+    nghttp2_option_set_no_auto_window_update(o, 1);
+    nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_stream_reset_rate_limit(o, limits->reset_burst, limits->reset_rate);
+    nghttp2_option_set_peer_max_concurrent_streams(o, limits->max_streams);
+    nghttp2_option_set_max_send_header_block_length(o, HTTP_HEAD_MAX * 2);
+    return o;
+}
+
+static int submit_settings(struct h2_session *s)
+{
+    const struct h2_limits *l = s->limits;
+    nghttp2_settings_entry e[SETTINGS_MAX];
+    size_t n = 0;
+    e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, l->stream_window};
+    e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_FRAME_SIZE, l->max_frame};
+    e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_HEAD_MAX};
+    e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+                                      s->role == H2_SERVER ? l->max_streams : 0};
+    if (s->role == H2_SERVER)
+        e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+    else
+        e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
+    int failed = nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, e, n);
+    if (!failed)
+        failed =
+            nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)l->connection_window);
+    return failed;
+}
+
+struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *limits,
+                                  const struct h2_events *events, void *ctx)
+{
+    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_option *options = make_options(limits);
+    struct h2_session *s = calloc(1, sizeof *s);
+    int failed = !callbacks || !options || !s;
+    if (!failed) {
+        *s = (struct h2_session){.role = role, .limits = limits, .events = events, .ctx = ctx, .told = true};
+        http_message_init(&s->scratch);
+        failed = role == H2_CLIENT ? nghttp2_session_client_new2(&s->ng, callbacks, s, options)
+                                   : nghttp2_session_server_new2(&s->ng, callbacks, s, options);
+    }
+    if (!failed)
+        failed = submit_settings(s);
+    nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(options);
+    if (failed && s) {
+        nghttp2_session_del(s->ng);
+        free(s);
+    }
+    return failed ? NULL : s;
+}
+
+void h2_session_free(struct h2_session *s)
+{
+    if (!s)
+        return;
+    s->told = true; /* nobody will fetch anything any more */
+    while (s->streams)
+        h2_stream_close(s->streams, H2_CANCEL);
+    nghttp2_session_del(s->ng);
+    http_message_free(&s->scratch);
+    free(s);
+}
+
+/* A draining server says its last GOAWAY when the last stream is gone. */
+static void finish_drain(struct h2_session *s)
+{
+    if (!s->draining || s->final_sent || s->n_streams)
+        return;
+    s->final_sent = true;
+    nghttp2_session_terminate_session(s->ng, NGHTTP2_NO_ERROR);
+}
+
+enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n)
+{
+    if (s->failed)
+        return ERR_PROTOCOL;
+    ssize_t taken = nghttp2_session_mem_recv(s->ng, data, n);
+    if (taken < 0 || (size_t)taken != n) {
+        if (!s->words[0])
+            snprintf(s->words, sizeof s->words, "%s", nghttp2_strerror((int)taken));
+        nghttp2_session_terminate_session(s->ng, NGHTTP2_PROTOCOL_ERROR);
+        s->failed = true;
+    }
+    finish_drain(s);
+    h2_note_output(s);
+    return s->failed ? ERR_PROTOCOL : ERR_OK;
+}
+
+enum err h2_session_send(struct h2_session *s, struct buf *out, size_t most)
+{
+    size_t before;
+    int failed;
+    s->told = false;
+    do {
+        before = buf_len(out);
+        s->out = out;
+        s->most = most;
+        failed = nghttp2_session_send(s->ng);
+        finish_drain(s);
+        s->out = NULL;
+        h2_streams_call_drained(s);
+    } while (failed == 0 && buf_len(out) > before && buf_len(out) < most &&
+             nghttp2_session_want_write(s->ng));
+    if (failed == 0)
+        return ERR_OK;
+    snprintf(s->words, sizeof s->words, "%s", nghttp2_strerror(failed));
+    s->failed = true;
+    return ERR_MEMORY;
+}
+
+bool h2_session_has_output(const struct h2_session *s)
+{
+    return nghttp2_session_want_write(s->ng);
+}
+
+void h2_session_drain(struct h2_session *s)
+{
+    if (s->draining)
+        return;
+    s->draining = true;
+    if (s->role == H2_SERVER)
+        nghttp2_submit_shutdown_notice(s->ng);
+    finish_drain(s);
+    h2_note_output(s);
+}
+
+void h2_session_ping(struct h2_session *s, uint64_t opaque)
+{
+    uint8_t bytes[8];
+    for (int i = 8; i-- > 0; opaque >>= 8)
+        bytes[i] = (uint8_t)opaque;
+    nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, bytes);
+    h2_note_output(s);
+}
+
+bool h2_session_finished(const struct h2_session *s)
+{
+    return !nghttp2_session_want_write(s->ng) && (s->failed || !nghttp2_session_want_read(s->ng));
+}
+
+const char *h2_session_words(const struct h2_session *s)
+{
+    return s->words;
+}
+
+bool h2_session_can_open(const struct h2_session *s)
+{
+    return s->role == H2_CLIENT && s->ready && !s->goaway && !s->draining && !s->failed &&
+           nghttp2_session_check_request_allowed(s->ng) &&
+           s->n_streams < nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool h2_session_takes_websockets(const struct h2_session *s)
+{
+    return nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
+size_t h2_session_streams(const struct h2_session *s)
+{
+    return s->n_streams;
+}
