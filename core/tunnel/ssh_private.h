@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "core/tunnel/ssh_channel.h"
+#include "core/tunnel/ssh_memory.h"
 #include "core/tunnel/ssh_session.h"
 
 enum {
@@ -48,6 +49,7 @@ struct ssh_session {
     ev_timer deadline;
     int fd;
     LIBSSH2_SESSION *raw;
+    struct ssh_memory memory; /* everything libssh2 has allocated for raw */
     enum { SSH_HANDSHAKE, SSH_AUTH, SSH_OPEN, SSH_ENDING } state;
     const struct ssh_session_events *events;
     void *ctx;

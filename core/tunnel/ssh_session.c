@@ -15,10 +15,11 @@
 #include "common/sock.h"
 #include "core/tunnel/ssh_private.h"
 
-/* GCM and chacha20-poly1305 came with libssh2 1.11; what a library lacks is dropped from its list. */
-static const char ciphers[] = "aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes256-ctr";
-static const char macs[] = "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,hmac-sha2-512";
-static const char host_keys[] = "ssh-ed25519";
+/* In our order of preference; what the library lacks is left out (GCM and chacha20-poly1305 came with 1.11). */
+static const char *const ciphers[] = {"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr",
+                                      "aes256-ctr", NULL};
+static const char *const macs[] = {"hmac-sha2-256", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512", NULL};
+static const char *const host_keys[] = {"ssh-ed25519", NULL};
 
 enum { RECV_ROUNDS = 4 /* full reads in one loop round, so that other watchers get their turn */ };
 
@@ -55,6 +56,21 @@ static ssize_t session_send_cb(libssh2_socket_t fd, const void *buffer, size_t l
     if (s->cut)
         return (ssize_t)length;
     return buf_append(&s->out, buffer, length) == ERR_OK ? (ssize_t)length : -ENOBUFS;
+}
+
+static LIBSSH2_ALLOC_FUNC(session_alloc_cb)
+{
+    return ssh_memory_alloc(&((struct ssh_session *)*abstract)->memory, count);
+}
+
+static LIBSSH2_REALLOC_FUNC(session_realloc_cb)
+{
+    return ssh_memory_realloc(&((struct ssh_session *)*abstract)->memory, ptr, count);
+}
+
+static LIBSSH2_FREE_FUNC(session_free_cb)
+{
+    ssh_memory_free(&((struct ssh_session *)*abstract)->memory, ptr);
 }
 
 static void session_disconnect_cb(LIBSSH2_SESSION *raw, int reason, const char *message, int message_len,
@@ -344,13 +360,29 @@ static void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* Life --------------------------------------------------------------------------------------------------- */
 
+/* libssh2_session_method_pref would leave out by itself, but copies over overlapping memory when it does. */
+static bool session_prefer(struct ssh_session *s, int method, const char *const *wanted)
+{
+    char list[160] = "";
+    size_t used = 0;
+    const char **known = NULL;
+    int n = libssh2_session_supported_algs(s->raw, method, &known);
+    for (; *wanted; wanted++)
+        for (int i = 0; i < n; i++)
+            if (strcmp(known[i], *wanted) == 0 && used + strlen(*wanted) + 2 < sizeof list)
+                used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? "," : "", *wanted);
+    if (n > 0)
+        libssh2_free(s->raw, known);
+    return used > 0 && libssh2_session_method_pref(s->raw, method, list) == 0;
+}
+
 static bool session_new_raw(struct ssh_session *s)
 {
     static bool initialised;
     if (!initialised && libssh2_init(0) != 0)
         return false;
     initialised = true;
-    s->raw = libssh2_session_init_ex(NULL, NULL, NULL, s);
+    s->raw = libssh2_session_init_ex(session_alloc_cb, session_free_cb, session_realloc_cb, s);
     if (!s->raw)
         return false;
     libssh2_session_set_blocking(s->raw, 0);
@@ -360,11 +392,9 @@ static bool session_new_raw(struct ssh_session *s)
     libssh2_session_callback_set(s->raw, LIBSSH2_CALLBACK_RECV, (void *)session_recv_cb);
     libssh2_session_callback_set(s->raw, LIBSSH2_CALLBACK_DISCONNECT, (void *)session_disconnect_cb);
     _Pragma("GCC diagnostic pop");
-    return libssh2_session_method_pref(s->raw, LIBSSH2_METHOD_HOSTKEY, host_keys) == 0 &&
-           libssh2_session_method_pref(s->raw, LIBSSH2_METHOD_CRYPT_CS, ciphers) == 0 &&
-           libssh2_session_method_pref(s->raw, LIBSSH2_METHOD_CRYPT_SC, ciphers) == 0 &&
-           libssh2_session_method_pref(s->raw, LIBSSH2_METHOD_MAC_CS, macs) == 0 &&
-           libssh2_session_method_pref(s->raw, LIBSSH2_METHOD_MAC_SC, macs) == 0;
+    return session_prefer(s, LIBSSH2_METHOD_HOSTKEY, host_keys) &&
+           session_prefer(s, LIBSSH2_METHOD_CRYPT_CS, ciphers) && session_prefer(s, LIBSSH2_METHOD_CRYPT_SC, ciphers) &&
+           session_prefer(s, LIBSSH2_METHOD_MAC_CS, macs) && session_prefer(s, LIBSSH2_METHOD_MAC_SC, macs);
 }
 
 /* After an outage the first bytes through should be ours and soon: a thin stream backs off linearly (six times). What the
@@ -436,6 +466,7 @@ static void session_destroy(struct ssh_session *s)
         ssh_channel_destroy(TAILQ_FIRST(&s->channels));
     if (s->raw)
         libssh2_session_free(s->raw);
+    ssh_memory_free_all(&s->memory);
     close(s->fd);
     buf_free(&s->out);
     if (s->client_key)
