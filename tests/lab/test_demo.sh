@@ -44,7 +44,12 @@ setsid env --default-signal=INT bash -c 'as_user "$@"' bash "$ROOT/tests/demo/de
     >>"$LAB/log/demo.log" 2>&1 </dev/null &
 demo=$!
 disown
-check "the demo is ready within 30 s" wait_for 30 "the ready line" ready
+wait_for 30 "the ready line" ready || {
+    cp "$LAB"/build/demo/log/* "$LAB/log" 2>/dev/null
+    echo "Bail out! the demo did not get ready"
+    exit 1
+}
+pass "the demo gets ready"
 url=$(sed -n 's/^ready: //p' "$LAB/log/demo.log")
 is "the join URL" "$url" "https://localhost:8443/"
 lab_in guest curl -sk "$url" >"$LAB/tmp/page.html"
