@@ -35,6 +35,7 @@ struct ipc {
     STAILQ_HEAD(, ipc_parcel) parcels;
     int held[IPC_FDS_MAX * 4]; /* received, not claimed by a message yet, oldest first */
     size_t n_held;
+    bool finishing;
     bool *freed; /* set by ipc_free while a callback runs */
 };
 
@@ -244,6 +245,14 @@ static void ipc_on_writable(struct ev_loop *loop, ev_io *w, int revents)
         buf_consume(&c->out, (size_t)sent);
     }
     ev_io_stop(loop, &c->writer);
+    if (c->finishing)
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+void ipc_finish(struct ipc *c)
+{
+    c->finishing = true;
+    ev_io_start(c->loop, &c->writer);
 }
 
 static enum err ipc_set_count(json_t *msg, size_t n_fds)

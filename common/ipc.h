@@ -27,6 +27,8 @@ struct ipc *ipc_new(struct ev_loop *loop, int fd, const struct ipc_events *event
 void ipc_free(struct ipc *c);
 /* Sends msg (reference stolen, also on error) with copies of the descriptors: the caller may close its own at once. */
 enum err ipc_send(struct ipc *c, json_t *msg, const int *fds, size_t n_fds);
+/* Sends what is queued, then ends the connection; the peer's end follows as on_close. */
+void ipc_finish(struct ipc *c);
 /* Blocking forms for short-lived tools: one message out, one message in (msg is the caller's to decref). */
 enum err ipc_send_fd(int fd, json_t *msg, const int *fds, size_t n_fds);
 enum err ipc_receive_fd(int fd, int timeout_ms, json_t **msg);

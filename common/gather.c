@@ -1,0 +1,73 @@
+#include "common/gather.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+
+static const double gather_patience = 1.0;
+
+struct gather {
+    struct ev_loop *loop;
+    json_int_t id;
+    size_t awaited;
+    json_t *results;
+    gather_done *done;
+    void *ctx;
+    ev_timer timer;
+    LIST_ENTRY(gather) next;
+};
+
+static LIST_HEAD(, gather) gathers = LIST_HEAD_INITIALIZER(gathers);
+static json_int_t last_id;
+
+void gather_cancel(struct gather *g)
+{
+    LIST_REMOVE(g, next);
+    ev_timer_stop(g->loop, &g->timer);
+    json_decref(g->results);
+    free(g);
+}
+
+static void gather_finish(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    struct gather *g = t->data;
+    g->done(g->ctx, g->results);
+    gather_cancel(g);
+}
+
+struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_done *done, void *ctx)
+{
+    struct gather *g = calloc(1, sizeof *g);
+    if (!g)
+        return NULL;
+    g->loop = loop;
+    g->id = ++last_id;
+    g->done = done;
+    g->ctx = ctx;
+    g->results = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (workers[i] && worker_send(workers[i], json_pack("{sssI}", "type", "status", "id", g->id), NULL, 0) == ERR_OK)
+            g->awaited++;
+    ev_timer_init(&g->timer, gather_finish, g->awaited ? gather_patience : 0, 0);
+    g->timer.data = g;
+    ev_timer_start(loop, &g->timer);
+    LIST_INSERT_HEAD(&gathers, g, next);
+    return g;
+}
+
+void gather_message(json_t *msg)
+{
+    json_int_t id = json_integer_value(json_object_get(msg, "id"));
+    struct gather *g;
+    LIST_FOREACH(g, &gathers, next)
+    {
+        if (g->id != id)
+            continue;
+        json_array_append(g->results, msg);
+        if (g->awaited > 0 && --g->awaited == 0) {
+            ev_timer_stop(g->loop, &g->timer);
+            gather_finish(g->loop, &g->timer, 0);
+        }
+        return;
+    }
+}

@@ -1,0 +1,264 @@
+#include "edge/tunnel/attachments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/local_server.h"
+#include "common/log.h"
+
+/* One `attach` process, from its first message on. */
+struct attachment {
+    struct attachments *owner;
+    struct local_connection *connection;
+    struct control *control; /* of a control channel; NULL for a data channel */
+    char core[64];
+    char ssh[128];    /* which SSH connection it belongs to */
+    unsigned channel; /* data: web worker */
+    long uplink;      /* data: id */
+    LIST_ENTRY(attachment) next;
+};
+
+struct attachments {
+    struct ev_loop *loop;
+    const struct box *box;
+    const struct attachments_events *events;
+    void *ctx;
+    struct local_server *server;
+    long last_uplink;
+    LIST_HEAD(, attachment) list;
+};
+
+static void attachment_free(struct attachment *a)
+{
+    LIST_REMOVE(a, next);
+    free(a);
+}
+
+/* Ends the attach process, and so its SSH channel. */
+static void attachment_close(struct attachment *a, const char *reason)
+{
+    if (reason)
+        local_connection_send(a->connection, json_pack("{ssss}", "type", "refused", "reason", reason));
+    local_connection_close(a->connection);
+    attachment_free(a);
+}
+
+static struct attachment *attachments_find_control(struct attachments *all, const char *core, const char *ssh)
+{
+    struct attachment *a;
+    LIST_FOREACH(a, &all->list, next)
+    {
+        if (a->control && control_is_up(a->control) && strcmp(a->core, core) == 0 && strcmp(a->ssh, ssh) == 0)
+            return a;
+    }
+    return NULL;
+}
+
+/* Data channels whose control channel has ended go with it. */
+static void attachments_end_connection(struct attachments *all, const char *core, const char *ssh)
+{
+    struct attachment *a, *after;
+    for (a = LIST_FIRST(&all->list); a; a = after) {
+        after = LIST_NEXT(a, next);
+        if (a->control || strcmp(a->core, core) != 0 || strcmp(a->ssh, ssh) != 0)
+            continue;
+        all->events->uplink_close(all->ctx, a->channel, a->uplink);
+        attachment_close(a, NULL);
+    }
+}
+
+/* Control channels -------------------------------------------------------------------------------------- */
+
+static void attachments_on_up(void *ctx, struct control *c)
+{
+    struct attachment *a = ctx;
+    log_event(LOG_NOTICE, "Tunnel Up", "core=%s tunnel=%u", a->core, control_tunnel(c));
+    a->owner->events->tunnel_changed(a->owner->ctx, a->core, control_tunnel(c), NULL);
+}
+
+static const char *attachments_on_policy(void *ctx, struct control *c, long revision, const json_t *msg)
+{
+    (void)c;
+    struct attachment *a = ctx;
+    return a->owner->events->policy(a->owner->ctx, a->core, revision, msg);
+}
+
+static void attachments_control_over(struct attachment *a, const char *reason)
+{
+    struct attachments *all = a->owner;
+    struct control *control = a->control;
+    a->control = NULL;
+    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control), reason);
+    attachments_end_connection(all, a->core, a->ssh);
+    all->events->tunnel_changed(all->ctx, a->core, control_tunnel(control), reason);
+    control_free(control, NULL);
+}
+
+static void attachments_on_control_close(void *ctx, struct control *c, const char *reason)
+{
+    (void)c;
+    struct attachment *a = ctx;
+    char copy[256];
+    snprintf(copy, sizeof copy, "%s", reason);
+    attachments_control_over(a, copy);
+    attachment_close(a, copy);
+}
+
+static const struct control_events attachment_control_events = {attachments_on_up, attachments_on_policy,
+                                                                attachments_on_control_close};
+
+static const char *attachment_take_control(struct attachment *a, int fds[2])
+{
+    struct attachments *all = a->owner;
+    struct control_self self = all->events->self(all->ctx);
+    int in = fds[0], out = fds[1];
+    fds[0] = fds[1] = -1;
+    a->control = control_new(all->loop, in, out, a->core, &self, &attachment_control_events, a);
+    return a->control ? NULL : "out of memory";
+}
+
+/* Data channels ----------------------------------------------------------------------------------------- */
+
+static const char *attachment_take_data(struct attachment *a, const json_t *msg, const int fds[2])
+{
+    struct attachments *all = a->owner;
+    struct attachment *control = attachments_find_control(all, a->core, a->ssh);
+    json_int_t index = json_integer_value(json_object_get(msg, "index"));
+    if (!control)
+        return "a data channel needs a control channel on the same connection";
+    if (index < 0 || index >= (json_int_t)all->events->self(all->ctx).data_channels)
+        return "no such data channel";
+    a->channel = (unsigned)index;
+    a->uplink = ++all->last_uplink;
+    if (!all->events->uplink(all->ctx, a->channel, a->uplink, a->core, control_tunnel(control->control), fds))
+        return "the web worker is being started again";
+    return NULL;
+}
+
+static void attachments_on_message(void *ctx, struct local_connection *connection, const char *type, json_t *msg, int *fds,
+                                   size_t n_fds)
+{
+    struct attachments *all = ctx;
+    const char *core = json_string_value(json_object_get(msg, "core"));
+    const char *channel = json_string_value(json_object_get(msg, "channel"));
+    const char *ssh = json_string_value(json_object_get(msg, "connection"));
+    const char *problem = "not an attach message";
+    struct attachment *a = local_connection_data(connection) ? NULL : calloc(1, sizeof *a);
+    if (!a) {
+        local_connection_close(connection);
+        return;
+    }
+    a->owner = all;
+    a->connection = connection;
+    a->uplink = -1;
+    LIST_INSERT_HEAD(&all->list, a, next);
+    local_connection_set_data(connection, a);
+    if (strcmp(type, "attach") == 0 && core && channel && ssh && n_fds == 2) {
+        snprintf(a->core, sizeof a->core, "%s", core);
+        snprintf(a->ssh, sizeof a->ssh, "%s", ssh);
+        if (!config_core_find(&all->box->config, core))
+            problem = "this core is not in the config of this edge";
+        else
+            problem = strcmp(channel, "control") == 0 ? attachment_take_control(a, fds)
+                                                      : attachment_take_data(a, msg, fds);
+    }
+    if (problem)
+        attachment_close(a, problem);
+}
+
+/* The attach process has gone: sshd ended it, or somebody killed it. */
+static void attachments_on_gone(void *ctx, struct local_connection *connection)
+{
+    struct attachments *all = ctx;
+    struct attachment *a = local_connection_data(connection);
+    if (!a)
+        return;
+    if (a->control)
+        attachments_control_over(a, "the SSH connection ended");
+    else if (a->uplink >= 0)
+        all->events->uplink_close(all->ctx, a->channel, a->uplink);
+    attachment_free(a);
+}
+
+static const struct local_events attachments_local_events = {attachments_on_message, attachments_on_gone};
+
+/* ------------------------------------------------------------------------------------------------------- */
+
+enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events, void *ctx,
+                         struct attachments **out, char *why)
+{
+    char path[PATH_MAX];
+    struct attachments *all = calloc(1, sizeof *all);
+    if (!all)
+        return ERR_MEMORY;
+    all->loop = loop;
+    all->box = box;
+    all->events = events;
+    all->ctx = ctx;
+    LIST_INIT(&all->list);
+    enum err e = local_server_new(loop, box_run_file(box, BOX_ATTACH_SOCKET, path), &attachments_local_events, all,
+                                  &all->server, why);
+    if (e != ERR_OK) {
+        free(all);
+        return e;
+    }
+    *out = all;
+    return ERR_OK;
+}
+
+void attachments_free(struct attachments *all, const char *reason)
+{
+    if (!all)
+        return;
+    while (!LIST_EMPTY(&all->list)) {
+        struct attachment *a = LIST_FIRST(&all->list);
+        control_free(a->control, reason);
+        attachment_free(a);
+    }
+    local_server_free(all->server);
+    free(all);
+}
+
+void attachments_uplink_closed(struct attachments *all, long id)
+{
+    struct attachment *a;
+    LIST_FOREACH(a, &all->list, next)
+    {
+        if (!a->control && a->uplink == id) {
+            attachment_close(a, NULL);
+            return;
+        }
+    }
+}
+
+void attachments_worker_gone(struct attachments *all, unsigned channel)
+{
+    struct attachment *a, *after;
+    for (a = LIST_FIRST(&all->list); a; a = after) {
+        after = LIST_NEXT(a, next);
+        if (!a->control && a->channel == channel)
+            attachment_close(a, NULL);
+    }
+}
+
+json_t *attachments_status(const struct attachments *all)
+{
+    json_t *list = json_array();
+    const struct attachment *a, *other;
+    LIST_FOREACH(a, &all->list, next)
+    {
+        if (!a->control)
+            continue;
+        json_t *row = control_status(a->control);
+        int channels = 0;
+        LIST_FOREACH(other, &all->list, next)
+        {
+            channels += !other->control && strcmp(a->core, other->core) == 0 && strcmp(a->ssh, other->ssh) == 0;
+        }
+        json_object_set_new(row, "data_channels", json_integer(channels));
+        json_array_append_new(list, row);
+    }
+    return list;
+}

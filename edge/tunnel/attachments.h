@@ -1,0 +1,39 @@
+/*
+ * What `stile-edge attach` hands to the daemon: control channels, kept here, and data channels, passed on to web
+ * workers as uplinks. A data channel is only taken from an SSH connection whose control channel is up.
+ */
+#ifndef EDGE_TUNNEL_ATTACHMENTS_H
+#define EDGE_TUNNEL_ATTACHMENTS_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/box.h"
+#include "edge/tunnel/control.h"
+
+struct attachments;
+
+struct attachments_events {
+    /* Give the two descriptors of uplink id to web worker `channel` (copies; the caller closes them). False: it is not running. */
+    bool (*uplink)(void *ctx, unsigned channel, long id, const char *core, unsigned tunnel, const int fds[2]);
+    /* The other side of uplink id is gone. */
+    void (*uplink_close)(void *ctx, unsigned channel, long id);
+    const char *(*policy)(void *ctx, const char *core, long revision, const json_t *msg);
+    /* A tunnel came up or went down: reason is NULL or in words. */
+    void (*tunnel_changed)(void *ctx, const char *core, unsigned tunnel, const char *reason);
+    /* What welcome shall say. */
+    struct control_self (*self)(void *ctx);
+};
+
+enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events, void *ctx,
+                         struct attachments **out, char *why);
+/* Says bye to every core. NULL is fine. */
+void attachments_free(struct attachments *a, const char *reason);
+/* A web worker has closed uplink id, or died (then for each of its uplinks): ends its SSH channel. */
+void attachments_uplink_closed(struct attachments *a, long id);
+void attachments_worker_gone(struct attachments *a, unsigned channel);
+/* Array of control_status objects, each with the number of its data channels. */
+json_t *attachments_status(const struct attachments *a);
+
+#endif

@@ -1,0 +1,263 @@
+#include "edge/tunnel/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/json_frame.h"
+#include "common/log.h"
+#include "common/stream.h"
+#include "proto/ctl_msg.h"
+
+enum {
+    CONTROL_QUEUE = 2 * (CTL_MESSAGE_MAX + 4),
+};
+static const double ping_every = 5, dead_after = 15, greet_within = 10;
+
+struct control {
+    struct ev_loop *loop;
+    struct stream *stream;
+    const struct control_events *events;
+    void *ctx;
+    struct ctl_channel channel;
+    struct buf in;
+    char core[64], version[32];
+    struct control_self self;
+    unsigned tunnel;
+    double opened, up_since, last_heard, rtt;
+    int64_t skew, ping_id;
+    double ping_sent;
+    long policy_revision;
+    ev_timer timer;
+    bool over;
+};
+
+static void control_end(struct control *c, const char *reason)
+{
+    if (c->over)
+        return;
+    c->over = true;
+    ev_timer_stop(c->loop, &c->timer);
+    c->events->on_close(c->ctx, c, reason);
+}
+
+static void control_send(struct control *c, json_t *msg)
+{
+    struct buf frame;
+    buf_init(&frame, CTL_MESSAGE_MAX + 4);
+    enum ctl_type type;
+    enum err e = msg ? ctl_channel_check(&c->channel, CTL_FROM_EDGE, msg, &type) : ERR_MEMORY;
+    if (e == ERR_OK)
+        e = json_frame_encode(&frame, msg, CTL_MESSAGE_MAX);
+    if (e == ERR_OK)
+        e = stream_write(c->stream, buf_data(&frame), buf_len(&frame));
+    if (e != ERR_OK && !c->over)
+        log_event(LOG_WARNING, "Control Message Lost", "core=%s reason=\"%s\"", c->core, err_str(e));
+    buf_free(&frame);
+    json_decref(msg);
+}
+
+/* Messages ---------------------------------------------------------------------------------------------- */
+
+static bool control_hello(struct control *c, const json_t *msg, char *why, size_t size)
+{
+    json_int_t protocol = json_integer_value(json_object_get(msg, "protocol"));
+    json_int_t tunnel = json_integer_value(json_object_get(msg, "tunnel"));
+    const char *name = json_string_value(json_object_get(msg, "core"));
+    const char *version = json_string_value(json_object_get(msg, "version"));
+    if (protocol != CTL_PROTOCOL) {
+        snprintf(why, size, "core speaks control protocol %lld, this edge %d; update the older of the two boxes",
+                 (long long)protocol, CTL_PROTOCOL);
+        return false;
+    }
+    if (!name || strcmp(name, c->core) != 0 || tunnel < 0 || tunnel > 1000) {
+        snprintf(why, size, "hello names another core than its key, or no tunnel");
+        return false;
+    }
+    c->tunnel = (unsigned)tunnel;
+    c->skew = (int64_t)json_integer_value(json_object_get(msg, "time")) - (int64_t)time(NULL);
+    snprintf(c->version, sizeof c->version, "%s", version ? version : "?");
+    control_send(c, json_pack("{ss ss si ss si sI sI}", "type", "welcome", "version", STILE_VERSION, "protocol",
+                              CTL_PROTOCOL, "edge", c->self.edge, "data_channels", (int)c->self.data_channels,
+                              "revision", (json_int_t)c->self.revision, "time", (json_int_t)time(NULL)));
+    c->up_since = ev_now(c->loop);
+    c->events->on_up(c->ctx, c);
+    return true;
+}
+
+static void control_policy(struct control *c, const json_t *msg)
+{
+    json_int_t revision = json_integer_value(json_object_get(msg, "revision"));
+    const char *problem = c->events->on_policy(c->ctx, c, (long)revision, msg);
+    if (problem) {
+        control_send(c, json_pack("{ss sI ss}", "type", "policy_ack", "revision", revision, "error", problem));
+        return;
+    }
+    c->policy_revision = (long)revision;
+    control_send(c, json_pack("{ss sI}", "type", "policy_ack", "revision", revision));
+}
+
+static void control_pong(struct control *c, const json_t *msg)
+{
+    if (json_integer_value(json_object_get(msg, "id")) != c->ping_id || c->ping_sent == 0)
+        return;
+    double rtt = ev_now(c->loop) - c->ping_sent;
+    c->rtt = c->rtt > 0 ? c->rtt * 0.7 + rtt * 0.3 : rtt;
+    c->ping_sent = 0;
+}
+
+static bool control_message(struct control *c, const json_t *msg, char *why, size_t size)
+{
+    enum ctl_type type;
+    char quoted[64];
+    const char *name = json_frame_type(msg);
+    enum err e = ctl_channel_check(&c->channel, CTL_FROM_CORE, msg, &type);
+    if (e != ERR_OK) {
+        snprintf(why, size, "core sent a control message that is not allowed now: %s",
+                 log_quote(name, strlen(name), quoted, sizeof quoted));
+        return false;
+    }
+    switch (type) {
+    case CTL_HELLO:
+        return control_hello(c, msg, why, size);
+    case CTL_POLICY:
+        control_policy(c, msg);
+        return true;
+    case CTL_PING:
+        control_send(c, json_pack("{ss sI}", "type", "pong", "id",
+                                  json_integer_value(json_object_get(msg, "id"))));
+        return true;
+    case CTL_PONG:
+        control_pong(c, msg);
+        return true;
+    case CTL_BYE:
+        snprintf(why, size, "core said goodbye");
+        return false;
+    default:
+        snprintf(why, size, "core sent what only an edge sends");
+        return false;
+    }
+}
+
+/* The stream -------------------------------------------------------------------------------------------- */
+
+static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
+{
+    struct control *c = ctx;
+    char why[256];
+    c->last_heard = ev_now(c->loop);
+    if (buf_append(&c->in, data, n) != ERR_OK) {
+        control_end(c, "core sent more than a control message may hold");
+        return n;
+    }
+    while (!c->over) {
+        size_t used;
+        json_t *msg;
+        enum err e = json_frame_decode(buf_data(&c->in), buf_len(&c->in), CTL_MESSAGE_MAX, &used, &msg);
+        if (e == ERR_AGAIN)
+            return n;
+        if (e != ERR_OK) {
+            control_end(c, "core sent a malformed control message");
+            return n;
+        }
+        buf_consume(&c->in, used);
+        bool ok = control_message(c, msg, why, sizeof why);
+        json_decref(msg);
+        if (!ok)
+            control_end(c, why);
+    }
+    return n;
+}
+
+static void control_on_eof(void *ctx)
+{
+    control_end(ctx, "the SSH connection ended");
+}
+
+static void control_on_close(void *ctx, enum err why, const char *words)
+{
+    (void)why;
+    control_end(ctx, words);
+}
+
+static const struct stream_events control_stream_events = {
+    .on_data = control_on_data, .on_eof = control_on_eof, .on_close = control_on_close};
+
+static void control_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)revents;
+    struct control *c = t->data;
+    double now = ev_now(loop);
+    if (!control_is_up(c)) {
+        if (now - c->opened > greet_within)
+            control_end(c, "core said no hello");
+        return;
+    }
+    if (now - c->last_heard > dead_after) {
+        control_end(c, "core was silent for 15 s");
+        return;
+    }
+    c->ping_sent = now;
+    control_send(c, json_pack("{ss sI}", "type", "ping", "id", (json_int_t)++c->ping_id));
+}
+
+struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core, const struct control_self *self,
+                            const struct control_events *events, void *ctx)
+{
+    struct control *c = calloc(1, sizeof *c);
+    struct stream *stream = stream_new(loop, fd_in, fd_out, &control_stream_events, c, CONTROL_QUEUE, CONTROL_QUEUE / 2);
+    if (!c || !stream) {
+        free(c);
+        stream_free(stream);
+        return NULL;
+    }
+    c->loop = loop;
+    c->stream = stream;
+    c->events = events;
+    c->ctx = ctx;
+    c->self = *self;
+    c->opened = c->last_heard = ev_now(loop);
+    snprintf(c->core, sizeof c->core, "%s", core);
+    buf_init(&c->in, CTL_MESSAGE_MAX + 4 + STREAM_READ);
+    ev_timer_init(&c->timer, control_on_timer, ping_every, ping_every);
+    c->timer.data = c;
+    ev_timer_start(loop, &c->timer);
+    return c;
+}
+
+void control_free(struct control *c, const char *reason)
+{
+    if (!c)
+        return;
+    if (reason && !c->over)
+        control_send(c, json_pack("{ss ss}", "type", "bye", "reason", reason));
+    ev_timer_stop(c->loop, &c->timer);
+    stream_free(c->stream);
+    buf_free(&c->in);
+    free(c);
+}
+
+const char *control_core(const struct control *c)
+{
+    return c->core;
+}
+
+unsigned control_tunnel(const struct control *c)
+{
+    return c->tunnel;
+}
+
+bool control_is_up(const struct control *c)
+{
+    return c->channel.state == CTL_UP;
+}
+
+json_t *control_status(const struct control *c)
+{
+    bool up = control_is_up(c);
+    double age = ev_now(c->loop) - (up ? c->up_since : c->opened);
+    return json_pack("{ss si ss sf sf ss sI sI}", "core", c->core, "tunnel", (int)c->tunnel, "state",
+                     up ? "active" : "connecting", "since", (double)time(NULL) - age, "rtt_ms", c->rtt * 1000, "core_version",
+                     c->version, "revision", (json_int_t)c->policy_revision, "clock_skew_s", (json_int_t)c->skew);
+}

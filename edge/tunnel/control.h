@@ -1,0 +1,44 @@
+/*
+ * Edge's end of one control channel: one core's tunnel as the edge sees it. Judges every message by the table of
+ * proto/ctl_msg.h; a violation ends the channel, and with it the tunnel.
+ */
+#ifndef EDGE_TUNNEL_CONTROL_H
+#define EDGE_TUNNEL_CONTROL_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/err.h"
+
+struct control;
+
+struct control_events {
+    /* hello was right, welcome has been sent. */
+    void (*on_up)(void *ctx, struct control *c);
+    /* core sent a policy: prepare, commit, and return NULL; or return what is wrong with it (static or living until the next
+     * call), nothing changed. */
+    const char *(*on_policy)(void *ctx, struct control *c, long revision, const json_t *msg);
+    /* Over; reason in words. The owner frees it, at once or later. */
+    void (*on_close)(void *ctx, struct control *c, const char *reason);
+};
+
+struct control_self {
+    const char *edge;
+    unsigned data_channels;
+    long revision;
+};
+
+/* Owns both descriptors. core is the name that its key stands for. self is copied but for the name. NULL: out of memory. */
+struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core, const struct control_self *self,
+                            const struct control_events *events, void *ctx);
+/* Says bye when reason is given and the channel still works. */
+void control_free(struct control *c, const char *reason);
+
+const char *control_core(const struct control *c);
+unsigned control_tunnel(const struct control *c); /* index that core gave it */
+bool control_is_up(const struct control *c);
+/* {core, tunnel, state, since, rtt_ms, core_version, revision, clock_skew_s} */
+json_t *control_status(const struct control *c);
+
+#endif

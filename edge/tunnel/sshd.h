@@ -1,0 +1,28 @@
+/*
+ * The OpenSSH server that terminates cores' tunnels: own config, own port, one key per core, each with a forced
+ * command and nothing else. Runs as the edge's own user; started again with back-off when it dies.
+ */
+#ifndef EDGE_TUNNEL_SSHD_H
+#define EDGE_TUNNEL_SSHD_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/box.h"
+#include "common/err.h"
+
+struct sshd;
+
+/* Writes sshd_config and authorized_keys into the run folder and starts sshd. box and self must outlive it. */
+enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self, struct sshd **out,
+                    char *why);
+/* Writes authorized_keys anew (sshd reads it at every login). */
+enum err sshd_update_keys(struct sshd *s, char *why);
+/* Ends sshd and every connection through it. NULL is fine. */
+void sshd_stop(struct sshd *s);
+pid_t sshd_pid(const struct sshd *s);
+/* Why it is not running, or "". */
+const char *sshd_reason(const struct sshd *s);
+
+#endif
