@@ -160,6 +160,15 @@ enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why
     return ERR_TLS;
 }
 
+bool tls_ctx_covers(SSL_CTX *ctx, const char *host)
+{
+    struct netaddr ip;
+    X509 *x = SSL_CTX_get0_certificate(ctx);
+    if (netaddr_parse(host, 0, &ip) == ERR_OK)
+        return x && X509_check_ip_asc(x, host, 0) == 1;
+    return x && X509_check_host(x, host, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+}
+
 /* Self-signed certificate ------------------------------------------------------------------------------ */
 
 static bool tls_add_extension(X509 *x, int nid, const char *value)

@@ -3,6 +3,7 @@
 #define COMMON_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/err.h"
@@ -16,6 +17,8 @@ enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why
 /* Words for the newest OpenSSL error of this thread, emptying its queue; ssl may be NULL, else certificate
  * verification results are put in words too ("certificate verify failed: …, expected name …"). */
 const char *tls_words(SSL *ssl, char *out, size_t size);
+/* True when the context's certificate names host (name or address) as a subject alternative name. */
+bool tls_ctx_covers(SSL_CTX *ctx, const char *host);
 /* Self-signed certificate for host (name or address), ECDSA P-256, valid `days`; PEM text, both malloc'd. */
 enum err tls_self_signed(const char *host, int days, char **cert_pem, char **key_pem);
 

@@ -33,6 +33,7 @@ struct control {
     bool over;
 };
 
+/* The owner may free c inside: nothing touches it afterwards. */
 static void control_end(struct control *c, const char *reason)
 {
     if (c->over)
@@ -151,7 +152,7 @@ static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
         control_end(c, "core sent more than a control message may hold");
         return n;
     }
-    while (!c->over) {
+    for (;;) {
         size_t used;
         json_t *msg;
         enum err e = json_frame_decode(buf_data(&c->in), buf_len(&c->in), CTL_MESSAGE_MAX, &used, &msg);
@@ -164,10 +165,11 @@ static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
         buf_consume(&c->in, used);
         bool ok = control_message(c, msg, why, sizeof why);
         json_decref(msg);
-        if (!ok)
+        if (!ok) {
             control_end(c, why);
+            return n;
+        }
     }
-    return n;
 }
 
 static void control_on_eof(void *ctx)

@@ -1,0 +1,63 @@
+/*
+ * The edge's main process: config, sockets, workers, sshd, control channels. `stile-edge run` makes one and runs it.
+ * Its parts: edge.c (start, signals, stop), edge_web.c and edge_turn.c (what their workers are told), edge_status.c.
+ */
+#ifndef EDGE_EDGE_H
+#define EDGE_EDGE_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "common/box.h"
+#include "common/local_server.h"
+#include "common/worker.h"
+#include "edge/listeners.h"
+#include "edge/tunnel/attachments.h"
+#include "edge/tunnel/sshd.h"
+
+struct edge {
+    struct ev_loop *loop;
+    struct box box;
+    const struct config_edge *self;
+    double started;
+    /* web */
+    char *cert_pem, *key_pem;
+    json_t *allowlist;       /* the policy in force, as sent to web workers */
+    long policy_revision;    /* from our config, or a newer one from a core */
+    char policy_from[64];    /* which core sent it; "" = our config */
+    char policy_problem[256];
+    struct web_listeners web_listeners[LISTENERS_WORKERS_MAX];
+    struct worker *web[LISTENERS_WORKERS_MAX];
+    size_t n_web;
+    /* turn */
+    struct turn_listeners turn_listeners[LISTENERS_WORKERS_MAX];
+    struct worker *turn[LISTENERS_WORKERS_MAX];
+    size_t n_turn;
+    int turn_shared;
+    /* the rest */
+    struct sshd *sshd;
+    struct attachments *attachments;
+    struct local_server *status;
+    char last_tunnel_reason[256];
+    bool stopping;
+    ev_signal term, interrupt, hangup;
+};
+
+/* edge_web.c: certificate, allow-list, workers. why has SCHEMA_WHY bytes. */
+enum err edge_web_start(struct edge *e, char *why);
+bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel, const int fds[2]);
+void edge_web_uplink_close(void *edge, unsigned channel, long id);
+const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
+/* edge_turn.c */
+enum err edge_turn_start(struct edge *e, char *why);
+/* edge_status.c: answers `stile-edge status` and is its command. */
+enum err edge_status_start(struct edge *e, char *why);
+int edge_status_command(int argc, char **argv);
+/* Shared by both kinds of worker. */
+void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stopped);
+
+/* `stile-edge run` and `stile-edge join` */
+int edge_run_command(int argc, char **argv);
+int edge_join_command(int argc, char **argv);
+
+#endif

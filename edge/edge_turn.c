@@ -1,0 +1,206 @@
+/* What turn workers are told: sockets, relay addresses, users, peers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/gather.h"
+#include "common/log.h"
+#include "edge/edge.h"
+#include "edge/turn/turn_shared.h"
+
+enum { LOCAL_ADDRESSES_MAX = 64 };
+
+struct local_addresses {
+    struct netaddr list[LOCAL_ADDRESSES_MAX];
+    size_t n;
+};
+
+static bool address_is_local(const struct local_addresses *local, const struct netaddr *a)
+{
+    for (size_t i = 0; a->family && i < local->n; i++)
+        if (netaddr_equal_ip(&local->list[i], a))
+            return true;
+    return false;
+}
+
+static bool address_is_loopback(const struct netaddr *a)
+{
+    return a->family == AF_INET ? a->ip[0] == 127 : a->ip[15] == 1 && memcmp(a->ip, (const uint8_t[15]){0}, 15) == 0;
+}
+
+/* Where relays are bound: the public address when it is ours (no NAT), else the internal one (static NAT), else the listening
+ * address, else the first address of the box of the same family as the public one. */
+static enum err edge_relay_address(const struct edge *e, const struct local_addresses *local, struct netaddr *bind, char *why)
+{
+    const struct config_edge *self = e->self;
+    const struct netaddr *wishes[] = {&self->public_ip, &self->internal_ip, &self->listen_ip};
+    uint8_t family = self->public_ip.family ? self->public_ip.family : AF_INET;
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        if (address_is_local(local, wishes[i])) {
+            *bind = *wishes[i];
+            return ERR_OK;
+        }
+    }
+    if (self->internal_ip.family) {
+        snprintf(why, SCHEMA_WHY, "edges: %s: internal_address %s is no address of this box", self->name,
+                 self->internal_address);
+        return ERR_CONFIG;
+    }
+    for (size_t i = 0; i < local->n; i++) {
+        if (local->list[i].family == family && !address_is_loopback(&local->list[i])) {
+            *bind = local->list[i];
+            return ERR_OK;
+        }
+    }
+    snprintf(why, SCHEMA_WHY, "TURN: this box has no address to relay from; set internal_address of edge %s", self->name);
+    return ERR_CONFIG;
+}
+
+static json_t *edge_turn_users(const struct edge *e)
+{
+    json_t *list = json_array();
+    const struct secret_user *users = e->box.secrets.turn_users.items;
+    for (size_t i = 0; i < e->box.secrets.turn_users.n; i++)
+        json_array_append_new(list, json_pack("{ssss}", "name", users[i].name, "password", users[i].password));
+    return list;
+}
+
+static json_t *strings_to_json(const struct schema_strings *strings)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < strings->n; i++)
+        json_array_append_new(list, json_string(strings->items[i]));
+    return list;
+}
+
+/* Services of this box are never peers: on every address, by port; and the box itself only where allow_peers names it. */
+static json_t *edge_own_addresses(const struct edge *e, const struct local_addresses *local)
+{
+    const long ports[] = {e->self->https_port, e->self->http_port, e->self->ssh_port};
+    char text[NETADDR_TEXT];
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)
+        if (ports[i])
+            json_array_append_new(list, json_sprintf("0.0.0.0:%ld", ports[i]));
+    for (size_t i = 0; i < local->n; i++)
+        if (!address_is_loopback(&local->list[i])) /* those are refused whatever is listed */
+            json_array_append_new(list, json_string(netaddr_print_ip(&local->list[i], text)));
+    if (e->self->public_ip.family)
+        json_array_append_new(list, json_string(e->self->public_address));
+    return list;
+}
+
+/* Other edges' relays are peers of ours: guests on different edges meet there. */
+static json_t *edge_cluster_addresses(const struct edge *e)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < e->box.config.edges.n; i++) {
+        const struct config_edge *other = config_edge_at(&e->box.config, i);
+        if (other != e->self && other->public_address)
+            json_array_append_new(list, json_string(other->public_address));
+        if (other != e->self && other->internal_address)
+            json_array_append_new(list, json_string(other->internal_address));
+    }
+    return list;
+}
+
+static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind, const struct local_addresses *local,
+                                unsigned index)
+{
+    char bind_text[NETADDR_TEXT];
+    const struct config_turn *turn = &e->box.config.turn;
+    netaddr_print_ip(bind, bind_text);
+    json_t *quota = json_pack("{sI sI}", "total", (json_int_t)turn->total_quota, "user", (json_int_t)turn->user_quota);
+    return json_pack("{ss s[{ssss}] s[II] so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind", bind_text,
+                     "advertised", e->self->public_address ? e->self->public_address : bind_text, "relay_ports",
+                     (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
+                     "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers", strings_to_json(&turn->deny_peers),
+                     "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e), "quota",
+                     quota, "nonce_key", e->box.secrets.turn_nonce_key, "worker", "index", (int)index, "count",
+                     (int)e->n_turn);
+}
+
+/* Worker processes --------------------------------------------------------------------------------------- */
+
+static json_t *edge_turn_sockets(const struct turn_listeners *l, int *fds)
+{
+    char at[NETADDR_TEXT];
+    json_t *list = json_array();
+    for (size_t i = 0; i < l->n; i++) {
+        fds[i] = l->sockets[i].fd;
+        json_array_append_new(list, json_pack("{ssss}", "kind", l->sockets[i].kind == TURN_SOCKET_TCP ? "tcp" : "udp", "local",
+                                              netaddr_print(&l->sockets[i].local, at)));
+    }
+    return list;
+}
+
+static void edge_turn_on_start(void *edge, struct worker *w)
+{
+    struct edge *e = edge;
+    const struct turn_listeners *l = &e->turn_listeners[worker_index(w)];
+    struct local_addresses local;
+    struct netaddr bind;
+    int fds[LISTENERS_TURN_MAX + 1];
+    char why[SCHEMA_WHY];
+    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
+    if (edge_relay_address(e, &local, &bind, why) != ERR_OK) {
+        log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"%s\"", worker_name(w), why);
+        return;
+    }
+    json_t *msg = json_pack("{ss so so}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
+                            edge_turn_config(e, &bind, &local, worker_index(w)));
+    fds[l->n] = e->turn_shared;
+    if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
+        log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"", worker_name(w));
+}
+
+static void edge_turn_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)edge, (void)fds, (void)n_fds;
+    if (strcmp(type, "status") == 0)
+        gather_message(msg);
+    else if (strcmp(type, "ready") == 0)
+        log_event(LOG_INFO, "Worker Ready", "worker=%s pid=%d", worker_name(w), (int)worker_pid(w));
+}
+
+static const struct worker_events edge_turn_events = {edge_turn_on_start, edge_turn_on_message, edge_worker_exited};
+
+/* Judges the config as the workers will, and makes the memory they share. */
+static enum err edge_turn_prepare(struct edge *e, char *why)
+{
+    struct local_addresses local;
+    struct netaddr bind;
+    struct turn_config judged;
+    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
+    enum err err = edge_relay_address(e, &local, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    json_t *json = edge_turn_config(e, &bind, &local, 0);
+    char problem[256] = "out of memory";
+    err = json ? turn_config_from_json(json, &judged, problem, sizeof problem) : ERR_MEMORY;
+    json_decref(json);
+    if (err != ERR_OK) {
+        snprintf(why, SCHEMA_WHY, "turn: %s", problem);
+        return err;
+    }
+    e->turn_shared = turn_shared_create(&judged);
+    turn_config_free(&judged);
+    if (e->turn_shared >= 0)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "turn: memory to share: %s", strerror(errno));
+    return ERR_SYSTEM;
+}
+
+enum err edge_turn_start(struct edge *e, char *why)
+{
+    long n = e->self->turn_workers ? e->self->turn_workers : sysconf(_SC_NPROCESSORS_ONLN);
+    e->n_turn = n < 1 ? 1 : n > LISTENERS_WORKERS_MAX ? LISTENERS_WORKERS_MAX : (size_t)n;
+    enum err err = edge_turn_prepare(e, why);
+    if (err == ERR_OK)
+        err = turn_listeners_open(e->self, e->turn_listeners, e->n_turn, why);
+    for (size_t i = 0; i < e->n_turn && err == ERR_OK; i++)
+        e->turn[i] = worker_new(e->loop, "turn", (unsigned)i, &edge_turn_events, e);
+    return err;
+}

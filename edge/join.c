@@ -1,0 +1,198 @@
+/* `stile-edge join`: installs a bundle made by core. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/bundle.h"
+#include "common/file.h"
+#include "common/sandbox.h"
+#include "common/tls.h"
+#include "common/verb.h"
+#include "edge/edge.h"
+
+enum { BUNDLE_MAX = 64 * 1024 * 1024, PEM_MAX = 1024 * 1024, SELF_SIGNED_DAYS = 365 };
+
+static const char help[] =
+    "usage: stile-edge join BUNDLE [--dir DIR] [--cert FILE --key FILE] [--user NAME] [--force]\n"
+    "\n"
+    "Installs the bundle that 'stile-core init' made for this edge.\n"
+    "\n"
+    "  --dir DIR    where it goes (default /etc/stile); made if missing\n"
+    "  --cert FILE  certificate for the join host, its chain behind it (PEM). Without one a self-signed\n"
+    "               certificate is made, which browsers warn about\n"
+    "  --key FILE   its private key (PEM, without passphrase)\n"
+    "  --user NAME  owner of the files when run as root (default stile)\n"
+    "  --force      replace what an earlier join installed\n";
+
+struct join {
+    const char *bundle_file, *dir, *cert_file, *key_file, *user;
+    bool force;
+    struct box box;
+    struct bundle bundle;
+    struct config config;
+    char *cert, *key;
+    bool self_signed;
+};
+
+static enum err join_read_bundle(struct join *j, char *why)
+{
+    char *text;
+    struct secrets judged;
+    enum err e = file_read(j->bundle_file, BUNDLE_MAX, &text, NULL, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    e = bundle_decode(j->bundle_file, text, time(NULL), &j->bundle, why);
+    file_wipe(text);
+    if (e == ERR_OK)
+        e = config_parse("stile.json in the bundle", j->bundle.config, &j->config, why);
+    if (e == ERR_OK)
+        e = secrets_parse("secrets.json in the bundle", j->bundle.secrets, &judged, why);
+    if (e != ERR_OK)
+        return e;
+    secrets_free(&judged);
+    if (config_edge_find(&j->config, j->bundle.edge))
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s: made for edge \"%s\", which its config does not have; make it anew on core",
+             j->bundle_file, j->bundle.edge);
+    return ERR_CONFIG;
+}
+
+static enum err join_certificate(struct join *j, char *why)
+{
+    char problem[256];
+    SSL_CTX *ctx;
+    enum err e;
+    if (!j->cert_file) {
+        j->self_signed = true;
+        e = tls_self_signed(j->config.join_host, SELF_SIGNED_DAYS, &j->cert, &j->key);
+        if (e != ERR_OK)
+            snprintf(why, SCHEMA_WHY, "self-signed certificate: %s", err_str(e));
+        return e;
+    }
+    e = file_read(j->cert_file, PEM_MAX, &j->cert, NULL, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        e = file_read(j->key_file, PEM_MAX, &j->key, NULL, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    e = tls_server_ctx(j->cert, j->key, NULL, &ctx, problem, sizeof problem);
+    if (e != ERR_OK) {
+        snprintf(why, SCHEMA_WHY, "%s, %s: %s", j->cert_file, j->key_file, problem);
+        return e;
+    }
+    if (!tls_ctx_covers(ctx, j->config.join_host))
+        fprintf(stderr, "stile-edge join: warning: the certificate does not name %s; browsers will refuse it\n",
+                j->config.join_host);
+    SSL_CTX_free(ctx);
+    return ERR_OK;
+}
+
+static enum err join_write(struct join *j, char *why)
+{
+    const struct {
+        const char *name, *text;
+        mode_t mode;
+    } files[] = {{BOX_HOST_KEY, j->bundle.host_key, 0600}, {BOX_SECRETS, j->bundle.secrets, 0600},
+                 {BOX_CERT, j->cert, 0644},                {BOX_CERT_KEY, j->key, 0600},
+                 {BOX_IDENTITY, j->bundle.edge, 0644},     {BOX_CONFIG, j->bundle.config, 0644}};
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && e == ERR_OK; i++)
+        e = box_write(&j->box, files[i].name, files[i].text, strlen(files[i].text), files[i].mode, j->user, why);
+    return e;
+}
+
+static enum err join_prepare_dir(struct join *j, char *why)
+{
+    char path[PATH_MAX];
+    uid_t uid;
+    gid_t gid;
+    enum err e = file_make_dir(j->dir, 0750, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        e = box_open(&j->box, j->dir, NULL, why);
+    if (e != ERR_OK)
+        return e;
+    sandbox_owner(j->user, &uid, &gid);
+    if (geteuid() == 0 && chown(j->box.dir, uid, gid) < 0) {
+        snprintf(why, SCHEMA_WHY, "%s: %s", j->box.dir, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    if (j->force || access(box_file(&j->box, BOX_CONFIG, path), F_OK) < 0)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s exists: this box has joined already; --force replaces it", path);
+    return ERR_EXISTS;
+}
+
+static int join_options(struct join *j, int argc, char **argv)
+{
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"cert", required_argument, NULL, 'c'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"force", no_argument, NULL, 'f'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd')
+            j->dir = optarg;
+        else if (option == 'c')
+            j->cert_file = optarg;
+        else if (option == 'k')
+            j->key_file = optarg;
+        else if (option == 'u')
+            j->user = optarg;
+        else if (option == 'f')
+            j->force = true;
+        else if (option == 'h')
+            exit(fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK);
+        else
+            return verb_usage("join");
+    }
+    if (argc - optind != 1) {
+        fprintf(stderr, "stile-edge join: which bundle? One file, made by 'stile-core init'\n");
+        return verb_usage("join");
+    }
+    if (!j->cert_file != !j->key_file) {
+        fprintf(stderr, "stile-edge join: --cert and --key go together\n");
+        return verb_usage("join");
+    }
+    j->bundle_file = argv[optind];
+    return EXIT_OK;
+}
+
+int edge_join_command(int argc, char **argv)
+{
+    struct join j = {.dir = BOX_DIR, .user = BOX_USER};
+    char why[SCHEMA_WHY] = "out of memory";
+    int status = join_options(&j, argc, argv);
+    if (status != EXIT_OK)
+        return status;
+    umask(077);
+    enum err e = join_read_bundle(&j, why);
+    if (e == ERR_OK)
+        e = join_certificate(&j, why);
+    if (e == ERR_OK)
+        e = join_prepare_dir(&j, why);
+    if (e == ERR_OK)
+        e = join_write(&j, why);
+    if (e == ERR_OK) {
+        printf("%s: joined as edge %s, for %s\n", j.box.dir, j.bundle.edge, j.config.join_url);
+        if (j.self_signed)
+            fprintf(stderr,
+                    "stile-edge join: warning: made a self-signed certificate for %s; guests' browsers will warn until a\n"
+                    "real one is in place: stile-edge join --force --cert FILE --key FILE\n", j.config.join_host);
+        printf("Delete the bundle, then start the edge: stile-edge run%s%s\n", strcmp(j.box.dir, BOX_DIR) ? " --dir " : "",
+               strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
+    } else {
+        fprintf(stderr, "stile-edge join: %s\n", why);
+    }
+    bundle_free(&j.bundle);
+    config_free(&j.config);
+    free(j.cert);
+    file_wipe(j.key);
+    return e == ERR_OK ? EXIT_OK : EXIT_FAILED;
+}
