@@ -1,0 +1,20 @@
+#include "common/verb.h"
+#include "edge/edge.h"
+#include "edge/tunnel/attach.h"
+#include "edge/turn/turn_command.h"
+#include "edge/workers.h"
+
+static const struct verb verbs[] = {
+    {"run", edge_run_command, "run the edge in the foreground"},
+    {"join", edge_join_command, "install the bundle that core made for this edge"},
+    {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
+    {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
+    {"attach", attach_command, NULL},
+    {"worker", edge_workers_command, NULL},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return verb_run(verbs, "The box in the DMZ: HTTPS and WSS for guests, SSH for cores, TURN for media.", argc, argv);
+}
