@@ -1,0 +1,335 @@
+#include "core/core.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "common/fatal.h"
+#include "common/file.h"
+#include "common/gather.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/tls.h"
+#include "common/verb.h"
+#include "proto/policy.h"
+
+enum { PEM_MAX = 4 * 1024 * 1024 };
+static const double stop_grace = 3;
+
+static const char run_help[] =
+    "usage: stile-core run [--dir DIR] [--run-dir DIR] [--user NAME] [--log-level LEVEL]\n"
+    "\n"
+    "Runs core in the foreground; logs go to stderr.\n"
+    "\n"
+    "  --dir DIR          what 'stile-core init' made (default /etc/stile)\n"
+    "  --run-dir DIR      sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --user NAME        whom to become when started as root (default stile)\n"
+    "  --log-level LEVEL  error, warning, notice, info (default) or debug\n"
+    "\n"
+    "SIGTERM or Ctrl-C stops it, giving requests 3 seconds to end.\n";
+
+/* Tunnel workers ----------------------------------------------------------------------------------------- */
+
+static struct core_tunnel *core_tunnel_of(struct core *c, const struct worker *w)
+{
+    return &c->tunnels[worker_index(w)];
+}
+
+static json_t *core_policy(const struct core *c)
+{
+    return json_pack("{sI ss sO}", "revision", (json_int_t)c->box.config.revision, "join_url", c->box.config.join_url,
+                     "allowlist", c->allowlist);
+}
+
+static json_t *core_targets_message(const struct core *c)
+{
+    return json_pack("{ss so}", "type", "targets", "targets", targets_status(c->targets));
+}
+
+static void core_tunnel_on_start(void *core, struct worker *w)
+{
+    struct core *c = core;
+    const struct core_tunnel *t = core_tunnel_of(c, w);
+    const struct config_edge *edge = config_edge_at(&c->box.config, t->edge);
+    json_t *msg = json_pack(
+        "{ss ss s{ss ss si ss} si ss ss* ss si sI so sO si}", "type", "setup", "core", c->box.name, "edge", "name", edge->name,
+        "host", edge->ssh_host, "port", edge->ssh_target_port, "host_key", edge->host_key, "index", (int)t->index,
+        "client_key", c->client_key, "bridge_ca", c->bridge_ca, "join_host", c->box.config.join_host, "join_port",
+        c->box.config.join_port, "revision", (json_int_t)c->box.config.revision, "policy", core_policy(c), "allowlist",
+        c->allowlist, "log_level", log_enabled(LOG_DEBUG) ? LOG_DEBUG : log_enabled(LOG_INFO) ? LOG_INFO : LOG_WARNING);
+    if (worker_send(w, msg, NULL, 0) != ERR_OK || worker_send(w, core_targets_message(c), NULL, 0) != ERR_OK)
+        log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
+}
+
+static void core_tunnel_set_state(struct core_tunnel *t, const char *state, const char *reason, double now)
+{
+    if (strcmp(t->state, state) != 0)
+        t->since = now;
+    snprintf(t->state, sizeof t->state, "%s", state);
+    snprintf(t->reason, sizeof t->reason, "%s", reason ? reason : "");
+}
+
+static void core_tunnel_on_state(struct core *c, struct core_tunnel *t, const json_t *msg)
+{
+    const char *state = json_string_value(json_object_get(msg, "state"));
+    const char *reason = json_string_value(json_object_get(msg, "reason"));
+    const struct config_edge *edge = config_edge_at(&c->box.config, t->edge);
+    bool was_active = strcmp(t->state, "active") == 0, active = state && strcmp(state, "active") == 0;
+    bool news = strcmp(t->reason, reason ? reason : "") != 0;
+    if (!state)
+        return;
+    core_tunnel_set_state(t, state, reason, ev_now(c->loop));
+    if (active && !was_active)
+        log_event(LOG_NOTICE, "Tunnel Up", "edge=%s tunnel=%u target=%s", edge->name, t->index, edge->ssh);
+    else if (!active && reason && *reason && (was_active || news))
+        log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=\"%s\"", edge->name, t->index, edge->ssh,
+                  reason);
+}
+
+static void core_tunnel_on_target_failed(struct core *c, const json_t *msg)
+{
+    struct netaddr addr;
+    const char *address = json_string_value(json_object_get(msg, "address"));
+    if (!address || netaddr_parse(address, 0, &addr) != ERR_OK)
+        return;
+    addr.port = (uint16_t)json_integer_value(json_object_get(msg, "port"));
+    targets_hint_failed(c->targets, &addr);
+}
+
+static void core_tunnel_on_message(void *core, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    struct core *c = core;
+    (void)fds, (void)n_fds;
+    if (strcmp(type, "status") == 0)
+        gather_message(msg);
+    else if (strcmp(type, "state") == 0)
+        core_tunnel_on_state(c, core_tunnel_of(c, w), msg);
+    else if (strcmp(type, "target_failed") == 0)
+        core_tunnel_on_target_failed(c, msg);
+}
+
+static bool core_any_worker(const struct core *c)
+{
+    for (size_t i = 0; i < c->n_tunnels; i++)
+        if (c->tunnels[i].worker && worker_running(c->tunnels[i].worker))
+            return true;
+    return false;
+}
+
+static void core_tunnel_on_exit(void *core, struct worker *w, const char *how, bool stopped)
+{
+    struct core *c = core;
+    char reason[160];
+    snprintf(reason, sizeof reason, "its worker process was %s", how);
+    if (!stopped)
+        core_tunnel_set_state(core_tunnel_of(c, w), "failed", reason, ev_now(c->loop));
+    if (c->stopping && !core_any_worker(c))
+        ev_break(c->loop, EVBREAK_ALL);
+}
+
+static const struct worker_events core_tunnel_events = {core_tunnel_on_start, core_tunnel_on_message, core_tunnel_on_exit};
+
+static void core_on_targets(void *core)
+{
+    struct core *c = core;
+    for (size_t i = 0; i < c->n_tunnels; i++)
+        if (c->tunnels[i].worker)
+            (void)worker_send(c->tunnels[i].worker, core_targets_message(c), NULL, 0);
+}
+
+static const struct targets_events core_targets_events = {core_on_targets};
+
+static enum err core_start_tunnels(struct core *c, char *why)
+{
+    size_t per_edge = (size_t)c->box.config.web_proxy.tunnels_per_edge, n = per_edge * c->box.config.edges.n;
+    if (n > CORE_TUNNELS_MAX) {
+        snprintf(why, SCHEMA_WHY, "%zu edges with %zu tunnels each are more than %d tunnels; lower web_proxy.tunnels_per_edge",
+                 c->box.config.edges.n, per_edge, CORE_TUNNELS_MAX);
+        return ERR_CONFIG;
+    }
+    c->n_tunnels = n;
+    for (size_t i = 0; i < n; i++) {
+        c->tunnels[i] = (struct core_tunnel){.owner = c, .edge = i / per_edge, .index = (unsigned)(i % per_edge)};
+        core_tunnel_set_state(&c->tunnels[i], "connecting", "", ev_now(c->loop));
+        c->tunnels[i].worker = worker_new(c->loop, "tunnel", (unsigned)i, &core_tunnel_events, c);
+    }
+    return ERR_OK;
+}
+
+/* Start and stop ------------------------------------------------------------------------------------------ */
+
+static enum err core_load_keys(struct core *c, char *why)
+{
+    char path[PATH_MAX], problem[256];
+    const char *ca = c->box.config.web_proxy.bridge_ca;
+    enum err err = file_read_secret(box_file(&c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why, SCHEMA_WHY);
+    if (err == ERR_OK && ca)
+        err = file_read(box_file(&c->box, ca, path), PEM_MAX, &c->bridge_ca, NULL, why, SCHEMA_WHY);
+    if (err != ERR_OK)
+        return err;
+    err = tls_client_ctx(c->bridge_ca, &c->bridge_ctx, problem, sizeof problem);
+    if (err != ERR_OK)
+        snprintf(why, SCHEMA_WHY, "web_proxy.bridge_ca: %s: %s", ca ? path : "system", problem);
+    return err;
+}
+
+static enum err core_find_self(struct core *c, char *why)
+{
+    char path[PATH_MAX];
+    c->self = config_core_find(&c->box.config, c->box.name);
+    if (c->self)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s has no core named \"%s\"; is this an edge's folder, or was the core renamed?",
+             box_file(&c->box, BOX_CONFIG, path), c->box.name);
+    return ERR_CONFIG;
+}
+
+static enum err core_start(struct core *c, char *why)
+{
+    enum err err = core_find_self(c, why);
+    if (err == ERR_OK)
+        err = policy_allowlist(&c->box.config, &c->allowlist, why, SCHEMA_WHY);
+    if (err == ERR_OK)
+        err = core_load_keys(c, why);
+    if (err != ERR_OK)
+        return err;
+    c->targets = targets_new(c->loop, c->box.config.join_host, &c->box.config.web_proxy.targets, c->bridge_ctx,
+                             &core_targets_events, c);
+    if (!c->targets) {
+        snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
+        return ERR_SYSTEM;
+    }
+    err = core_start_tunnels(c, why);
+    return err == ERR_OK ? core_status_start(c, why) : err;
+}
+
+static void core_stop(struct core *c)
+{
+    if (c->stopping) {
+        ev_break(c->loop, EVBREAK_ALL); /* asked twice: at once */
+        return;
+    }
+    c->stopping = true;
+    sd_notify(0, "STOPPING=1");
+    log_event(LOG_NOTICE, "Core Stopping", "name=%s", c->box.name);
+    for (size_t i = 0; i < c->n_tunnels; i++)
+        if (c->tunnels[i].worker)
+            worker_stop(c->tunnels[i].worker, stop_grace);
+    if (!core_any_worker(c))
+        ev_break(c->loop, EVBREAK_ALL);
+}
+
+static void core_on_term(struct ev_loop *loop, ev_signal *s, int revents)
+{
+    (void)loop, (void)revents;
+    core_stop(s->data);
+}
+
+static enum err core_prepare_run_dir(struct core *c, const char *user, char *why)
+{
+    uid_t uid;
+    gid_t gid;
+    enum err err = file_make_dir(c->box.run, 0700, why, SCHEMA_WHY);
+    if (err != ERR_OK || geteuid() != 0)
+        return err;
+    sandbox_owner(user, &uid, &gid);
+    if (chown(c->box.run, uid, gid) == 0)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s: %s", c->box.run, strerror(errno));
+    return ERR_SYSTEM;
+}
+
+static void core_free(struct core *c)
+{
+    local_server_free(c->status);
+    for (size_t i = 0; i < c->n_tunnels; i++)
+        worker_free(c->tunnels[i].worker);
+    targets_free(c->targets);
+    SSL_CTX_free(c->bridge_ctx);
+    json_decref(c->allowlist);
+    file_wipe(c->client_key);
+    free(c->bridge_ca);
+    box_close(&c->box);
+    free(c);
+}
+
+static enum err core_run(struct core *c, const char *dir, const char *run_dir, const char *user, char *why)
+{
+    enum err err = box_open(&c->box, dir, run_dir, why);
+    if (err == ERR_OK)
+        err = core_prepare_run_dir(c, user, why);
+    if (err == ERR_OK)
+        err = sandbox_become(user, why, SCHEMA_WHY);
+    if (err != ERR_OK)
+        return err;
+    sandbox_harden();
+    sandbox_raise_descriptors();
+    err = box_load(&c->box, why);
+    if (err == ERR_OK)
+        err = core_start(c, why);
+    if (err != ERR_OK)
+        return err;
+    log_event(LOG_NOTICE, "Core Started", "name=%s version=%s revision=%ld tunnels=%zu", c->box.name, STILE_VERSION,
+              c->box.config.revision, c->n_tunnels);
+    sd_notify(0, "READY=1");
+    ev_run(c->loop, 0);
+    log_event(LOG_NOTICE, "Core Stopped", "name=%s", c->box.name);
+    return ERR_OK;
+}
+
+static void core_watch_signals(struct core *c)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    ev_signal_init(&c->term, core_on_term, SIGTERM);
+    ev_signal_init(&c->interrupt, core_on_term, SIGINT);
+    c->term.data = c->interrupt.data = c;
+    ev_signal_start(c->loop, &c->term);
+    ev_signal_start(c->loop, &c->interrupt);
+}
+
+int core_run_command(int argc, char **argv)
+{
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"run-dir", required_argument, NULL, 'r'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"log-level", required_argument, NULL, 'l'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *dir = BOX_DIR, *run_dir = NULL, *user = BOX_USER;
+    char why[SCHEMA_WHY] = "out of memory";
+    int option, level = LOG_INFO;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd')
+            dir = optarg;
+        else if (option == 'r')
+            run_dir = optarg;
+        else if (option == 'u')
+            user = optarg;
+        else if (option == 'l' && (level = log_parse_level(optarg)) >= 0)
+            log_set_level(level);
+        else if (option == 'h')
+            return fputs(run_help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
+        else
+            return verb_usage("run");
+    }
+    if (optind < argc)
+        return verb_usage("run");
+    log_set_process("core");
+    umask(077);
+    struct core *c = xcalloc(1, sizeof *c);
+    c->loop = ev_default_loop(EVFLAG_NOENV);
+    c->started = ev_now(c->loop);
+    core_watch_signals(c);
+    enum err err = core_run(c, dir, run_dir, user, why);
+    if (err != ERR_OK)
+        fprintf(stderr, "stile-core run: %s\n", why);
+    core_free(c);
+    return err == ERR_OK ? EXIT_OK : EXIT_FAILED;
+}

@@ -1,0 +1,53 @@
+/*
+ * Core's main process: config, targets, tunnel workers. `stile-core run` makes one and runs it.
+ * Its parts: core.c (start, tunnels, stop), core_status.c.
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include <ev.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "common/box.h"
+#include "common/local_server.h"
+#include "common/worker.h"
+#include "core/bridge/targets.h"
+
+enum { CORE_TUNNELS_MAX = 256 };
+
+struct core;
+
+/* One tunnel worker: one SSH connection to one edge. */
+struct core_tunnel {
+    struct core *owner;
+    size_t edge;      /* index in the config */
+    unsigned index;   /* of tunnels_per_edge */
+    struct worker *worker;
+    char state[16], reason[256]; /* as the worker said last */
+    double since;
+};
+
+struct core {
+    struct ev_loop *loop;
+    struct box box;
+    const struct config_core *self;
+    double started;
+    char *client_key, *bridge_ca; /* PEM texts; bridge_ca NULL: the system's */
+    SSL_CTX *bridge_ctx;
+    json_t *allowlist;
+    struct targets *targets;
+    struct core_tunnel tunnels[CORE_TUNNELS_MAX];
+    size_t n_tunnels;
+    struct local_server *status;
+    bool stopping;
+    ev_signal term, interrupt;
+};
+
+/* core_status.c: answers `stile-core status` and is its command. why has SCHEMA_WHY bytes. */
+enum err core_status_start(struct core *c, char *why);
+int core_status_command(int argc, char **argv);
+
+int core_run_command(int argc, char **argv);
+
+#endif
