@@ -36,6 +36,6 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
 void tunnel_worker_drain(struct tunnel_worker *w);
 void tunnel_worker_free(struct tunnel_worker *w);
 
-#define TUNNEL_DRAIN_SECONDS 8.0
+#define TUNNEL_DRAIN_SECONDS 2.0
 
 #endif
