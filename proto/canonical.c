@@ -125,6 +125,7 @@ struct path_writer {
     char *out; /* CANONICAL_PATH_MAX + 1 */
     size_t len;
     size_t segment; /* where the current segment starts, behind its slash */
+    bool encoded;   /* the segment has something that stays encoded */
     const char **why;
 };
 
@@ -145,17 +146,27 @@ static enum err put_encoded(struct path_writer *w, struct span s, size_t i)
         return refuse(w->why, "invalid percent-encoding");
     if (is_dangerous(c))
         return refuse(w->why, "an encoded slash, backslash or control character");
-    if (c == '%' && i + 4 < s.len && hex_value(s.at[i + 3]) >= 0 && hex_value(s.at[i + 4]) >= 0) {
-        int twice = hex_value(s.at[i + 3]) << 4 | hex_value(s.at[i + 4]);
-        if (is_dangerous(twice) || twice == '.' || twice == '%')
-            return refuse(w->why, "a slash, backslash, dot or control character that is encoded twice");
-    }
     if (is_unreserved(c))
         return put_char(w, (char)c);
+    w->encoded = true;
     enum err e = put_char(w, '%');
     if (e == ERR_OK)
         e = put_char(w, digits[c >> 4]);
     return e == ERR_OK ? put_char(w, digits[c & 15]) : e;
+}
+
+/* True when the segment has "%25XX" that decodes a second time to something dangerous. Looked for in the
+ * canonical text, where "%25%32F" has become "%252F" already. */
+static bool is_encoded_twice(const char *s, size_t n)
+{
+    for (size_t i = 0; i + 4 < n; i++) {
+        if (memcmp(s + i, "%25", 3) != 0 || hex_value(s[i + 3]) < 0 || hex_value(s[i + 4]) < 0)
+            continue;
+        int c = hex_value(s[i + 3]) << 4 | hex_value(s[i + 4]);
+        if (is_dangerous(c) || c == '.' || c == '%')
+            return true;
+    }
+    return false;
 }
 
 /* Ends the current segment: resolves "." and ".." (RFC 3986 §5.2.4). last: no slash follows. */
@@ -167,6 +178,9 @@ static enum err end_segment(struct path_writer *w, bool last)
     bool plain = dots && n == dots;
     if (dots && n > dots && (s[dots] == ';' || (n >= dots + 3 && memcmp(s + dots, "%3B", 3) == 0)))
         return refuse(w->why, "a dot segment with parameters");
+    if (w->encoded && is_encoded_twice(s, n))
+        return refuse(w->why, "a slash, backslash, dot or control character that is encoded twice");
+    w->encoded = false;
     if (!plain) {
         if (last)
             return ERR_OK;

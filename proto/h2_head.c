@@ -117,9 +117,10 @@ static enum err take_pseudo(struct h2_stream *st, struct http_message *m, struct
         return http_message_set_authority(m, value.at, value.len);
     if (span_is(name, ":path"))
         return http_message_set_path(m, value.at, value.len);
+    m->status = 0;
     for (size_t i = 0; i < value.len && i < 3; i++) /* :status, three digits */
         m->status = m->status * 10 + (unsigned)(value.at[i] - '0');
-    return ERR_OK;
+    return m->status >= 100 && m->status <= 599 ? ERR_OK : ERR_MALFORMED;
 }
 
 static enum err take_field(struct h2_stream *st, struct http_message *m, struct span name, struct span value)
