@@ -228,6 +228,15 @@ static void init_random_hex(char *out, size_t bytes)
     OPENSSL_cleanse(raw, sizeof raw);
 }
 
+static char *init_print(const json_t *json)
+{
+    char *text = json_dumps(json, JSON_INDENT(2)), *line = NULL;
+    if (text && asprintf(&line, "%s\n", text) < 0)
+        line = NULL;
+    file_wipe(text);
+    return line;
+}
+
 static enum err init_texts(struct init *in, char *why)
 {
     char nonce_key[65], password[33];
@@ -242,8 +251,8 @@ static enum err init_texts(struct init *in, char *why)
     json_t *config = init_config(in);
     json_t *secrets =
         json_pack("{sOss}", "turn_users", in->turn_users, "turn_nonce_key", nonce_key);
-    in->config_text = config ? json_dumps(config, JSON_INDENT(2)) : NULL;
-    in->secrets_text = secrets ? json_dumps(secrets, JSON_INDENT(2)) : NULL;
+    in->config_text = config ? init_print(config) : NULL;
+    in->secrets_text = secrets ? init_print(secrets) : NULL;
     json_decref(config);
     json_decref(secrets);
     if (!in->config_text || !in->secrets_text) {

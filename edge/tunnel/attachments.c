@@ -16,7 +16,7 @@ struct attachment {
     char core[64];
     char ssh[128];    /* which SSH connection it belongs to */
     unsigned channel; /* data: web worker */
-    long uplink;      /* data: id */
+    long uplink;      /* data: id; -1: none */
     LIST_ENTRY(attachment) next;
 };
 
@@ -62,7 +62,7 @@ static void attachments_end_connection(struct attachments *all, const char *core
     struct attachment *a, *after;
     for (a = LIST_FIRST(&all->list); a; a = after) {
         after = LIST_NEXT(a, next);
-        if (a->control || strcmp(a->core, core) != 0 || strcmp(a->ssh, ssh) != 0)
+        if (a->uplink < 0 || strcmp(a->core, core) != 0 || strcmp(a->ssh, ssh) != 0)
             continue;
         all->events->uplink_close(all->ctx, a->channel, a->uplink);
         attachment_close(a, NULL);
@@ -130,10 +130,11 @@ static const char *attachment_take_data(struct attachment *a, const json_t *msg,
         return "a data channel needs a control channel on the same connection";
     if (index < 0 || index >= (json_int_t)all->events->self(all->ctx).data_channels)
         return "no such data channel";
-    a->channel = (unsigned)index;
-    a->uplink = ++all->last_uplink;
-    if (!all->events->uplink(all->ctx, a->channel, a->uplink, a->core, control_tunnel(control->control), fds))
+    long id = ++all->last_uplink;
+    if (!all->events->uplink(all->ctx, (unsigned)index, id, a->core, control_tunnel(control->control), fds))
         return "the web worker is being started again";
+    a->channel = (unsigned)index;
+    a->uplink = id;
     return NULL;
 }
 
@@ -226,7 +227,7 @@ void attachments_uplink_closed(struct attachments *all, long id)
     struct attachment *a;
     LIST_FOREACH(a, &all->list, next)
     {
-        if (!a->control && a->uplink == id) {
+        if (a->uplink == id) {
             attachment_close(a, NULL);
             return;
         }
@@ -238,7 +239,7 @@ void attachments_worker_gone(struct attachments *all, unsigned channel)
     struct attachment *a, *after;
     for (a = LIST_FIRST(&all->list); a; a = after) {
         after = LIST_NEXT(a, next);
-        if (!a->control && a->channel == channel)
+        if (a->uplink >= 0 && a->channel == channel)
             attachment_close(a, NULL);
     }
 }
@@ -255,7 +256,7 @@ json_t *attachments_status(const struct attachments *all)
         int channels = 0;
         LIST_FOREACH(other, &all->list, next)
         {
-            channels += !other->control && strcmp(a->core, other->core) == 0 && strcmp(a->ssh, other->ssh) == 0;
+            channels += other->uplink >= 0 && strcmp(a->core, other->core) == 0 && strcmp(a->ssh, other->ssh) == 0;
         }
         json_object_set_new(row, "data_channels", json_integer(channels));
         json_array_append_new(list, row);
