@@ -36,6 +36,7 @@ struct stream {
     bool was_above;  /* the queue went above low water: on_drained is due */
     bool read_ended; /* EOF was met */
     bool eof_told;
+    bool flush_asked; /* on_flush is due when the queue is below low water */
     bool shutdown_wanted, shutdown_done;
     bool read_wants_write, write_wants_read; /* TLS needs the other direction first */
     int connect_errno;
@@ -253,7 +254,7 @@ static void stream_opened(struct stream *s)
     ev_io_stop(s->loop, &s->writer);
     if (!s->paused)
         ev_io_start(s->loop, &s->reader);
-    if (buf_len(&s->out) > 0 || s->shutdown_wanted)
+    if (buf_len(&s->out) > 0 || s->shutdown_wanted || s->flush_asked)
         stream_schedule(s, CHORE_FLUSH);
     if (s->events->on_open)
         s->events->on_open(s->ctx);
@@ -385,9 +386,21 @@ static void stream_finish_shutdown(struct stream *s)
     }
 }
 
+/* Lets the owner fill the queue before it is written. False when there is nothing to write. */
+static bool stream_refill(struct stream *s)
+{
+    if (s->released || s->state != STREAM_OPEN)
+        return false;
+    if (s->flush_asked && !s->shutdown_wanted && buf_len(&s->out) <= s->low_water) {
+        s->flush_asked = false;
+        s->events->on_flush(s->ctx, &s->out);
+    }
+    return !s->released && buf_len(&s->out) > 0;
+}
+
 static void stream_flush(struct stream *s)
 {
-    while (!s->released && s->state == STREAM_OPEN && buf_len(&s->out) > 0) {
+    while (stream_refill(s)) {
         ssize_t n = s->ssl ? stream_write_tls(s) : stream_write_plain(s);
         if (n < 0)
             return;
@@ -427,6 +440,15 @@ enum err stream_write(struct stream *s, const void *data, size_t n)
     if (s->state == STREAM_OPEN && !ev_is_active(&s->writer))
         stream_schedule(s, CHORE_FLUSH);
     return ERR_OK;
+}
+
+void stream_ask_flush(struct stream *s)
+{
+    if (s->released || s->state == STREAM_DEAD || s->shutdown_wanted)
+        return;
+    s->flush_asked = true;
+    if (s->state == STREAM_OPEN && !ev_is_active(&s->writer))
+        stream_schedule(s, CHORE_FLUSH);
 }
 
 void stream_shutdown(struct stream *s)

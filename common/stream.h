@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/netaddr.h"
 
@@ -34,6 +35,10 @@ struct stream_events {
     void (*on_drained)(void *ctx);
     /* The stream is dead; nothing else will be called. words say why, for people; valid during the call. */
     void (*on_close)(void *ctx, enum err why, const char *words);
+    /* Asked for with stream_ask_flush: the queue is about to be written and is below low water. The owner appends
+     * what it has (up to the limit), straight into the queue, and asks again if it has more. Nothing but
+     * stream_ask_flush and stream_free may be called for this stream from inside. May be NULL. */
+    void (*on_flush)(void *ctx, struct buf *queue);
 };
 
 enum {
@@ -59,6 +64,9 @@ void stream_set_events(struct stream *s, const struct stream_events *events, voi
 
 /* Queues bytes. ERR_FULL (nothing taken) above the limit; ERR_MEMORY; ERR_CLOSED when dead or shut down. */
 enum err stream_write(struct stream *s, const void *data, size_t n);
+/* For owners that make their bytes when they can leave (HTTP/2): on_flush is called at the end of this round, or as soon
+ * as the queue is down to low water. */
+void stream_ask_flush(struct stream *s);
 size_t stream_queued(const struct stream *s);
 /* Room left below the limit. */
 size_t stream_room(const struct stream *s);

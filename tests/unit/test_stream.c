@@ -77,7 +77,7 @@ static void on_close(void *ctx, enum err why, const char *words)
     ev_break(e->loop, EVBREAK_ALL);
 }
 
-static const struct stream_events events = {on_open, on_data, on_eof, on_drained, on_close};
+static const struct stream_events events = {on_open, on_data, on_eof, on_drained, on_close, NULL};
 
 static void finish(struct ev_loop *loop, struct end *a, struct end *b)
 {
@@ -101,6 +101,43 @@ START_TEST(test_pair)
     ck_assert(b.eof && !b.bad);
     ck_assert_uint_eq(b.got, TOTAL);
     ck_assert_int_eq(stream_write(a.stream, "x", 1), ERR_CLOSED);
+    finish(loop, &a, &b);
+}
+END_TEST
+
+/* An owner that makes its bytes when they can leave. */
+static void on_flush(void *ctx, struct buf *queue)
+{
+    struct end *e = ctx;
+    uint8_t *at;
+    ck_assert_uint_le(buf_len(queue), LOW);
+    for (; e->sent < TOTAL && buf_room(queue) >= 4096; e->sent += 4096) {
+        ck_assert_int_eq(buf_reserve(queue, 4096, &at), ERR_OK);
+        for (size_t i = 0; i < 4096; i++)
+            at[i] = pattern(e->sent + i);
+        buf_commit(queue, 4096);
+    }
+    if (e->sent < TOTAL)
+        stream_ask_flush(e->stream);
+}
+
+static const struct stream_events flush_events = {
+    .on_data = on_data, .on_eof = on_eof, .on_close = on_close, .on_flush = on_flush};
+
+START_TEST(test_flush)
+{
+    int fds[2];
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end a = {.loop = loop}, b = {.loop = loop};
+    ck_assert_int_eq(sock_pair(fds, true), 0);
+    a.stream = stream_new(loop, fds[0], fds[0], &flush_events, &a, QUEUE, LOW);
+    b.stream = stream_new(loop, fds[1], fds[1], &events, &b, QUEUE, LOW);
+    stream_ask_flush(a.stream);
+    ck_assert_uint_eq(a.sent, 0);
+    while (b.got < TOTAL && !b.closed)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert(!b.bad);
+    ck_assert_uint_eq(a.sent, TOTAL);
     finish(loop, &a, &b);
 }
 END_TEST
@@ -182,6 +219,7 @@ int main(void)
     tcase_add_loop_test(tc, test_pair, 777, 778);
     tcase_add_loop_test(tc, test_tls, 0, 1);
     tcase_add_loop_test(tc, test_tls, 5000, 5001);
+    tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_test(tc, test_refused);
     suite_add_tcase(suite, tc);
