@@ -80,7 +80,7 @@ forge_start() {
 	#!/bin/sh
 	case \$SSH_ORIGINAL_COMMAND in
 	data*) exec node $dir/forge.js $dir/out.\$\$ 2>>$dir/errors ;;
-	*) exec $original ;;
+	*) $original ;;
 	esac
 	END
 	sed "s|command=\"[^\"]*\"|command=\"$dir/command\"|" "$RUN/edge/run/authorized_keys" >"$dir/authorized_keys"
