@@ -1,84 +1,29 @@
 #include "common/hashmap.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "common/fatal.h"
+#include "common/siphash.h"
 
 enum { HASHMAP_SMALLEST = 16 };
 
-/* SipHash-1-3 (Aumasson, Bernstein 2012): one round a word, three to finish. */
-
-struct sip {
-    uint64_t v0, v1, v2, v3;
-};
-
-static inline uint64_t rotate(uint64_t x, int bits)
+static uint32_t fold(uint64_t h)
 {
-    return x << bits | x >> (64 - bits);
-}
-
-static inline void sip_round(struct sip *s)
-{
-    s->v0 += s->v1;
-    s->v1 = rotate(s->v1, 13) ^ s->v0;
-    s->v0 = rotate(s->v0, 32);
-    s->v2 += s->v3;
-    s->v3 = rotate(s->v3, 16) ^ s->v2;
-    s->v0 += s->v3;
-    s->v3 = rotate(s->v3, 21) ^ s->v0;
-    s->v2 += s->v1;
-    s->v1 = rotate(s->v1, 17) ^ s->v2;
-    s->v2 = rotate(s->v2, 32);
-}
-
-static inline struct sip sip_begin(const uint64_t seed[2])
-{
-    return (struct sip){seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d,
-                        seed[0] ^ 0x6c7967656e657261, seed[1] ^ 0x7465646279746573};
-}
-
-static inline void sip_word(struct sip *s, uint64_t word)
-{
-    s->v3 ^= word;
-    sip_round(s);
-    s->v0 ^= word;
-}
-
-static inline uint32_t sip_end(struct sip *s)
-{
-    s->v2 ^= 0xff;
-    sip_round(s);
-    sip_round(s);
-    sip_round(s);
-    uint64_t h = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
     return (uint32_t)(h ^ h >> 32);
 }
 
 uint32_t hashmap_hash(const struct hashmap *m, const void *key, size_t n)
 {
-    const uint8_t *at = key;
-    struct sip s = sip_begin(m->seed);
-    uint64_t word;
-    size_t left = n;
-    for (; left >= 8; left -= 8, at += 8) {
-        memcpy(&word, at, 8);
-        sip_word(&s, word);
-    }
-    word = 0;
-    if (left)
-        memcpy(&word, at, left);
-    sip_word(&s, word ^ (uint64_t)n << 56);
-    return sip_end(&s);
+    return fold(siphash(m->seed, key, n));
 }
 
 uint32_t hashmap_hash_words(const struct hashmap *m, const uint64_t *words, size_t n)
 {
-    struct sip s = sip_begin(m->seed);
+    struct siphash s = siphash_begin(m->seed);
     for (size_t i = 0; i < n; i++)
-        sip_word(&s, words[i]);
-    return sip_end(&s);
+        siphash_word(&s, words[i]);
+    return fold(siphash_end(&s));
 }
 
 void hashmap_init(struct hashmap *m)

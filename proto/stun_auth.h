@@ -46,8 +46,8 @@ void stun_put_fingerprint(struct stun_writer *w);
  * the wall clock (servers share it). No NUL is written. */
 void stun_nonce_make(const uint8_t key[STUN_NONCE_KEY], uint32_t now, const struct netaddr *client,
                      char nonce[STUN_NONCE_TEXT]);
-/* ERR_OK; ERR_TIMEOUT: made here, but older than lifetime seconds (or too far in the future); ERR_REFUSED: not made
- * here. */
+/* ERR_OK; ERR_TIMEOUT: made here, but older than lifetime seconds (or too far in the future); ERR_REFUSED:
+ * not made here. */
 enum err stun_nonce_check(const uint8_t key[STUN_NONCE_KEY], uint32_t now, uint32_t lifetime,
                           const struct netaddr *client, struct stun_value nonce);
 

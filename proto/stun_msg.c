@@ -210,6 +210,16 @@ void stun_put(struct stun_writer *w, enum stun_attr a, const void *value, size_t
     wire_put_zeros(&w->wire, (4 - n % 4) % 4);
 }
 
+void stun_put_around(struct stun_writer *w, enum stun_attr a, size_t n)
+{
+    stun_put_header(w, a, n);
+    if (w->wire.err == ERR_OK && (size_t)(w->wire.end - w->wire.at) < n)
+        w->wire.err = ERR_FULL;
+    if (w->wire.err == ERR_OK)
+        w->wire.at += n;
+    wire_put_zeros(&w->wire, (4 - n % 4) % 4);
+}
+
 void stun_put_u32(struct stun_writer *w, enum stun_attr a, uint32_t value)
 {
     stun_put_header(w, a, 4);

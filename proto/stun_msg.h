@@ -128,6 +128,9 @@ void stun_put_xor_address(struct stun_writer *w, enum stun_attr a, const struct 
 /* reason may be "" to keep the answer short. */
 void stun_put_error(struct stun_writer *w, enum stun_attr a, int code, const char *reason);
 void stun_put_unknown(struct stun_writer *w, const uint16_t *types, unsigned n);
+/* Like stun_put with a value that lies in the right place already: only the header and padding around it are
+ * written. */
+void stun_put_around(struct stun_writer *w, enum stun_attr a, size_t n);
 /* Writes the length into the header; *n is the size of the whole message. The sticky error. */
 enum err stun_end(struct stun_writer *w, size_t *n);
 

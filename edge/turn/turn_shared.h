@@ -35,31 +35,43 @@ bool turn_shared_port_in_use(const struct turn_shared *s, size_t relay, uint16_t
 /* Ports claimed or reserved on this relay address, by all workers. */
 size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay);
 
-/* Reservations: keeps a claimed port for whoever presents the token, until the second `expires`. ERR_FULL. */
+/* Who a user is to the functions below; never 0. The same for all workers that share the memory. */
+uint64_t turn_shared_user(const struct turn_shared *s, const char *name);
+
+/* Reservations: a port claimed by this worker is kept for whoever presents the token, until the second
+ * `expires` (wall clock or monotonic, the same for all workers). ERR_FULL: the port stays claimed. */
 enum err turn_shared_reserve(struct turn_shared *s, size_t relay, uint16_t port, uint64_t token,
-                             uint32_t user, uint32_t expires);
-/* The port is claimed for this worker then. user must be the same. ERR_NOT_FOUND. */
-enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint32_t user, uint32_t now, size_t *relay,
+                             uint64_t user, uint32_t expires);
+/* The port is claimed by this worker then, whichever had reserved it. user must be the same. ERR_NOT_FOUND.
+ */
+enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user, uint32_t now, size_t *relay,
                             uint16_t *port);
-/* True while the token could be redeemed. */
-bool turn_shared_reserved(const struct turn_shared *s, uint64_t token, uint32_t user, uint32_t now);
 /* Releases what this worker reserved and nobody fetched. Once a second. */
 void turn_shared_expire(struct turn_shared *s, uint32_t now);
 
 /* Quotas: one more allocation of user at address, if the limits of c allow it. *seat remembers whom to count
- * down. */
+ * down; every turn_shared_sit that gave TURN_QUOTA_OK needs one turn_shared_leave. Two workers that count at
+ * the same instant may both be refused the last seat, never both given it. */
 struct turn_seat {
-    uint32_t user, address; /* slots; 0 none */
+    uint32_t user, address; /* slot + 1; 0: not counted */
 };
-enum turn_quota_verdict {
-    TURN_QUOTA_OK,
-    TURN_QUOTA_TOTAL,
-    TURN_QUOTA_USER,
-    TURN_QUOTA_ADDRESS,
-    TURN_QUOTA_TABLE
+
+#define TURN_QUOTA_TABLE(X)                                                                                  \
+    X(OK, "within quota")                                                                                    \
+    X(TOTAL, "total quota reached")                                                                          \
+    X(USER, "quota of the user reached")                                                                     \
+    X(ADDRESS, "quota of the client address reached")                                                        \
+    X(COUNTERS, "too many different users or addresses to count")
+
+enum turn_quota {
+#define X(name, words) TURN_QUOTA_##name,
+    TURN_QUOTA_TABLE(X)
+#undef X
 };
-enum turn_quota_verdict turn_shared_sit(struct turn_shared *s, const struct turn_config *c, const char *user,
-                                        const struct netaddr *address, struct turn_seat *seat);
+const char *turn_quota_words(enum turn_quota q);
+
+enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
+                                const struct netaddr *client, struct turn_seat *seat);
 void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat);
 /* Allocations of all workers. */
 uint64_t turn_shared_total(const struct turn_shared *s);

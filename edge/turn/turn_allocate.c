@@ -1,0 +1,170 @@
+/* The Allocate method, RFC 8656 §7.2. */
+#include <string.h>
+
+#include "edge/turn/turn_relay.h"
+#include "edge/turn/turn_reply.h"
+#include "edge/turn/turn_request.h"
+
+enum {
+    PROTOCOL_UDP = 17,
+    FAMILY_IPV4 = 1, /* as in REQUESTED-ADDRESS-FAMILY */
+    FAMILY_IPV6 = 2,
+    RESERVATION_SECONDS = 30, /* RFC 8656 §7.2 */
+};
+
+/* What the request asks for. */
+struct wish {
+    uint8_t family;  /* AF_INET or AF_INET6 */
+    bool additional; /* IPv6 beside IPv4 */
+    bool even, reserve;
+    bool redeem;
+    uint64_t token;
+};
+
+/* 0, or the error code. In the order of RFC 8656 §7.2. */
+static int wish_read(const struct turn_request *r, struct wish *out)
+{
+    struct stun_value transport = stun_get(&r->msg, STUN_REQUESTED_TRANSPORT),
+                      token = stun_get(&r->msg, STUN_RESERVATION_TOKEN),
+                      family = stun_get(&r->msg, STUN_REQUESTED_ADDRESS_FAMILY),
+                      additional = stun_get(&r->msg, STUN_ADDITIONAL_ADDRESS_FAMILY),
+                      even = stun_get(&r->msg, STUN_EVEN_PORT);
+    struct wish w = {.family = AF_INET, .additional = additional.at, .even = even.at, .redeem = token.at};
+    if (!transport.at)
+        return 400;
+    if (transport.at[0] != PROTOCOL_UDP)
+        return 442;
+    if (token.at && (even.at || family.at || additional.at))
+        return 400;
+    if (additional.at && (family.at || additional.at[0] != FAMILY_IPV6))
+        return 400;
+    if (family.at && family.at[0] != FAMILY_IPV4 && family.at[0] != FAMILY_IPV6)
+        return 440;
+    if (family.at && family.at[0] == FAMILY_IPV6)
+        w.family = AF_INET6;
+    if (even.at)
+        w.reserve = even.at[0] & 0x80;
+    if (w.reserve && additional.at)
+        return 400;
+    if (token.at)
+        memcpy(&w.token, token.at, sizeof w.token);
+    else if (!turn_relay_has_family(r->server, w.family))
+        return 440;
+    *out = w;
+    return 0;
+}
+
+/* The first relay; a reserved port is left claimed above it. */
+static enum err relay_for(struct turn_server *s, const struct wish *w, uint64_t user, struct turn_relay **out)
+{
+    size_t index;
+    uint16_t port;
+    if (!w->redeem)
+        return w->even ? turn_relay_open_even(s, w->family, w->reserve, out)
+                       : turn_relay_open(s, w->family, out);
+    enum err e = turn_shared_redeem(s->shared, w->token, user, s->wall, &index, &port);
+    return e == ERR_OK ? turn_relay_open_claimed(s, index, port, out) : e;
+}
+
+/* The port above r is claimed; keeps it for who brings the token. */
+static bool reserve_above(struct turn_server *s, const struct turn_relay *r, uint64_t user,
+                          uint8_t token_bytes[8])
+{
+    uint64_t token;
+    uint16_t port = (uint16_t)(r->port + 1);
+    turn_server_random(s, &token, sizeof token);
+    token |= (uint64_t)1 << 63; /* none of the small numbers that mark free entries */
+    if (turn_shared_reserve(s->shared, r->index, port, token, user, s->wall + RESERVATION_SECONDS) !=
+        ERR_OK) {
+        turn_shared_release_port(s->shared, r->index, port);
+        return false;
+    }
+    memcpy(token_bytes, &token, sizeof token);
+    return true;
+}
+
+/* A second relay for IPv6; without one the allocation stands all the same. */
+static void add_additional(struct turn_allocation *a)
+{
+    struct turn_relay *second;
+    if (!turn_relay_has_family(a->server, AF_INET6))
+        a->additional_error = 440;
+    else if (turn_relay_open(a->server, AF_INET6, &second) != ERR_OK)
+        a->additional_error = 508;
+    else
+        turn_relay_attach(second, a, a->lifetime);
+}
+
+static int allocate(struct turn_request *r, const struct wish *w, struct turn_allocation **out)
+{
+    struct turn_server *s = r->server;
+    struct turn_seat seat;
+    struct turn_relay *relay;
+    enum turn_quota q = turn_shared_sit(s->shared, &s->config, r->account->id, &r->client->address, &seat);
+    if (q != TURN_QUOTA_OK)
+        return q == TURN_QUOTA_TOTAL ? 508 : 486;
+    enum err e = relay_for(s, w, r->account->id, &relay);
+    if (e != ERR_OK) {
+        turn_shared_leave(s->shared, &seat);
+        return e == ERR_UNSUPPORTED ? 440 : 508;
+    }
+    uint8_t token[8] = {0};
+    bool reserved = !w->reserve || reserve_above(s, relay, r->account->id, token);
+    struct turn_allocation *a = reserved ? turn_allocation_new(s, r->client, r->account, &seat) : NULL;
+    if (!a) {
+        turn_relay_close(relay);
+        turn_shared_leave(s->shared, &seat);
+        return 508;
+    }
+    a->lifetime = turn_request_lifetime(r);
+    memcpy(a->transaction, r->msg.transaction, sizeof a->transaction);
+    memcpy(a->token, token, sizeof token);
+    turn_relay_attach(relay, a, a->lifetime);
+    if (w->additional)
+        add_additional(a);
+    *out = a;
+    return 0;
+}
+
+static void put_success(const struct turn_request *r, const struct turn_allocation *a,
+                        struct turn_reply *reply)
+{
+    static const uint8_t no_token[sizeof a->token];
+    for (int f = 0; f < TURN_FAMILIES; f++)
+        if (a->relays[f])
+            stun_put_xor_address(&reply->writer, STUN_XOR_RELAYED_ADDRESS, &a->relays[f]->advertised);
+    stun_put_u32(&reply->writer, STUN_LIFETIME, a->lifetime);
+    if (memcmp(a->token, no_token, sizeof no_token) != 0)
+        stun_put(&reply->writer, STUN_RESERVATION_TOKEN, a->token, sizeof a->token);
+    if (a->additional_error) {
+        uint8_t value[4] = {FAMILY_IPV6, 0, (uint8_t)(a->additional_error / 100),
+                            (uint8_t)(a->additional_error % 100)};
+        stun_put(&reply->writer, STUN_ADDRESS_ERROR_CODE, value, sizeof value);
+    }
+    stun_put_xor_address(&reply->writer, STUN_XOR_MAPPED_ADDRESS, &r->client->address);
+}
+
+int turn_method_allocate(struct turn_request *r, struct turn_reply *reply)
+{
+    struct turn_allocation *a = r->allocation;
+    struct wish w;
+    if (a) {
+        /* The same request once more gets the same answer; another one is a mistake. */
+        if (memcmp(a->transaction, r->msg.transaction, sizeof a->transaction) != 0 ||
+            strcmp(a->account->name, r->account->name) != 0)
+            return 437;
+        put_success(r, a, reply);
+        return 0;
+    }
+    int code = wish_read(r, &w);
+    if (code == 0 && r->server->draining)
+        code = 508;
+    if (code == 0)
+        code = allocate(r, &w, &a);
+    if (code)
+        return code;
+    r->server->counters.events[TURN_EVENT_allocated]++;
+    turn_allocation_announce(a);
+    put_success(r, a, reply);
+    return 0;
+}

@@ -1,0 +1,50 @@
+#include "edge/turn/turn_reply.h"
+
+#include <string.h>
+
+#include "edge/turn/turn_account.h"
+#include "proto/stun_auth.h"
+
+void turn_reply_begin(struct turn_reply *reply, const struct turn_request *r, enum stun_class class)
+{
+    stun_begin(&reply->writer, reply->memory, sizeof reply->memory, r->msg.method, class, r->msg.transaction);
+}
+
+void turn_reply_send(struct turn_reply *reply, struct turn_request *r)
+{
+    struct turn_server *s = r->server;
+    size_t n;
+    if (r->account) {
+        if (s->config.software)
+            stun_put(&reply->writer, STUN_SOFTWARE, s->config.software, strlen(s->config.software));
+        stun_put_integrity(&reply->writer, r->account->key, sizeof r->account->key);
+    }
+    if (stun_has(&r->msg, STUN_FINGERPRINT))
+        stun_put_fingerprint(&reply->writer);
+    if (stun_end(&reply->writer, &n) != ERR_OK)
+        return; /* realm, software and reservations are bounded so that everything fits */
+    if (!r->account && !r->client->verified &&
+        !turn_limiter_allow(s->limiter, &r->client->address, r->msg.size, n, s->now)) {
+        turn_drop(s, TURN_DROP_limited);
+        return;
+    }
+    r->client->ops->reply(r->client, reply->memory, n);
+}
+
+void turn_reply_error(struct turn_request *r, int code)
+{
+    struct turn_server *s = r->server;
+    struct turn_reply reply;
+    turn_count_error(&s->counters, code);
+    turn_reply_begin(&reply, r, STUN_ERROR);
+    stun_put_error(&reply.writer, STUN_ERROR_CODE, code, r->account ? stun_error_reason(code) : "");
+    if (code == 420)
+        stun_put_unknown(&reply.writer, r->msg.unknown, r->msg.n_unknown);
+    if (code == 401 || code == 438) {
+        char nonce[STUN_NONCE_TEXT];
+        stun_nonce_make(s->config.nonce_key, s->wall, &r->client->address, nonce);
+        stun_put(&reply.writer, STUN_REALM, s->config.realm, strlen(s->config.realm));
+        stun_put(&reply.writer, STUN_NONCE, nonce, sizeof nonce);
+    }
+    turn_reply_send(&reply, r);
+}

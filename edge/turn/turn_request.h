@@ -1,0 +1,40 @@
+/*
+ * STUN from clients: parsed, authenticated, handed to its method. RFC 8489 §6.3, §9.2.4; RFC 8656 §5.
+ * A method returns 0 (the success it has put into the reply is sent) or the error code to answer with; it has
+ * changed nothing then.
+ */
+#ifndef EDGE_TURN_TURN_REQUEST_H
+#define EDGE_TURN_TURN_REQUEST_H
+
+#include "edge/turn/turn_allocation.h"
+#include "proto/stun_msg.h"
+
+struct turn_reply;
+
+struct turn_request {
+    struct turn_server *server;
+    struct turn_client *client;
+    struct stun_msg msg;
+    struct turn_account *account;       /* NULL: not authenticated */
+    struct turn_allocation *allocation; /* the client's, or NULL */
+};
+
+/* A message of n bytes that starts like STUN; packet memory as in turn_forward.h. */
+void turn_request_receive(struct turn_server *s, struct turn_client *client, uint8_t *packet, size_t n);
+
+/* 0, or 400, 401, 438; sets r->account when it is 0. */
+int turn_request_authenticate(struct turn_request *r);
+
+/* The lifetime to grant, in seconds. */
+uint32_t turn_request_lifetime(const struct turn_request *r);
+
+/* The methods. */
+int turn_method_binding(struct turn_request *r, struct turn_reply *reply);
+int turn_method_allocate(struct turn_request *r, struct turn_reply *reply);
+int turn_method_refresh(struct turn_request *r, struct turn_reply *reply);
+int turn_method_create_permission(struct turn_request *r, struct turn_reply *reply);
+int turn_method_channel_bind(struct turn_request *r, struct turn_reply *reply);
+/* The Send indication: no answer whatever happens. */
+void turn_method_send(struct turn_request *r, uint8_t *packet);
+
+#endif

@@ -1,0 +1,192 @@
+#include "edge/turn/turn_server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/fatal.h"
+#include "edge/turn/turn_account.h"
+#include "edge/turn/turn_allocation.h"
+#include "edge/turn/turn_channel.h"
+#include "edge/turn/turn_permission.h"
+#include "edge/turn/turn_relay.h"
+
+static size_t port_count(const struct turn_config *c)
+{
+    return (size_t)c->port_max - c->port_min + 1;
+}
+
+static bool server_make_tables(struct turn_server *s, const struct netaddr *listening)
+{
+    s->limiter = malloc(sizeof *s->limiter);
+    s->listening = calloc(s->n_listening + 1, sizeof *s->listening);
+    if (!s->limiter || !s->listening)
+        return false;
+    turn_limiter_init(s->limiter);
+    if (s->n_listening)
+        memcpy(s->listening, listening, s->n_listening * sizeof *s->listening);
+    for (size_t i = 0; i < s->config.n_relays; i++) {
+        const struct turn_relay_address *r = &s->config.relays[i];
+        s->relays[i] = calloc(port_count(&s->config), sizeof(*s->relays[i]));
+        if (!s->relays[i])
+            return false;
+        s->behind_nat |= !netaddr_equal_ip(&r->bind, &r->advertised);
+    }
+    s->policy = turn_policy_new(&s->config, s->listening, s->n_listening);
+    return s->policy && turn_accounts_set(&s->accounts, &s->config, s->shared) == ERR_OK;
+}
+
+struct turn_server *turn_server_new(struct turn_config *config, struct turn_shared *shared,
+                                    const struct netaddr *listening, size_t n_listening,
+                                    const struct turn_net_ops *net_ops, void *net, uint32_t now,
+                                    uint32_t wall)
+{
+    struct turn_server *s = calloc(1, sizeof *s);
+    if (!s) {
+        turn_config_free(config);
+        turn_shared_detach(shared);
+        return NULL;
+    }
+    s->config = *config;
+    *config = (struct turn_config){0};
+    s->shared = shared;
+    s->net_ops = net_ops;
+    s->net = net;
+    s->now = now;
+    s->wall = wall;
+    s->n_listening = n_listening;
+    hashmap_init(&s->accounts);
+    hashmap_init(&s->allocations);
+    hashmap_init(&s->channels);
+    hashmap_init(&s->peers);
+    hashmap_init(&s->permissions);
+    turn_wheel_init(&s->relay_ends, now, turn_relay_expired, s);
+    turn_wheel_init(&s->permission_ends, now, turn_permission_expired, s);
+    turn_wheel_init(&s->channel_ends, now, turn_channel_expired, s);
+    turn_server_random(s, s->indication, sizeof s->indication);
+    if (server_make_tables(s, listening))
+        return s;
+    turn_server_free(s);
+    return NULL;
+}
+
+void turn_server_free(struct turn_server *s)
+{
+    struct hashmap_node *at;
+    while ((at = hashmap_walk(&s->allocations, NULL)))
+        turn_allocation_delete(hashmap_entry(at, struct turn_allocation, node), TURN_END_STOPPED);
+    turn_accounts_free(&s->accounts);
+    hashmap_free(&s->allocations);
+    hashmap_free(&s->channels);
+    hashmap_free(&s->peers);
+    hashmap_free(&s->permissions);
+    for (size_t i = 0; i < s->config.n_relays; i++)
+        free(s->relays[i]);
+    turn_policy_free(s->policy);
+    turn_shared_detach(s->shared);
+    turn_config_free(&s->config);
+    free(s->limiter);
+    free(s->listening);
+    free(s);
+}
+
+/* NULL, or what differs that cannot change while calls go on. */
+static const char *fixed_difference(const struct turn_config *a, const struct turn_config *b)
+{
+    if (a->port_min != b->port_min || a->port_max != b->port_max)
+        return "relay_ports";
+    if (a->worker_index != b->worker_index || a->worker_count != b->worker_count)
+        return "worker";
+    if (a->n_relays != b->n_relays)
+        return "relays";
+    for (size_t i = 0; i < a->n_relays; i++)
+        if (!netaddr_equal_ip(&a->relays[i].bind, &b->relays[i].bind) ||
+            !netaddr_equal_ip(&a->relays[i].advertised, &b->relays[i].advertised))
+            return "relays";
+    return NULL;
+}
+
+enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *config, char *why,
+                                 size_t why_size)
+{
+    struct turn_config c = *config;
+    *config = (struct turn_config){0};
+    const char *fixed = fixed_difference(&s->config, &c);
+    struct turn_policy *policy = fixed ? NULL : turn_policy_new(&c, s->listening, s->n_listening);
+    if (!policy) {
+        snprintf(why, why_size, fixed ? "%s: cannot change in a running worker" : "out of memory", fixed);
+        turn_config_free(&c);
+        return fixed ? ERR_CONFIG : ERR_MEMORY;
+    }
+    turn_policy_free(s->policy);
+    s->policy = policy;
+    turn_config_free(&s->config);
+    s->config = c;
+    enum err e = turn_accounts_set(&s->accounts, &s->config, s->shared);
+    if (e != ERR_OK)
+        snprintf(why, why_size, "users: out of memory");
+    return e;
+}
+
+void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall)
+{
+    s->now = now;
+    s->wall = wall;
+    turn_wheel_advance(&s->relay_ends, now);
+    turn_wheel_advance(&s->permission_ends, now);
+    turn_wheel_advance(&s->channel_ends, now);
+    turn_shared_expire(s->shared, wall);
+}
+
+int turn_server_relay_index(const struct turn_server *s, const struct netaddr *a)
+{
+    if (a->port < s->config.port_min || a->port > s->config.port_max)
+        return -1;
+    for (size_t i = 0; i < s->config.n_relays; i++)
+        if (netaddr_equal_ip(a, &s->config.relays[i].advertised))
+            return (int)i;
+    return -1;
+}
+
+struct netaddr turn_server_canonical(const struct turn_server *s, const struct netaddr *peer)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct netaddr a = *peer;
+    if (a.family == AF_INET6 && memcmp(a.ip, mapped, sizeof mapped) == 0) {
+        a = (struct netaddr){.family = AF_INET, .port = peer->port};
+        memcpy(a.ip, peer->ip + sizeof mapped, 4);
+    }
+    if (!s->behind_nat || (a.port != 0 && (a.port < s->config.port_min || a.port > s->config.port_max)))
+        return a;
+    for (size_t i = 0; i < s->config.n_relays; i++)
+        if (netaddr_equal_ip(&a, &s->config.relays[i].bind)) {
+            memcpy(a.ip, s->config.relays[i].advertised.ip, sizeof a.ip);
+            break;
+        }
+    return a;
+}
+
+void turn_server_random(struct turn_server *s, void *out, size_t n)
+{
+    REQUIRE(n <= sizeof s->random);
+    if (s->random_left < n) {
+        if (getrandom(s->random, sizeof s->random, 0) != (ssize_t)sizeof s->random)
+            fatal("no random numbers");
+        s->random_left = sizeof s->random;
+    }
+    s->random_left -= n;
+    memcpy(out, s->random + s->random_left, n);
+    memset(s->random + s->random_left, 0, n);
+}
+
+uint32_t turn_server_random_below(struct turn_server *s, uint32_t bound)
+{
+    uint32_t v;
+    /* Values below this would make some results likelier than others. */
+    uint32_t unfair = (uint32_t)(-bound) % bound;
+    do
+        turn_server_random(s, &v, sizeof v);
+    while (v < unfair);
+    return v % bound;
+}

@@ -1,0 +1,393 @@
+#include "edge/turn/turn_shared.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/siphash.h"
+
+enum {
+    SHARED_MAGIC = 0x7e111e01,
+    PORT_FREE = 0,       /* otherwise the worker's index + 1 … */
+    PORT_RESERVED = 255, /* … or this */
+    RESERVATIONS = 1024,
+    TOKEN_FREE = 0,
+    TOKEN_BUSY = 1, /* somebody is writing or taking it */
+    SLOTS = 65536,
+    PROBES = 32,
+};
+
+struct reservation {
+    _Atomic uint64_t token;
+    uint64_t user;
+    uint32_t expires;
+    uint16_t port;
+    uint8_t relay, worker;
+};
+
+/* The keys of one kind of seat; the counts lie behind, one row of SLOTS per worker. */
+struct seats {
+    _Atomic uint64_t
+        keys[SLOTS]; /* 0: never used. A slot whose counts are all 0 may be taken for another key */
+};
+
+struct shared_memory {
+    uint32_t magic, workers, n_relays, port_min, port_max;
+    uint64_t seed[2];
+    _Atomic uint64_t allocations[TURN_WORKERS_MAX];
+    _Atomic uint32_t ports_used[TURN_RELAYS_MAX];
+    struct reservation reservations[RESERVATIONS];
+    struct seats users, addresses;
+    /* Behind it: user counts and address counts, workers × SLOTS each; ports, one byte each, n_relays ×
+     * range. */
+};
+
+struct turn_shared {
+    struct shared_memory *memory;
+    size_t size;
+    uint32_t worker;
+    size_t range; /* ports per relay address */
+    _Atomic uint32_t *user_counts, *address_counts;
+    _Atomic uint8_t *ports;
+};
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_CHAR_LOCK_FREE == 2, "processes share these");
+
+static size_t range_of(const struct turn_config *c)
+{
+    return (size_t)c->port_max - c->port_min + 1;
+}
+
+static size_t counts_size(const struct turn_config *c)
+{
+    return (size_t)c->worker_count * SLOTS * sizeof(uint32_t);
+}
+
+/* The counts begin on a page of their own, so that one worker's can be given back as a whole. */
+static size_t head_size(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (sizeof(struct shared_memory) + page - 1) / page * page;
+}
+
+static size_t size_of(const struct turn_config *c)
+{
+    return head_size() + 2 * counts_size(c) + c->n_relays * range_of(c);
+}
+
+static int memory_begin(struct shared_memory *m, const struct turn_config *c)
+{
+    m->workers = c->worker_count;
+    m->n_relays = (uint32_t)c->n_relays;
+    m->port_min = c->port_min;
+    m->port_max = c->port_max;
+    if (getrandom(m->seed, sizeof m->seed, 0) != (ssize_t)sizeof m->seed)
+        return -1;
+    m->magic = SHARED_MAGIC;
+    return 0;
+}
+
+int turn_shared_create(const struct turn_config *c)
+{
+    int fd = memfd_create("stile-turn", MFD_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    void *memory = MAP_FAILED;
+    if (ftruncate(fd, (off_t)size_of(c)) == 0)
+        memory = mmap(NULL, sizeof(struct shared_memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory != MAP_FAILED && memory_begin(memory, c) == 0) {
+        munmap(memory, sizeof(struct shared_memory));
+        return fd;
+    }
+    int saved = errno;
+    if (memory != MAP_FAILED)
+        munmap(memory, sizeof(struct shared_memory));
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+/* Zeroes one worker's counts without making all their pages resident. */
+static void counts_clear(_Atomic uint32_t *counts)
+{
+    if (madvise((void *)counts, SLOTS * sizeof *counts, MADV_REMOVE) == 0)
+        return;
+    for (size_t i = 0; i < SLOTS; i++)
+        atomic_store(&counts[i], 0);
+}
+
+/* What a worker of this index left behind when it died. */
+static void release_predecessor(struct turn_shared *s)
+{
+    struct shared_memory *m = s->memory;
+    for (size_t i = 0; i < RESERVATIONS; i++) {
+        struct reservation *r = &m->reservations[i];
+        if (atomic_load(&r->token) == TOKEN_FREE || r->worker != s->worker)
+            continue;
+        if (atomic_load(&s->ports[r->relay * s->range + (r->port - m->port_min)]) == PORT_RESERVED)
+            turn_shared_release_port(s, r->relay, r->port);
+        atomic_store(&r->token, TOKEN_FREE);
+    }
+    for (size_t i = 0; i < m->n_relays; i++)
+        for (size_t k = 0; k < s->range; k++)
+            if (atomic_load(&s->ports[i * s->range + k]) == s->worker + 1)
+                turn_shared_release_port(s, i, (uint16_t)(m->port_min + k));
+    counts_clear(s->user_counts + s->worker * (size_t)SLOTS);
+    counts_clear(s->address_counts + s->worker * (size_t)SLOTS);
+    atomic_store(&m->allocations[s->worker], 0);
+}
+
+static bool memory_fits(int fd, const struct shared_memory *m, const struct turn_config *c)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (size_t)st.st_size == size_of(c) && m->magic == SHARED_MAGIC &&
+           m->workers == c->worker_count && m->n_relays == c->n_relays && m->port_min == c->port_min &&
+           m->port_max == c->port_max;
+}
+
+enum err turn_shared_attach(int fd, const struct turn_config *c, struct turn_shared **out)
+{
+    struct turn_shared *s = calloc(1, sizeof *s);
+    if (!s)
+        return ERR_MEMORY;
+    s->size = size_of(c);
+    int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
+    void *memory = mmap(NULL, s->size, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (memory == MAP_FAILED) {
+        free(s);
+        return ERR_SYSTEM;
+    }
+    s->memory = memory;
+    s->worker = c->worker_index;
+    s->range = range_of(c);
+    uint8_t *behind = (uint8_t *)memory + head_size();
+    s->user_counts = (_Atomic uint32_t *)(void *)behind;
+    s->address_counts = (_Atomic uint32_t *)(void *)(behind + counts_size(c));
+    s->ports = (_Atomic uint8_t *)(behind + 2 * counts_size(c));
+    bool good = fd < 0 ? memory_begin(s->memory, c) == 0 : memory_fits(fd, s->memory, c);
+    if (!good) {
+        turn_shared_detach(s);
+        return ERR_CONFIG;
+    }
+    if (fd >= 0)
+        release_predecessor(s);
+    *out = s;
+    return ERR_OK;
+}
+
+void turn_shared_detach(struct turn_shared *s)
+{
+    if (!s)
+        return;
+    munmap(s->memory, s->size);
+    free(s);
+}
+
+/* Ports ----------------------------------------------------------------------------------------------------
+ */
+
+static _Atomic uint8_t *port_byte(const struct turn_shared *s, size_t relay, uint16_t port)
+{
+    return &s->ports[relay * s->range + (size_t)(port - s->memory->port_min)];
+}
+
+bool turn_shared_claim_port(struct turn_shared *s, size_t relay, uint16_t port)
+{
+    uint8_t expected = PORT_FREE;
+    if (port < s->memory->port_min || port > s->memory->port_max)
+        return false;
+    if (!atomic_compare_exchange_strong(port_byte(s, relay, port), &expected, (uint8_t)(s->worker + 1)))
+        return false;
+    atomic_fetch_add(&s->memory->ports_used[relay], 1);
+    return true;
+}
+
+void turn_shared_release_port(struct turn_shared *s, size_t relay, uint16_t port)
+{
+    atomic_store(port_byte(s, relay, port), PORT_FREE);
+    atomic_fetch_sub(&s->memory->ports_used[relay], 1);
+}
+
+bool turn_shared_port_in_use(const struct turn_shared *s, size_t relay, uint16_t port)
+{
+    uint8_t owner = atomic_load_explicit(port_byte(s, relay, port), memory_order_relaxed);
+    return owner != PORT_FREE && owner != PORT_RESERVED;
+}
+
+size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay)
+{
+    return atomic_load(&s->memory->ports_used[relay]);
+}
+
+/* Reservations ---------------------------------------------------------------------------------------------
+ */
+
+enum err turn_shared_reserve(struct turn_shared *s, size_t relay, uint16_t port, uint64_t token,
+                             uint64_t user, uint32_t expires)
+{
+    for (size_t i = 0; i < RESERVATIONS; i++) {
+        struct reservation *r = &s->memory->reservations[(token + i) % RESERVATIONS];
+        uint64_t expected = TOKEN_FREE;
+        if (!atomic_compare_exchange_strong(&r->token, &expected, TOKEN_BUSY))
+            continue;
+        r->user = user;
+        r->expires = expires;
+        r->port = port;
+        r->relay = (uint8_t)relay;
+        r->worker = (uint8_t)s->worker;
+        atomic_store(port_byte(s, relay, port), PORT_RESERVED);
+        atomic_store(&r->token, token);
+        return ERR_OK;
+    }
+    return ERR_FULL;
+}
+
+enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user, uint32_t now, size_t *relay,
+                            uint16_t *port)
+{
+    if (token == TOKEN_FREE || token == TOKEN_BUSY)
+        return ERR_NOT_FOUND;
+    for (size_t i = 0; i < RESERVATIONS; i++) {
+        struct reservation *r = &s->memory->reservations[(token + i) % RESERVATIONS];
+        uint64_t expected = token;
+        if (atomic_load(&r->token) != token ||
+            !atomic_compare_exchange_strong(&r->token, &expected, TOKEN_BUSY))
+            continue;
+        if (r->user != user || (int32_t)(r->expires - now) <= 0) {
+            atomic_store(&r->token, token);
+            return ERR_NOT_FOUND;
+        }
+        *relay = r->relay;
+        *port = r->port;
+        atomic_store(port_byte(s, r->relay, r->port), (uint8_t)(s->worker + 1));
+        atomic_store(&r->token, TOKEN_FREE);
+        return ERR_OK;
+    }
+    return ERR_NOT_FOUND;
+}
+
+void turn_shared_expire(struct turn_shared *s, uint32_t now)
+{
+    for (size_t i = 0; i < RESERVATIONS; i++) {
+        struct reservation *r = &s->memory->reservations[i];
+        uint64_t token = atomic_load_explicit(&r->token, memory_order_relaxed);
+        if (token == TOKEN_FREE || token == TOKEN_BUSY || r->worker != s->worker ||
+            (int32_t)(r->expires - now) > 0)
+            continue;
+        if (!atomic_compare_exchange_strong(&r->token, &token, TOKEN_BUSY))
+            continue;
+        turn_shared_release_port(s, r->relay, r->port);
+        atomic_store(&r->token, TOKEN_FREE);
+    }
+}
+
+/* Quotas ---------------------------------------------------------------------------------------------------
+ */
+
+const char *turn_quota_words(enum turn_quota q)
+{
+    static const char *const words[] = {
+#define X(name, text) text,
+        TURN_QUOTA_TABLE(X)
+#undef X
+    };
+    return words[q];
+}
+
+uint64_t turn_shared_user(const struct turn_shared *s, const char *name)
+{
+    return siphash(s->memory->seed, name, strlen(name)) | 1;
+}
+
+/* Allocations on all slots that carry this key (two workers may have opened one each at the same instant). */
+static uint64_t seats_sum(const struct turn_shared *s, const _Atomic uint32_t *counts, size_t slot)
+{
+    uint64_t sum = 0;
+    for (size_t w = 0; w < s->memory->workers; w++)
+        sum += atomic_load(&counts[w * SLOTS + slot]);
+    return sum;
+}
+
+static uint64_t seats_taken(const struct turn_shared *s, struct seats *seats, const _Atomic uint32_t *counts,
+                            uint64_t key)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < PROBES; i++)
+        if (atomic_load(&seats->keys[(key + i) % SLOTS]) == key)
+            sum += seats_sum(s, counts, (key + i) % SLOTS);
+    return sum;
+}
+
+/* Counts one up under the key; the slot + 1, or 0 when there is no room for another key nearby. */
+static uint32_t seats_take(const struct turn_shared *s, struct seats *seats, _Atomic uint32_t *counts,
+                           uint64_t key)
+{
+    _Atomic uint32_t *mine = counts + s->worker * (size_t)SLOTS;
+    for (size_t i = 0; i < PROBES; i++) {
+        size_t slot = (key + i) % SLOTS;
+        if (atomic_load(&seats->keys[slot]) == key) {
+            atomic_fetch_add(&mine[slot], 1);
+            return (uint32_t)slot + 1;
+        }
+    }
+    for (size_t i = 0; i < PROBES; i++) {
+        size_t slot = (key + i) % SLOTS;
+        uint64_t old = atomic_load(&seats->keys[slot]);
+        if (seats_sum(s, counts, slot) != 0 || !atomic_compare_exchange_strong(&seats->keys[slot], &old, key))
+            continue;
+        atomic_fetch_add(&mine[slot], 1);
+        return (uint32_t)slot + 1;
+    }
+    return 0;
+}
+
+static void seats_give(const struct turn_shared *s, _Atomic uint32_t *counts, uint32_t seat)
+{
+    if (seat)
+        atomic_fetch_sub(&counts[s->worker * (size_t)SLOTS + seat - 1], 1);
+}
+
+uint64_t turn_shared_total(const struct turn_shared *s)
+{
+    uint64_t sum = 0;
+    for (size_t w = 0; w < s->memory->workers; w++)
+        sum += atomic_load(&s->memory->allocations[w]);
+    return sum;
+}
+
+enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
+                                const struct netaddr *client, struct turn_seat *seat)
+{
+    struct shared_memory *m = s->memory;
+    /* An IPv6 host has a /64 to itself, so that is what counts as one address. */
+    uint64_t address = siphash(m->seed, client->ip, client->family == AF_INET ? 4 : 8) | 1;
+    atomic_fetch_add(&m->allocations[s->worker], 1);
+    struct turn_seat mine = {.user = seats_take(s, &m->users, s->user_counts, user),
+                             .address = seats_take(s, &m->addresses, s->address_counts, address)};
+    enum turn_quota q = TURN_QUOTA_OK;
+    if (c->quota_total && turn_shared_total(s) > c->quota_total)
+        q = TURN_QUOTA_TOTAL;
+    else if ((c->quota_user && !mine.user) || (c->quota_address && !mine.address))
+        q = TURN_QUOTA_COUNTERS;
+    else if (c->quota_user && seats_taken(s, &m->users, s->user_counts, user) > c->quota_user)
+        q = TURN_QUOTA_USER;
+    else if (c->quota_address && seats_taken(s, &m->addresses, s->address_counts, address) > c->quota_address)
+        q = TURN_QUOTA_ADDRESS;
+    if (q == TURN_QUOTA_OK)
+        *seat = mine;
+    else
+        turn_shared_leave(s, &mine);
+    return q;
+}
+
+void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat)
+{
+    atomic_fetch_sub(&s->memory->allocations[s->worker], 1);
+    seats_give(s, s->user_counts, seat->user);
+    seats_give(s, s->address_counts, seat->address);
+}
