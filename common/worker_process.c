@@ -30,10 +30,11 @@ static void process_drain(struct worker_process *p)
 static void process_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     struct worker_process *p = ctx;
+    const json_t *level = json_object_get(msg, "log_level"); /* main's, in the setup */
+    if (level)
+        log_set_level((int)json_integer_value(level));
     if (strcmp(type, "drain") == 0)
         process_drain(p);
-    else if (strcmp(type, "log_level") == 0)
-        log_set_level((int)json_integer_value(json_object_get(msg, "level")));
     else
         p->role->message(p->worker, type, msg, fds, n_fds);
 }

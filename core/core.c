@@ -1,20 +1,14 @@
 #include "core/core.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "common/fatal.h"
 #include "common/file.h"
 #include "common/gather.h"
 #include "common/log.h"
-#include "common/sandbox.h"
 #include "common/tls.h"
 #include "common/verb.h"
 #include "proto/policy.h"
@@ -43,7 +37,7 @@ static struct core_tunnel *core_tunnel_of(struct core *c, const struct worker *w
 
 static json_t *core_policy(const struct core *c)
 {
-    return json_pack("{sI ss sO}", "revision", (json_int_t)c->box.config.revision, "join_url", c->box.config.join_url,
+    return json_pack("{sI ss sO}", "revision", (json_int_t)c->box->config.revision, "join_url", c->box->config.join_url,
                      "allowlist", c->allowlist);
 }
 
@@ -56,13 +50,13 @@ static void core_tunnel_on_start(void *core, struct worker *w)
 {
     struct core *c = core;
     const struct core_tunnel *t = core_tunnel_of(c, w);
-    const struct config_edge *edge = config_edge_at(&c->box.config, t->edge);
+    const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
     json_t *msg = json_pack(
-        "{ss ss s{ss ss si ss} si ss ss* ss si sI so sO si}", "type", "setup", "core", c->box.name, "edge", "name", edge->name,
+        "{ss ss s{ss ss si ss} si ss ss* ss si sI so sO si}", "type", "setup", "core", c->box->name, "edge", "name", edge->name,
         "host", edge->ssh_host, "port", edge->ssh_target_port, "host_key", edge->host_key, "index", (int)t->index,
-        "client_key", c->client_key, "bridge_ca", c->bridge_ca, "join_host", c->box.config.join_host, "join_port",
-        c->box.config.join_port, "revision", (json_int_t)c->box.config.revision, "policy", core_policy(c), "allowlist",
-        c->allowlist, "log_level", log_enabled(LOG_DEBUG) ? LOG_DEBUG : log_enabled(LOG_INFO) ? LOG_INFO : LOG_WARNING);
+        "client_key", c->client_key, "bridge_ca", c->bridge_ca, "join_host", c->box->config.join_host, "join_port",
+        c->box->config.join_port, "revision", (json_int_t)c->box->config.revision, "policy", core_policy(c), "allowlist",
+        c->allowlist, "log_level", daemon_log_level());
     if (worker_send(w, msg, NULL, 0) != ERR_OK || worker_send(w, core_targets_message(c), NULL, 0) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
 }
@@ -79,7 +73,7 @@ static void core_tunnel_on_state(struct core *c, struct core_tunnel *t, const js
 {
     const char *state = json_string_value(json_object_get(msg, "state"));
     const char *reason = json_string_value(json_object_get(msg, "reason"));
-    const struct config_edge *edge = config_edge_at(&c->box.config, t->edge);
+    const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
     bool was_active = strcmp(t->state, "active") == 0, active = state && strcmp(state, "active") == 0;
     bool news = strcmp(t->reason, reason ? reason : "") != 0;
     if (!state)
@@ -147,10 +141,10 @@ static const struct targets_events core_targets_events = {core_on_targets};
 
 static enum err core_start_tunnels(struct core *c, char *why)
 {
-    size_t per_edge = (size_t)c->box.config.web_proxy.tunnels_per_edge, n = per_edge * c->box.config.edges.n;
+    size_t per_edge = (size_t)c->box->config.web_proxy.tunnels_per_edge, n = per_edge * c->box->config.edges.n;
     if (n > CORE_TUNNELS_MAX) {
         snprintf(why, SCHEMA_WHY, "%zu edges with %zu tunnels each are more than %d tunnels; lower web_proxy.tunnels_per_edge",
-                 c->box.config.edges.n, per_edge, CORE_TUNNELS_MAX);
+                 c->box->config.edges.n, per_edge, CORE_TUNNELS_MAX);
         return ERR_CONFIG;
     }
     c->n_tunnels = n;
@@ -167,10 +161,10 @@ static enum err core_start_tunnels(struct core *c, char *why)
 static enum err core_load_keys(struct core *c, char *why)
 {
     char path[PATH_MAX], problem[256];
-    const char *ca = c->box.config.web_proxy.bridge_ca;
-    enum err err = file_read_secret(box_file(&c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why, SCHEMA_WHY);
+    const char *ca = c->box->config.web_proxy.bridge_ca;
+    enum err err = file_read_secret(box_file(c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why, SCHEMA_WHY);
     if (err == ERR_OK && ca)
-        err = file_read(box_file(&c->box, ca, path), PEM_MAX, &c->bridge_ca, NULL, why, SCHEMA_WHY);
+        err = file_read(box_file(c->box, ca, path), PEM_MAX, &c->bridge_ca, NULL, why, SCHEMA_WHY);
     if (err != ERR_OK)
         return err;
     err = tls_client_ctx(c->bridge_ca, &c->bridge_ctx, problem, sizeof problem);
@@ -182,11 +176,11 @@ static enum err core_load_keys(struct core *c, char *why)
 static enum err core_find_self(struct core *c, char *why)
 {
     char path[PATH_MAX];
-    c->self = config_core_find(&c->box.config, c->box.name);
+    c->self = config_core_find(&c->box->config, c->box->name);
     if (c->self)
         return ERR_OK;
     snprintf(why, SCHEMA_WHY, "%s has no core named \"%s\"; is this an edge's folder, or was the core renamed?",
-             box_file(&c->box, BOX_CONFIG, path), c->box.name);
+             box_file(c->box, BOX_CONFIG, path), c->box->name);
     return ERR_CONFIG;
 }
 
@@ -194,12 +188,12 @@ static enum err core_start(struct core *c, char *why)
 {
     enum err err = core_find_self(c, why);
     if (err == ERR_OK)
-        err = policy_allowlist(&c->box.config, &c->allowlist, why, SCHEMA_WHY);
+        err = policy_allowlist(&c->box->config, &c->allowlist, why, SCHEMA_WHY);
     if (err == ERR_OK)
         err = core_load_keys(c, why);
     if (err != ERR_OK)
         return err;
-    c->targets = targets_new(c->loop, c->box.config.join_host, &c->box.config.web_proxy.targets, c->bridge_ctx,
+    c->targets = targets_new(c->loop, c->box->config.join_host, &c->box->config.web_proxy.targets, c->bridge_ctx,
                              &core_targets_events, c);
     if (!c->targets) {
         snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
@@ -209,40 +203,21 @@ static enum err core_start(struct core *c, char *why)
     return err == ERR_OK ? core_status_start(c, why) : err;
 }
 
-static void core_stop(struct core *c)
+static void core_stop(void *core)
 {
+    struct core *c = core;
     if (c->stopping) {
         ev_break(c->loop, EVBREAK_ALL); /* asked twice: at once */
         return;
     }
     c->stopping = true;
     sd_notify(0, "STOPPING=1");
-    log_event(LOG_NOTICE, "Core Stopping", "name=%s", c->box.name);
+    log_event(LOG_NOTICE, "Core Stopping", "name=%s", c->box->name);
     for (size_t i = 0; i < c->n_tunnels; i++)
         if (c->tunnels[i].worker)
             worker_stop(c->tunnels[i].worker, stop_grace);
     if (!core_any_worker(c))
         ev_break(c->loop, EVBREAK_ALL);
-}
-
-static void core_on_term(struct ev_loop *loop, ev_signal *s, int revents)
-{
-    (void)loop, (void)revents;
-    core_stop(s->data);
-}
-
-static enum err core_prepare_run_dir(struct core *c, const char *user, char *why)
-{
-    uid_t uid;
-    gid_t gid;
-    enum err err = file_make_dir(c->box.run, 0700, why, SCHEMA_WHY);
-    if (err != ERR_OK || geteuid() != 0)
-        return err;
-    sandbox_owner(user, &uid, &gid);
-    if (chown(c->box.run, uid, gid) == 0)
-        return ERR_OK;
-    snprintf(why, SCHEMA_WHY, "%s: %s", c->box.run, strerror(errno));
-    return ERR_SYSTEM;
 }
 
 static void core_free(struct core *c)
@@ -255,79 +230,39 @@ static void core_free(struct core *c)
     json_decref(c->allowlist);
     file_wipe(c->client_key);
     free(c->bridge_ca);
-    box_close(&c->box);
+    daemon_end(&c->daemon);
     free(c);
 }
 
-static enum err core_run(struct core *c, const char *dir, const char *run_dir, const char *user, char *why)
+static enum err core_run(struct core *c, const struct daemon_options *options, char *why)
 {
-    enum err err = box_open(&c->box, dir, run_dir, why);
-    if (err == ERR_OK)
-        err = core_prepare_run_dir(c, user, why);
-    if (err == ERR_OK)
-        err = sandbox_become(user, why, SCHEMA_WHY);
-    if (err != ERR_OK)
-        return err;
-    sandbox_harden();
-    sandbox_raise_descriptors();
-    err = box_load(&c->box, why);
+    enum err err = daemon_begin(&c->daemon, options, why);
+    c->loop = c->daemon.loop;
+    c->box = &c->daemon.box;
     if (err == ERR_OK)
         err = core_start(c, why);
     if (err != ERR_OK)
         return err;
-    log_event(LOG_NOTICE, "Core Started", "name=%s version=%s revision=%ld tunnels=%zu", c->box.name, STILE_VERSION,
-              c->box.config.revision, c->n_tunnels);
+    log_event(LOG_NOTICE, "Core Started", "name=%s version=%s revision=%ld tunnels=%zu", c->box->name, STILE_VERSION,
+              c->box->config.revision, c->n_tunnels);
     sd_notify(0, "READY=1");
     ev_run(c->loop, 0);
-    log_event(LOG_NOTICE, "Core Stopped", "name=%s", c->box.name);
+    log_event(LOG_NOTICE, "Core Stopped", "name=%s", c->box->name);
     return ERR_OK;
-}
-
-static void core_watch_signals(struct core *c)
-{
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    ev_signal_init(&c->term, core_on_term, SIGTERM);
-    ev_signal_init(&c->interrupt, core_on_term, SIGINT);
-    c->term.data = c->interrupt.data = c;
-    ev_signal_start(c->loop, &c->term);
-    ev_signal_start(c->loop, &c->interrupt);
 }
 
 int core_run_command(int argc, char **argv)
 {
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"run-dir", required_argument, NULL, 'r'},
-                                            {"user", required_argument, NULL, 'u'},
-                                            {"log-level", required_argument, NULL, 'l'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *dir = BOX_DIR, *run_dir = NULL, *user = BOX_USER;
+    struct daemon_options options;
     char why[SCHEMA_WHY] = "out of memory";
-    int option, level = LOG_INFO;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'd')
-            dir = optarg;
-        else if (option == 'r')
-            run_dir = optarg;
-        else if (option == 'u')
-            user = optarg;
-        else if (option == 'l' && (level = log_parse_level(optarg)) >= 0)
-            log_set_level(level);
-        else if (option == 'h')
-            return fputs(run_help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
-        else
-            return verb_usage("run");
-    }
-    if (optind < argc)
-        return verb_usage("run");
+    int status;
     log_set_process("core");
-    umask(077);
+    if (!daemon_parse(argc, argv, run_help, &options, &status))
+        return status;
     struct core *c = xcalloc(1, sizeof *c);
-    c->loop = ev_default_loop(EVFLAG_NOENV);
-    c->started = ev_now(c->loop);
-    core_watch_signals(c);
-    enum err err = core_run(c, dir, run_dir, user, why);
+    c->daemon.on_stop = core_stop;
+    c->daemon.ctx = c;
+    enum err err = core_run(c, &options, why);
     if (err != ERR_OK)
         fprintf(stderr, "stile-core run: %s\n", why);
     core_free(c);

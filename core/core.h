@@ -9,7 +9,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-#include "common/box.h"
+#include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/worker.h"
 #include "core/bridge/targets.h"
@@ -29,10 +29,10 @@ struct core_tunnel {
 };
 
 struct core {
-    struct ev_loop *loop;
-    struct box box;
+    struct daemon daemon;
+    struct ev_loop *loop;   /* the daemon's */
+    const struct box *box;  /* the daemon's */
     const struct config_core *self;
-    double started;
     char *client_key, *bridge_ca; /* PEM texts; bridge_ca NULL: the system's */
     SSL_CTX *bridge_ctx;
     json_t *allowlist;
@@ -41,7 +41,6 @@ struct core {
     size_t n_tunnels;
     struct local_server *status;
     bool stopping;
-    ev_signal term, interrupt;
 };
 
 /* core_status.c: answers `stile-core status` and is its command. why has SCHEMA_WHY bytes. */

@@ -19,9 +19,9 @@ struct core_status_request {
 /* What the worker says of itself in front of what main knows: a worker that is down says nothing. */
 static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel *t, const json_t *results)
 {
-    const struct config_edge *edge = config_edge_at(&c->box.config, t->edge);
+    const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
     json_t *row = json_pack("{ss ss si ss ss ss sf}", "edge", edge->name, "target", edge->ssh, "index", (int)t->index, "domain",
-                            c->box.config.join_host, "state", t->state, "reason", t->reason, "since", t->since);
+                            c->box->config.join_host, "state", t->state, "reason", t->reason, "since", t->since);
     size_t i;
     json_t *result;
     json_array_foreach((json_t *)(uintptr_t)results, i, result)
@@ -44,9 +44,9 @@ static void core_status_done(void *ctx, json_t *results)
         json_array_append_new(tunnels, core_status_tunnel(c, &c->tunnels[i], results));
         status_add_workers(workers, &c->tunnels[i].worker, 1);
     }
-    json_t *answer = json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name", c->box.name,
-                               "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->started, "join_url",
-                               c->box.config.join_url, "revision", (json_int_t)c->box.config.revision, "tunnels", tunnels,
+    json_t *answer = json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name", c->box->name,
+                               "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started, "join_url",
+                               c->box->config.join_url, "revision", (json_int_t)c->box->config.revision, "tunnels", tunnels,
                                "targets", targets_status(c->targets), "allowlist", c->allowlist, "workers", workers);
     local_connection_set_data(r->connection, NULL);
     local_connection_send(r->connection, answer);
@@ -90,7 +90,7 @@ static const struct local_events core_status_events = {core_status_on_message, c
 enum err core_status_start(struct core *c, char *why)
 {
     char path[PATH_MAX];
-    return local_server_new(c->loop, box_run_file(&c->box, BOX_CORE_SOCKET, path), &core_status_events, c, &c->status, why);
+    return local_server_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), &core_status_events, c, &c->status, why);
 }
 
 /* Text --------------------------------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
-#include "common/box.h"
+#include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/worker.h"
 #include "edge/listeners.h"
@@ -16,10 +16,10 @@
 #include "edge/tunnel/sshd.h"
 
 struct edge {
-    struct ev_loop *loop;
-    struct box box;
+    struct daemon daemon;
+    struct ev_loop *loop;  /* the daemon's */
+    const struct box *box; /* the daemon's */
     const struct config_edge *self;
-    double started;
     /* web */
     char *cert_pem, *key_pem;
     json_t *allowlist;       /* the policy in force, as sent to web workers */
@@ -40,7 +40,6 @@ struct edge {
     struct local_server *status;
     char last_tunnel_reason[256];
     bool stopping;
-    ev_signal term, interrupt, hangup;
 };
 
 /* edge_web.c: certificate, allow-list, workers. why has SCHEMA_WHY bytes. */

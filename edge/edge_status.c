@@ -20,8 +20,8 @@ struct edge_status_request {
 /* A core of the config without a control channel is a failed tunnel too. */
 static void edge_status_add_missing(const struct edge *e, json_t *tunnels)
 {
-    for (size_t i = 0; i < e->box.config.cores.n; i++) {
-        const char *name = config_core_at(&e->box.config, i)->name;
+    for (size_t i = 0; i < e->box->config.cores.n; i++) {
+        const char *name = config_core_at(&e->box->config, i)->name;
         bool there = false;
         size_t k;
         json_t *row;
@@ -42,7 +42,7 @@ static json_t *edge_status_tunnels(const struct edge *e)
     size_t i;
     edge_status_add_missing(e, tunnels);
     json_array_foreach(tunnels, i, row)
-        json_object_set_new(row, "domain", json_string(e->box.config.join_host));
+        json_object_set_new(row, "domain", json_string(e->box->config.join_host));
     return tunnels;
 }
 
@@ -66,8 +66,8 @@ static void edge_status_done(void *ctx, json_t *results)
     status_add_workers(workers, e->web, e->n_web);
     status_add_workers(workers, e->turn, e->n_turn);
     json_t *answer = json_pack(
-        "{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status", "box", "edge", "name", e->box.name,
-        "version", STILE_VERSION, "uptime_s", ev_now(e->loop) - e->started, "join_url", e->box.config.join_url, "revision",
+        "{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status", "box", "edge", "name", e->box->name,
+        "version", STILE_VERSION, "uptime_s", ev_now(e->loop) - e->daemon.started, "join_url", e->box->config.join_url, "revision",
         (json_int_t)e->policy_revision, "policy_from", e->policy_from, "tunnels", edge_status_tunnels(e), "allowlist",
         e->allowlist, "relays", relays, "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
         (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
@@ -113,7 +113,7 @@ static const struct local_events edge_status_events = {edge_status_on_message, e
 enum err edge_status_start(struct edge *e, char *why)
 {
     char path[PATH_MAX];
-    return local_server_new(e->loop, box_run_file(&e->box, BOX_EDGE_SOCKET, path), &edge_status_events, e, &e->status, why);
+    return local_server_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), &edge_status_events, e, &e->status, why);
 }
 
 /* Text -------------------------------------------------------------------------------------------------- */

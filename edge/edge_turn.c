@@ -61,8 +61,8 @@ static enum err edge_relay_address(const struct edge *e, const struct local_addr
 static json_t *edge_turn_users(const struct edge *e)
 {
     json_t *list = json_array();
-    const struct secret_user *users = e->box.secrets.turn_users.items;
-    for (size_t i = 0; i < e->box.secrets.turn_users.n; i++)
+    const struct secret_user *users = e->box->secrets.turn_users.items;
+    for (size_t i = 0; i < e->box->secrets.turn_users.n; i++)
         json_array_append_new(list, json_pack("{ssss}", "name", users[i].name, "password", users[i].password));
     return list;
 }
@@ -96,8 +96,8 @@ static json_t *edge_own_addresses(const struct edge *e, const struct local_addre
 static json_t *edge_cluster_addresses(const struct edge *e)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < e->box.config.edges.n; i++) {
-        const struct config_edge *other = config_edge_at(&e->box.config, i);
+    for (size_t i = 0; i < e->box->config.edges.n; i++) {
+        const struct config_edge *other = config_edge_at(&e->box->config, i);
         if (other != e->self && other->public_address)
             json_array_append_new(list, json_string(other->public_address));
         if (other != e->self && other->internal_address)
@@ -110,7 +110,7 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
                                 unsigned index)
 {
     char bind_text[NETADDR_TEXT];
-    const struct config_turn *turn = &e->box.config.turn;
+    const struct config_turn *turn = &e->box->config.turn;
     netaddr_print_ip(bind, bind_text);
     json_t *quota = json_pack("{sI sI}", "total", (json_int_t)turn->total_quota, "user", (json_int_t)turn->user_quota);
     return json_pack("{ss s[{ssss}] s[II] so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind", bind_text,
@@ -118,7 +118,7 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
                      (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
                      "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers", strings_to_json(&turn->deny_peers),
                      "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e), "quota",
-                     quota, "nonce_key", e->box.secrets.turn_nonce_key, "worker", "index", (int)index, "count",
+                     quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
                      (int)e->n_turn);
 }
 
@@ -149,8 +149,8 @@ static void edge_turn_on_start(void *edge, struct worker *w)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"%s\"", worker_name(w), why);
         return;
     }
-    json_t *msg = json_pack("{ss so so}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
-                            edge_turn_config(e, &bind, &local, worker_index(w)));
+    json_t *msg = json_pack("{ss so so si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
+                            edge_turn_config(e, &bind, &local, worker_index(w)), "log_level", daemon_log_level());
     fds[l->n] = e->turn_shared;
     if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"", worker_name(w));

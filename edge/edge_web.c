@@ -22,9 +22,9 @@ static void edge_web_on_start(void *edge, struct worker *w)
     memcpy(fds, l->https, l->n_https * sizeof fds[0]);
     memcpy(fds + l->n_https, l->http, l->n_http * sizeof fds[0]);
     json_t *msg = json_pack("{ss si si ss ss si sO sI si}", "type", "setup", "https", (int)l->n_https, "http", (int)l->n_http,
-                            "cert_pem", e->cert_pem, "key_pem", e->key_pem, "https_port", (int)e->box.config.join_port,
+                            "cert_pem", e->cert_pem, "key_pem", e->key_pem, "https_port", (int)e->box->config.join_port,
                             "allowlist", e->allowlist, "revision", (json_int_t)e->policy_revision, "log_level",
-                            log_enabled(LOG_DEBUG) ? LOG_DEBUG : log_enabled(LOG_INFO) ? LOG_INFO : LOG_WARNING);
+                            daemon_log_level());
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
 }
@@ -103,9 +103,9 @@ static enum err edge_web_load_certificate(struct edge *e, char *why)
 {
     char cert[PATH_MAX], key[PATH_MAX], problem[256];
     SSL_CTX *ctx;
-    enum err err = file_read(box_file(&e->box, BOX_CERT, cert), PEM_MAX, &e->cert_pem, NULL, why, SCHEMA_WHY);
+    enum err err = file_read(box_file(e->box, BOX_CERT, cert), PEM_MAX, &e->cert_pem, NULL, why, SCHEMA_WHY);
     if (err == ERR_OK)
-        err = file_read_secret(box_file(&e->box, BOX_CERT_KEY, key), PEM_MAX, &e->key_pem, NULL, why, SCHEMA_WHY);
+        err = file_read_secret(box_file(e->box, BOX_CERT_KEY, key), PEM_MAX, &e->key_pem, NULL, why, SCHEMA_WHY);
     if (err != ERR_OK)
         return err;
     err = tls_server_ctx(e->cert_pem, e->key_pem, NULL, &ctx, problem, sizeof problem);
@@ -121,8 +121,8 @@ enum err edge_web_start(struct edge *e, char *why)
 {
     long n = e->self->web_workers ? e->self->web_workers : sysconf(_SC_NPROCESSORS_ONLN);
     e->n_web = n < 1 ? 1 : n > LISTENERS_WORKERS_MAX ? LISTENERS_WORKERS_MAX : (size_t)n;
-    e->policy_revision = e->box.config.revision;
-    enum err err = policy_allowlist(&e->box.config, &e->allowlist, why, SCHEMA_WHY);
+    e->policy_revision = e->box->config.revision;
+    enum err err = policy_allowlist(&e->box->config, &e->allowlist, why, SCHEMA_WHY);
     if (err == ERR_OK)
         err = edge_web_load_certificate(e, why);
     if (err == ERR_OK)

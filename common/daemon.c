@@ -1,0 +1,120 @@
+#include "common/daemon.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/verb.h"
+
+bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options *out, int *status)
+{
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"run-dir", required_argument, NULL, 'r'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"log-level", required_argument, NULL, 'l'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option, level;
+    *out = (struct daemon_options){.dir = BOX_DIR, .user = BOX_USER};
+    *status = EXIT_USAGE;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd') {
+            out->dir = optarg;
+        } else if (option == 'r') {
+            out->run_dir = optarg;
+        } else if (option == 'u') {
+            out->user = optarg;
+        } else if (option == 'l' && (level = log_parse_level(optarg)) >= 0) {
+            log_set_level(level);
+        } else if (option == 'h') {
+            *status = fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
+            return false;
+        } else {
+            if (option == 'l')
+                fprintf(stderr, "%s: --log-level is error, warning, notice, info or debug\n", program_invocation_short_name);
+            verb_usage("run");
+            return false;
+        }
+    }
+    if (optind == argc)
+        return true;
+    fprintf(stderr, "%s: '%s' is no option\n", program_invocation_short_name, argv[optind]);
+    verb_usage("run");
+    return false;
+}
+
+int daemon_log_level(void)
+{
+    int level = LOG_DEBUG;
+    while (level > LOG_ERR && !log_enabled(level))
+        level--;
+    return level;
+}
+
+/* As root: the run folder is made and given away before we give up being root. */
+static enum err daemon_make_run_dir(const struct box *box, const char *user, char *why)
+{
+    uid_t uid;
+    gid_t gid;
+    enum err e = file_make_dir(box->run, 0700, why, SCHEMA_WHY);
+    if (e != ERR_OK || geteuid() != 0)
+        return e;
+    sandbox_owner(user, &uid, &gid);
+    if (chown(box->run, uid, gid) == 0)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s: cannot be given to user %s: %s", box->run, user, strerror(errno));
+    return ERR_SYSTEM;
+}
+
+static void daemon_on_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+    (void)loop, (void)revents;
+    struct daemon *d = s->data;
+    d->on_stop(d->ctx);
+}
+
+static void daemon_watch_signals(struct daemon *d)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    ev_signal_init(&d->term, daemon_on_signal, SIGTERM);
+    ev_signal_init(&d->interrupt, daemon_on_signal, SIGINT);
+    d->term.data = d->interrupt.data = d;
+    ev_signal_start(d->loop, &d->term);
+    ev_signal_start(d->loop, &d->interrupt);
+}
+
+enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why)
+{
+    umask(077);
+    d->loop = ev_default_loop(EVFLAG_NOENV);
+    d->started = ev_now(d->loop);
+    daemon_watch_signals(d);
+    enum err e = box_open(&d->box, options->dir, options->run_dir, why);
+    if (e == ERR_OK)
+        e = daemon_make_run_dir(&d->box, options->user, why);
+    if (e == ERR_OK)
+        e = sandbox_become(options->user, why, SCHEMA_WHY);
+    if (e != ERR_OK)
+        return e;
+    if (d->keep_low_ports)
+        sandbox_harden_main();
+    else
+        sandbox_harden();
+    sandbox_raise_descriptors();
+    return box_load(&d->box, why);
+}
+
+void daemon_end(struct daemon *d)
+{
+    ev_signal_stop(d->loop, &d->term);
+    ev_signal_stop(d->loop, &d->interrupt);
+    box_close(&d->box);
+}
