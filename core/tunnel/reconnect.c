@@ -14,6 +14,8 @@ void reconnect_up(struct reconnect *r, double now)
 double reconnect_down(struct reconnect *r, double now, uint32_t random)
 {
     if (r->up && now - r->up_since >= RECONNECT_STEADY)
+        r->failures = r->short_lives = 0;
+    else if (r->up && ++r->short_lives <= RECONNECT_SHORT_LIVES)
         r->failures = 0;
     r->up = false;
     double most = RECONNECT_FIRST;

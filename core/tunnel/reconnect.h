@@ -1,10 +1,9 @@
 /*
  * When to try again. Time and randomness are passed in; nothing here waits.
  *
- * The first retry after a tunnel that was up comes within half a second; each further failure doubles the wait
- * up to RECONNECT_MAX, with jitter over its upper half so that many cores do not call in step. The wait starts
- * over once a tunnel has been up for RECONNECT_STEADY: one that dies at once goes on backing off (sshd's
- * PerSourcePenalties would lock us out otherwise).
+ * The first retry after a tunnel that was up comes within half a second. Each further failure doubles the wait up to
+ * RECONNECT_MAX, with jitter over its upper half so that many cores do not call in step. A tunnel that comes up and dies at once, again
+ * and again, is retried fast RECONNECT_SHORT_LIVES times (an edge that is being restarted); then it backs off as well.
  */
 #ifndef CORE_TUNNEL_RECONNECT_H
 #define CORE_TUNNEL_RECONNECT_H
@@ -14,10 +13,13 @@
 
 #define RECONNECT_FIRST  0.5  /* seconds */
 #define RECONNECT_MAX    30.0
-#define RECONNECT_STEADY 10.0
+#define RECONNECT_STEADY 10.0 /* up for so long: all is forgotten */
+
+enum { RECONNECT_SHORT_LIVES = 20 };
 
 struct reconnect {
-    unsigned failures; /* since the last steady tunnel */
+    unsigned failures;    /* in a row */
+    unsigned short_lives; /* in a row: up, but not for long */
     bool up;
     double up_since;
 };

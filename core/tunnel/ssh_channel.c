@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "core/tunnel/ssh_private.h"
 
 enum { SSH_CHANNEL_END_SECONDS = 10 };
@@ -62,7 +63,7 @@ void ssh_channel_free(struct ssh_channel *ch)
         return;
     ch->events = NULL;
     ch->wants = false;
-    ch->deadline = ev_now(ch->session->loop) + SSH_CHANNEL_END_SECONDS;
+    ch->deadline = clock_monotonic() + SSH_CHANNEL_END_SECONDS;
     ssh_session_kick(ch->session);
 }
 
@@ -152,7 +153,7 @@ static void channel_read(struct ssh_channel *ch)
         }
         if (n == 0) { /* the end of its output (what it wrote to stderr may still wait) */
             ch->state = SSH_CHANNEL_ENDING;
-            ch->deadline = ev_now(s->loop) + SSH_CHANNEL_END_SECONDS;
+            ch->deadline = clock_monotonic() + SSH_CHANNEL_END_SECONDS;
         }
         return;
     }
@@ -160,7 +161,7 @@ static void channel_read(struct ssh_channel *ch)
 
 static void channel_check_deadline(struct ssh_channel *ch)
 {
-    if (ev_now(ch->session->loop) > ch->deadline)
+    if (clock_monotonic() > ch->deadline)
         ssh_session_fail(ch->session, ERR_TIMEOUT, "the edge's sshd does not close a channel");
 }
 

@@ -37,7 +37,7 @@ struct ssh_channel {
     const struct ssh_channel_events *events; /* NULL once the owner has let go */
     void *ctx;
     bool wants;         /* the owner has output */
-    ev_tstamp deadline; /* of the peer's CLOSE, once it is due */
+    double deadline;    /* of the peer's CLOSE, once it is due */
     struct buf out;
     char command[32];
 };

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fatal.h"
 #include "common/sock.h"
 #include "core/tunnel/ssh_private.h"
@@ -170,6 +171,18 @@ static int session_check_host_key(struct ssh_session *s)
     return -1;
 }
 
+/* The host key has proved by now that the version line is the edge's own. */
+static bool session_find_user(struct ssh_session *s)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    const char *banner = libssh2_session_banner_get(s->raw);
+    const char *at = banner ? strstr(banner, " user=") : NULL;
+    size_t n = at ? strspn(at + 6, letters) : 0;
+    if (!s->user)
+        s->user = n > 0 && n <= 32 ? strndup(at + 6, n) : strdup(SSH_USER);
+    return s->user != NULL;
+}
+
 static int session_authenticate(struct ssh_session *s)
 {
     int rc = libssh2_userauth_publickey_frommemory(s->raw, s->user, strlen(s->user), NULL, 0, s->client_key,
@@ -196,9 +209,12 @@ static void session_step(struct ssh_session *s)
     struct ssh_channel *ch, *after;
     if (s->state == SSH_HANDSHAKE && ssh_session_alive(s)) {
         rc = libssh2_session_handshake(s->raw, s->fd);
-        if (rc == 0 && session_check_host_key(s) == 0)
+        if (rc == 0 && session_check_host_key(s) == 0) {
             s->state = SSH_AUTH;
-        else if (rc < 0 && rc != LIBSSH2_ERROR_EAGAIN)
+            if (!session_find_user(s))
+                ssh_session_fail(s, ERR_MEMORY, "out of memory");
+        }
+        if (rc < 0 && rc != LIBSSH2_ERROR_EAGAIN)
             ssh_session_fail_raw(s, rc, "the SSH handshake");
     }
     if (s->state == SSH_AUTH && ssh_session_alive(s)) {
@@ -235,7 +251,7 @@ static void session_on_readable(struct ev_loop *loop, ev_io *w, int revents)
         s->in_at = 0;
         s->in_end = (size_t)n;
         s->stats.bytes_in += (size_t)n;
-        s->stats.last_received = ev_now(loop);
+        s->stats.last_received = clock_monotonic();
         session_step(s);
         if (s->in_at < s->in_end) {
             ev_io_stop(loop, &s->reader); /* nobody to read for; the next flush tries again */
@@ -424,17 +440,17 @@ struct ssh_session *ssh_session_new(struct ev_loop *loop, int fd, const struct s
     s->host_key = *config->host_key;
     TAILQ_INIT(&s->channels);
     buf_init(&s->out, SSH_QUEUE_MAX);
-    s->stats.last_received = ev_now(loop);
+    s->stats.last_received = clock_monotonic();
     ev_io_init(&s->reader, session_on_readable, fd, EV_READ);
     ev_io_init(&s->writer, session_on_writable, fd, EV_WRITE);
     ev_prepare_init(&s->flusher, session_on_flush);
     ev_set_priority(&s->flusher, EV_MINPRI); /* after everybody who may have produced output */
     ev_timer_init(&s->deadline, session_on_deadline, SSH_HANDSHAKE_SECONDS, 0);
     s->reader.data = s->writer.data = s->flusher.data = s->deadline.data = s;
-    s->user = strdup(config->user);
+    s->user = config->user ? strdup(config->user) : NULL;
     s->client_key = strdup(config->client_key);
     s->in = malloc(SSH_IN);
-    if (!s->user || !s->client_key || !s->in || !session_new_raw(s)) {
+    if ((config->user && !s->user) || !s->client_key || !s->in || !session_new_raw(s)) {
         ssh_session_free(s);
         return NULL;
     }
@@ -448,7 +464,7 @@ static void session_unwind(struct ssh_session *s)
 {
     if (s->state == SSH_HANDSHAKE)
         libssh2_session_handshake(s->raw, s->fd);
-    else if (s->state == SSH_AUTH)
+    else if (s->state == SSH_AUTH && s->user)
         libssh2_userauth_publickey_frommemory(s->raw, s->user, strlen(s->user), NULL, 0, s->client_key,
                                               strlen(s->client_key), NULL);
 }

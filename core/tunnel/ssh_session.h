@@ -23,7 +23,9 @@
 struct ssh_session;
 
 struct ssh_session_config {
-    const char *user;                /* login name at the edge's sshd */
+    /* Login name at the edge's sshd. NULL: what its version line says ("... user=NAME", for edges that run as another
+     * account), else SSH_USER. */
+    const char *user;
     const struct host_key *host_key; /* the only one accepted */
     const char *client_key;          /* OpenSSH private key, PEM text, Ed25519, no passphrase */
 };
@@ -37,6 +39,7 @@ struct ssh_session_events {
     void (*on_close)(void *ctx, enum err why, const char *words);
 };
 
+#define SSH_USER              "stile"
 #define SSH_HANDSHAKE_SECONDS 10.0
 #define SSH_END_SECONDS       2.0
 
@@ -50,7 +53,7 @@ void ssh_session_end(struct ssh_session *s);
 
 struct ssh_session_stats {
     uint64_t bytes_in, bytes_out; /* encrypted, on the socket */
-    ev_tstamp last_received;      /* ev_now when the last byte came */
+    double last_received;         /* clock_monotonic when the last byte came */
     size_t queued;                /* encrypted, waiting for the socket */
 };
 struct ssh_session_stats ssh_session_stats(const struct ssh_session *s);

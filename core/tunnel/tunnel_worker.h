@@ -15,7 +15,6 @@
  *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, …}}
  *     target_failed {address, port, reason}: a request could not use it
  *     policy_ack    {revision, error}: the edge's answer; error is null when it took it
- *     event         {event, …}: a refused request and the like, for main's records
  */
 #ifndef CORE_TUNNEL_TUNNEL_WORKER_H
 #define CORE_TUNNEL_TUNNEL_WORKER_H

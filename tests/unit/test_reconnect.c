@@ -47,10 +47,30 @@ START_TEST(a_steady_tunnel_starts_the_wait_over)
     reconnect_init(&r);
     for (int i = 0; i < 10; i++)
         reconnect_down(&r, 0, 0);
-    reconnect_up(&r, 1000);
-    ck_assert(reconnect_down(&r, 1000 + RECONNECT_STEADY - 1, UINT32_MAX) > 20);
     reconnect_up(&r, 2000);
     ck_assert(reconnect_down(&r, 2000 + RECONNECT_STEADY, UINT32_MAX) <= 1.0);
+}
+END_TEST
+
+START_TEST(a_tunnel_that_always_dies_at_once_backs_off_in_the_end)
+{
+    struct reconnect r;
+    double now = 0, wait = 0;
+    reconnect_init(&r);
+    for (int i = 0; i < RECONNECT_SHORT_LIVES; i++) {
+        reconnect_up(&r, now);
+        wait = reconnect_down(&r, now + 1, UINT32_MAX);
+        ck_assert(wait <= 1.0);
+        now += 1 + wait;
+    }
+    for (int i = 0; i < 10; i++) {
+        reconnect_up(&r, now);
+        wait = reconnect_down(&r, now + 1, UINT32_MAX);
+        now += 1 + wait;
+    }
+    ck_assert_double_eq(wait, RECONNECT_MAX);
+    reconnect_up(&r, now);
+    ck_assert(reconnect_down(&r, now + RECONNECT_STEADY, UINT32_MAX) <= 1.0);
 }
 END_TEST
 
@@ -62,6 +82,7 @@ int main(void)
     tcase_add_test(tc, waits_double_up_to_thirty_seconds);
     tcase_add_test(tc, jitter_covers_the_upper_half);
     tcase_add_test(tc, a_steady_tunnel_starts_the_wait_over);
+    tcase_add_test(tc, a_tunnel_that_always_dies_at_once_backs_off_in_the_end);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1,0 +1,550 @@
+/* Every callback that ends something only makes a note (tunnel_fall) and lets the reaper, a timer of zero seconds, take down what
+ * there is: nothing is freed inside its own callback. */
+#include "core/tunnel/tunnel.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "core/bridge/resolver.h"
+#include "core/tunnel/control.h"
+#include "core/tunnel/data_channel.h"
+#include "core/tunnel/dial.h"
+#include "core/tunnel/host_key.h"
+#include "core/tunnel/reconnect.h"
+#include "core/tunnel/ssh_channel.h"
+#include "core/tunnel/ssh_session.h"
+
+/* A knock lives a little shorter than two ticks: with the kernel's own second try after 1 s, a SYN leaves every second. */
+static const double tick_seconds = 1, knock_patience = 1.9, dial_patience = 5, dns_retry = 2;
+static const double reopen_first = 0.1, reopen_longest = 10;
+
+enum tunnel_phase {
+    PHASE_RESOLVING,
+    PHASE_DIALLING,
+    PHASE_HANDSHAKE, /* SSH */
+    PHASE_GREETING,  /* the control channel: opening, then hello, then welcome */
+    PHASE_UP,
+    PHASE_FALLING, /* the reaper is due */
+    PHASE_WAITING,
+    PHASE_ENDING, /* drained: goodbye is on its way */
+};
+
+struct data_slot {
+    struct tunnel *tunnel;
+    unsigned index;
+    struct data_channel *channel; /* NULL: to be opened when the timer says so */
+    double wait;
+    ev_timer reopen;
+};
+
+struct tunnel {
+    struct ev_loop *loop;
+    const struct tunnel_events *events;
+    void *ctx;
+    struct egress *egress;
+    char core[64], edge[64], host[256];
+    uint16_t port;
+    unsigned index;
+    struct host_key host_key;
+    char *client_key;
+    int64_t revision;
+    json_t *policy;
+
+    enum tunnel_phase phase;
+    enum tunnel_state state;
+    char reason[TUNNEL_WORDS];
+    time_t since;
+    struct reconnect reconnect;
+    ev_timer wait, reaper, tick, drain;
+    bool unreachable; /* the port did not answer: knock */
+    bool draining;
+    double drain_until;
+
+    struct resolver *resolver;
+    struct resolver_query *query;
+    struct netaddr addrs[DIAL_ADDRESSES_MAX];
+    size_t n_addrs;
+    struct dial *dial;
+    struct ssh_session *session;
+    struct ssh_channel *control_channel;
+    struct control *control;
+    struct control_peer peer;
+    int64_t acked;
+    char ack_error[CONTROL_WORDS];
+    struct data_slot slots[CONTROL_DATA_CHANNELS_MAX];
+    size_t n_slots;
+};
+
+static void tunnel_attempt(struct tunnel *t);
+
+const char *tunnel_state_str(enum tunnel_state s)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TUNNEL_STATES(X)
+#undef X
+    };
+    return texts[s];
+}
+
+static void tunnel_set_state(struct tunnel *t, enum tunnel_state state, const char *reason)
+{
+    if (state == t->state && strcmp(reason, t->reason) == 0)
+        return;
+    if (state != t->state)
+        t->since = time(NULL);
+    t->state = state;
+    snprintf(t->reason, sizeof t->reason, "%s", reason);
+    t->events->on_state(t->ctx, state, t->reason);
+}
+
+/* Falling and waiting ------------------------------------------------------------------------------------ */
+
+static void tunnel_restart_timer(struct tunnel *t, ev_timer *timer, double after, double repeat)
+{
+    ev_timer_stop(t->loop, timer);
+    ev_timer_set(timer, after, repeat);
+    ev_timer_start(t->loop, timer);
+}
+
+static void tunnel_fall(struct tunnel *t, const char *reason)
+{
+    if (t->phase == PHASE_FALLING || t->phase == PHASE_ENDING)
+        return;
+    t->phase = PHASE_FALLING;
+    tunnel_set_state(t, TUNNEL_FAILED, reason);
+    tunnel_restart_timer(t, &t->reaper, 0, 0);
+}
+
+static void tunnel_take_down(struct tunnel *t)
+{
+    ev_timer_stop(t->loop, &t->wait);
+    for (size_t i = 0; i < t->n_slots; i++) {
+        ev_timer_stop(t->loop, &t->slots[i].reopen);
+        data_channel_free(t->slots[i].channel);
+        t->slots[i].channel = NULL;
+    }
+    t->n_slots = 0;
+    if (t->query)
+        resolver_cancel(t->query);
+    t->query = NULL;
+    dial_cancel(t->dial);
+    t->dial = NULL;
+    ssh_channel_free(t->control_channel);
+    t->control_channel = NULL;
+    control_free(t->control);
+    t->control = NULL;
+    ssh_session_free(t->session);
+    t->session = NULL;
+}
+
+static void tunnel_wait(struct tunnel *t)
+{
+    uint32_t random;
+    if (RAND_bytes((unsigned char *)&random, sizeof random) != 1)
+        random = UINT32_MAX;
+    double seconds = reconnect_down(&t->reconnect, clock_monotonic(), random);
+    if (t->n_addrs == 0 && seconds > dns_retry)
+        seconds = dns_retry; /* asking the resolver again disturbs nobody */
+    t->phase = PHASE_WAITING;
+    tunnel_restart_timer(t, &t->wait, seconds, 0);
+}
+
+static void tunnel_on_reap(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop, (void)revents;
+    struct tunnel *t = timer->data;
+    tunnel_take_down(t);
+    if (t->draining) {
+        t->phase = PHASE_ENDING;
+        t->events->on_drained(t->ctx);
+        return;
+    }
+    tunnel_wait(t);
+}
+
+static void tunnel_on_waited(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop, (void)revents;
+    tunnel_attempt(timer->data);
+}
+
+/* Data channels ------------------------------------------------------------------------------------------ */
+
+static void slot_open(struct data_slot *slot);
+
+static void slot_on_reopen(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop, (void)revents;
+    slot_open(timer->data);
+}
+
+static void slot_wait(struct data_slot *slot)
+{
+    ev_timer_stop(slot->tunnel->loop, &slot->reopen);
+    ev_timer_set(&slot->reopen, slot->wait, 0);
+    ev_timer_start(slot->tunnel->loop, &slot->reopen);
+    slot->wait = slot->wait * 2 < reopen_longest ? slot->wait * 2 : reopen_longest;
+}
+
+static size_t tunnel_open_channels(const struct tunnel *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_slots; i++)
+        n += t->slots[i].channel && data_channel_is_open(t->slots[i].channel);
+    return n;
+}
+
+static void slot_on_open(void *ctx)
+{
+    struct data_slot *slot = ctx;
+    struct tunnel *t = slot->tunnel;
+    slot->wait = reopen_first;
+    if (t->state != TUNNEL_ACTIVE)
+        reconnect_up(&t->reconnect, clock_monotonic());
+    if (t->phase == PHASE_UP)
+        tunnel_set_state(t, TUNNEL_ACTIVE, "");
+}
+
+static void slot_on_close(void *ctx, const char *words)
+{
+    struct data_slot *slot = ctx;
+    struct tunnel *t = slot->tunnel;
+    data_channel_free(slot->channel);
+    slot->channel = NULL;
+    log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=\"%s\"", t->edge, slot->index, words);
+    if (t->draining)
+        return; /* the drain timer looks */
+    slot_wait(slot);
+    if (t->phase == PHASE_UP && tunnel_open_channels(t) == 0)
+        tunnel_set_state(t, TUNNEL_FAILED, words);
+}
+
+static const struct data_channel_events slot_events = {slot_on_open, slot_on_close};
+
+static void slot_open(struct data_slot *slot)
+{
+    struct tunnel *t = slot->tunnel;
+    slot->channel = data_channel_open(t->session, t->egress, slot->index, &slot_events, slot);
+    if (!slot->channel)
+        slot_wait(slot);
+}
+
+static void tunnel_open_slots(struct tunnel *t)
+{
+    t->n_slots = t->peer.data_channels;
+    for (unsigned i = 0; i < t->n_slots; i++) {
+        struct data_slot *slot = &t->slots[i];
+        *slot = (struct data_slot){.tunnel = t, .index = i, .wait = reopen_first};
+        ev_init(&slot->reopen, slot_on_reopen);
+        slot->reopen.data = slot;
+        slot_open(slot);
+    }
+}
+
+/* Control channel ---------------------------------------------------------------------------------------- */
+
+static bool tunnel_control_write(void *ctx, const void *data, size_t n)
+{
+    struct tunnel *t = ctx;
+    return ssh_channel_write(t->control_channel, data, n) == ERR_OK;
+}
+
+static void tunnel_send_policy(struct tunnel *t)
+{
+    enum err e = control_send_policy(t->control, t->revision, t->policy);
+    if (e != ERR_OK)
+        log_event(LOG_ERR, "Policy Not Sent", "edge=%s reason=\"%s\"", t->edge, err_str(e));
+}
+
+static void tunnel_on_welcome(void *ctx, const struct control_peer *peer)
+{
+    struct tunnel *t = ctx;
+    t->peer = *peer;
+    t->phase = PHASE_UP;
+    if (t->policy)
+        tunnel_send_policy(t);
+    tunnel_open_slots(t);
+}
+
+static void tunnel_on_policy_ack(void *ctx, int64_t revision, const char *error)
+{
+    struct tunnel *t = ctx;
+    if (!error)
+        t->acked = revision;
+    else
+        log_event(LOG_ERR, "Policy Refused", "edge=%s revision=%lld reason=\"%s\"", t->edge, (long long)revision, error);
+    snprintf(t->ack_error, sizeof t->ack_error, "%s", error ? error : "");
+    t->events->on_policy_ack(t->ctx, revision, error);
+}
+
+static void tunnel_on_control_over(void *ctx, enum err why, const char *words)
+{
+    (void)why;
+    tunnel_fall(ctx, words);
+}
+
+static const struct control_events tunnel_control_events = {tunnel_control_write, tunnel_on_welcome, tunnel_on_policy_ack,
+                                                            tunnel_on_control_over};
+
+static void tunnel_on_control_open(void *ctx)
+{
+    struct tunnel *t = ctx;
+    control_start(t->control, clock_monotonic(), (int64_t)time(NULL));
+}
+
+static void tunnel_on_control_data(void *ctx, const uint8_t *data, size_t n)
+{
+    struct tunnel *t = ctx;
+    control_receive(t->control, data, n, clock_monotonic(), (int64_t)time(NULL));
+}
+
+static void tunnel_on_control_close(void *ctx, const char *words)
+{
+    tunnel_fall(ctx, words);
+}
+
+static const struct ssh_channel_events tunnel_control_channel_events = {
+    .on_open = tunnel_on_control_open, .on_data = tunnel_on_control_data, .on_close = tunnel_on_control_close};
+
+/* SSH session -------------------------------------------------------------------------------------------- */
+
+static void tunnel_on_session_open(void *ctx)
+{
+    struct tunnel *t = ctx;
+    struct control_self self = {.core = t->core, .tunnel = t->index};
+    t->phase = PHASE_GREETING;
+    t->control = control_new(&self, &tunnel_control_events, t);
+    if (t->control)
+        t->control_channel = ssh_channel_open(t->session, "control", &tunnel_control_channel_events, t);
+    if (!t->control_channel)
+        tunnel_fall(t, "out of memory");
+}
+
+static void tunnel_on_session_close(void *ctx, enum err why, const char *words)
+{
+    struct tunnel *t = ctx;
+    if (t->phase == PHASE_ENDING)
+        tunnel_restart_timer(t, &t->reaper, 0, 0);
+    else
+        tunnel_fall(t, why == ERR_OK ? "ended" : words);
+}
+
+static const struct ssh_session_events tunnel_session_events = {tunnel_on_session_open, tunnel_on_session_close};
+
+/* Reaching the edge -------------------------------------------------------------------------------------- */
+
+static void tunnel_on_connected(void *ctx, int fd, const struct netaddr *addr)
+{
+    struct tunnel *t = ctx;
+    struct ssh_session_config config = {.host_key = &t->host_key, .client_key = t->client_key};
+    (void)addr;
+    t->dial = NULL;
+    t->unreachable = false;
+    t->phase = PHASE_HANDSHAKE;
+    ev_timer_stop(t->loop, &t->wait);
+    t->session = ssh_session_new(t->loop, fd, &config, &tunnel_session_events, t);
+    if (!t->session)
+        tunnel_fall(t, "out of memory");
+}
+
+static void tunnel_on_dial_failed(void *ctx, const char *words)
+{
+    struct tunnel *t = ctx;
+    t->dial = NULL;
+    t->unreachable = true;
+    if (t->phase == PHASE_DIALLING)
+        tunnel_fall(t, words);
+    else
+        tunnel_set_state(t, TUNNEL_FAILED, words); /* it was a knock */
+}
+
+static const struct dial_events tunnel_dial_events = {tunnel_on_connected, tunnel_on_dial_failed};
+
+static void tunnel_dial(struct tunnel *t, double patience)
+{
+    t->dial = dial_start(t->loop, t->addrs, t->n_addrs, patience, &tunnel_dial_events, t);
+    if (!t->dial && t->phase == PHASE_DIALLING)
+        tunnel_fall(t, "out of memory");
+}
+
+static void tunnel_on_resolved(void *ctx, const struct resolver_answer *answer)
+{
+    struct tunnel *t = ctx;
+    t->query = NULL;
+    t->n_addrs = 0;
+    for (size_t i = 0; i < answer->n && t->n_addrs < DIAL_ADDRESSES_MAX; i++)
+        t->addrs[t->n_addrs++] = answer->addresses[i].addr;
+    if (t->n_addrs == 0) {
+        tunnel_fall(t, answer->error ? answer->error : "DNS: no address");
+        return;
+    }
+    t->phase = PHASE_DIALLING;
+    tunnel_dial(t, t->unreachable ? knock_patience : dial_patience);
+}
+
+static void tunnel_attempt(struct tunnel *t)
+{
+    dial_cancel(t->dial); /* a knock */
+    t->dial = NULL;
+    t->phase = PHASE_RESOLVING;
+    t->query = resolver_ask(t->resolver, t->host, t->port, NULL, tunnel_on_resolved, t);
+    if (!t->query)
+        tunnel_fall(t, "out of memory");
+}
+
+static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop, (void)revents;
+    struct tunnel *t = timer->data;
+    if (t->control && (t->phase == PHASE_GREETING || t->phase == PHASE_UP))
+        control_tick(t->control, clock_monotonic());
+    if (t->phase == PHASE_WAITING && t->unreachable && !t->dial && t->n_addrs > 0)
+        tunnel_dial(t, knock_patience);
+}
+
+/* Draining ----------------------------------------------------------------------------------------------- */
+
+static void tunnel_end(struct tunnel *t)
+{
+    ev_timer_stop(t->loop, &t->drain);
+    if (t->phase != PHASE_UP) {
+        t->phase = PHASE_ENDING;
+        tunnel_restart_timer(t, &t->reaper, 0, 0);
+        return;
+    }
+    control_bye(t->control, "core is stopping");
+    t->phase = PHASE_ENDING;
+    ssh_session_end(t->session);
+}
+
+/* Looks ten times a second whether the requests are done: cheaper than a callback from every one of them. */
+static void tunnel_on_drain(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop, (void)revents;
+    struct tunnel *t = timer->data;
+    if (egress_running(t->egress) == 0 || clock_monotonic() >= t->drain_until)
+        tunnel_end(t);
+}
+
+void tunnel_drain(struct tunnel *t, double seconds)
+{
+    if (t->draining)
+        return;
+    t->draining = true;
+    t->drain_until = clock_monotonic() + seconds;
+    for (size_t i = 0; i < t->n_slots; i++)
+        if (t->slots[i].channel)
+            data_channel_drain(t->slots[i].channel);
+    tunnel_restart_timer(t, &t->drain, 0, 0.1);
+}
+
+/* Life --------------------------------------------------------------------------------------------------- */
+
+void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy)
+{
+    json_t *old = t->policy;
+    t->policy = json_incref(policy);
+    t->revision = revision;
+    json_decref(old);
+    if (t->phase == PHASE_UP)
+        tunnel_send_policy(t);
+}
+
+enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, struct egress *egress,
+                    const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why, size_t why_size)
+{
+    struct host_key host_key;
+    if (host_key_parse(config->host_key, &host_key) != ERR_OK) {
+        snprintf(why, why_size, "host_key of edge %s is not an \"ssh-ed25519 AAAA…\" line", config->edge);
+        return ERR_CONFIG;
+    }
+    struct tunnel *t = calloc(1, sizeof *t);
+    if (!t) {
+        snprintf(why, why_size, "out of memory");
+        return ERR_MEMORY;
+    }
+    t->loop = loop;
+    t->events = events;
+    t->ctx = ctx;
+    t->egress = egress;
+    t->port = config->port;
+    t->index = config->index;
+    t->host_key = host_key;
+    t->since = time(NULL);
+    snprintf(t->core, sizeof t->core, "%s", config->core);
+    snprintf(t->edge, sizeof t->edge, "%s", config->edge);
+    snprintf(t->host, sizeof t->host, "%s", config->host);
+    reconnect_init(&t->reconnect);
+    ev_init(&t->wait, tunnel_on_waited);
+    ev_init(&t->reaper, tunnel_on_reap);
+    ev_init(&t->drain, tunnel_on_drain);
+    ev_timer_init(&t->tick, tunnel_on_tick, tick_seconds, tick_seconds);
+    t->wait.data = t->reaper.data = t->drain.data = t->tick.data = t;
+    ev_timer_start(loop, &t->tick);
+    t->client_key = strdup(config->client_key);
+    t->resolver = resolver_new(loop);
+    if (!t->client_key || !t->resolver) {
+        snprintf(why, why_size, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
+        tunnel_free(t);
+        return ERR_SYSTEM;
+    }
+    tunnel_restart_timer(t, &t->wait, 0, 0);
+    t->phase = PHASE_WAITING;
+    *out = t;
+    return ERR_OK;
+}
+
+void tunnel_free(struct tunnel *t)
+{
+    if (!t)
+        return;
+    tunnel_take_down(t);
+    ev_timer_stop(t->loop, &t->wait);
+    ev_timer_stop(t->loop, &t->reaper);
+    ev_timer_stop(t->loop, &t->tick);
+    ev_timer_stop(t->loop, &t->drain);
+    resolver_free(t->resolver);
+    json_decref(t->policy);
+    if (t->client_key)
+        OPENSSL_cleanse(t->client_key, strlen(t->client_key));
+    free(t->client_key);
+    free(t);
+}
+
+static void tunnel_status_figures(const struct tunnel *t, json_t *o)
+{
+    struct ssh_session_stats stats = ssh_session_stats(t->session);
+    char cipher[64];
+    double rtt = control_rtt(t->control);
+    if (rtt >= 0)
+        json_object_set_new(o, "rtt_ms", json_real(rtt * 1000));
+    json_object_set_new(o, "silent_s", json_real(control_silence(t->control, clock_monotonic())));
+    json_object_set_new(o, "edge_version", json_string(t->peer.version));
+    json_object_set_new(o, "clock_skew_s", json_integer(t->peer.clock_skew));
+    json_object_set_new(o, "revision_acked", json_integer(t->acked));
+    if (t->ack_error[0])
+        json_object_set_new(o, "policy_error", json_string(t->ack_error));
+    json_object_set_new(o, "cipher", json_string(ssh_session_cipher(t->session, cipher, sizeof cipher)));
+    json_object_set_new(o, "tunnel_bytes_in", json_integer((json_int_t)stats.bytes_in));
+    json_object_set_new(o, "tunnel_bytes_out", json_integer((json_int_t)stats.bytes_out));
+    json_object_set_new(o, "tunnel_queued", json_integer((json_int_t)stats.queued));
+}
+
+json_t *tunnel_status(const struct tunnel *t)
+{
+    char target[256 + 16];
+    snprintf(target, sizeof target, strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host, t->port);
+    json_t *o = json_pack("{ss si ss ss ss sI si}", "edge", t->edge, "index", (int)t->index, "target", target, "state",
+                          tunnel_state_str(t->state), "reason", t->reason, "since", (json_int_t)t->since, "channels",
+                          (int)tunnel_open_channels(t));
+    if (o && t->phase == PHASE_UP)
+        tunnel_status_figures(t, o);
+    return o;
+}

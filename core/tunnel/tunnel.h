@@ -1,0 +1,70 @@
+/*
+ * The whole of one tunnel, from DNS to data channels, and what happens when any of it fails.
+ *
+ *   resolve -> dial -> SSH session -> control channel (hello, welcome) -> data channels -> ACTIVE
+ *      ^___________________ wait (reconnect.h) <___________ any failure ____________|
+ *
+ * While the edge's port does not even answer, the wait is spent knocking on it once a second (one SYN): the tunnel is back
+ * within about a second of the network being back. Where something answers and refuses (key, host key, no daemon), nothing is
+ * tried before the wait is over.
+ */
+#ifndef CORE_TUNNEL_TUNNEL_H
+#define CORE_TUNNEL_TUNNEL_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "core/egress/egress.h"
+
+enum { TUNNEL_WORDS = 400 };
+
+struct tunnel;
+
+#define TUNNEL_STATES(X)                                                                                     \
+    X(CONNECTING, "connecting") /* nothing has failed yet */                                                 \
+    X(ACTIVE, "active")         /* requests can come in */                                                   \
+    X(FAILED, "failed")         /* it is tried again and again */
+
+enum tunnel_state {
+#define X(name, text) TUNNEL_##name,
+    TUNNEL_STATES(X)
+#undef X
+};
+
+struct tunnel_config {
+    const char *core;       /* our name */
+    const char *edge;       /* its name in the config */
+    const char *host;       /* name or address */
+    uint16_t port;
+    const char *host_key;   /* "ssh-ed25519 AAAA…" */
+    const char *client_key; /* PEM text */
+    unsigned index;         /* of this tunnel to this edge */
+};
+
+struct tunnel_events {
+    /* State or reason has changed. */
+    void (*on_state)(void *ctx, enum tunnel_state state, const char *reason);
+    /* The edge's answer to a policy; error is NULL when it took it. */
+    void (*on_policy_ack)(void *ctx, int64_t revision, const char *error);
+    /* tunnel_drain is done. */
+    void (*on_drained)(void *ctx);
+};
+
+/* Texts are copied; starts at once. Callbacks come from the loop only, and may call anything but tunnel_free. ERR_CONFIG, ERR_MEMORY: why
+ * says what is wrong. */
+enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, struct egress *egress,
+                    const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why, size_t why_size);
+/* At once, without a goodbye. NULL is fine. */
+void tunnel_free(struct tunnel *t);
+/* What the edge gets at every welcome, and now if the tunnel is up. A reference is taken. */
+void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy);
+/* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained is called. */
+void tunnel_drain(struct tunnel *t, double seconds);
+/* A new object: edge, index, target, state, reason, since (Unix time), and figures. */
+json_t *tunnel_status(const struct tunnel *t);
+const char *tunnel_state_str(enum tunnel_state s);
+
+#endif

@@ -1,0 +1,168 @@
+#include "core/tunnel/tunnel_worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "core/egress/egress.h"
+#include "core/tunnel/tunnel.h"
+
+struct tunnel_worker {
+    struct ev_loop *loop;
+    struct ipc *main;
+    struct egress *egress;
+    struct tunnel *tunnel; /* NULL until setup */
+};
+
+/* To main ------------------------------------------------------------------------------------------------ */
+
+static void worker_tell(struct tunnel_worker *w, json_t *msg)
+{
+    enum err e = ipc_send(w->main, msg, NULL, 0);
+    if (e != ERR_OK)
+        log_event(LOG_ERR, "Message To Main Lost", "reason=\"%s\"", err_str(e));
+}
+
+static void worker_on_state(void *ctx, enum tunnel_state state, const char *reason)
+{
+    worker_tell(ctx, json_pack("{ss ss ss sI}", "type", "state", "state", tunnel_state_str(state), "reason", reason, "since",
+                               (json_int_t)time(NULL)));
+}
+
+static void worker_on_policy_ack(void *ctx, int64_t revision, const char *error)
+{
+    worker_tell(ctx, json_pack("{ss sI ss?}", "type", "policy_ack", "revision", (json_int_t)revision, "error", error));
+}
+
+static void worker_on_drained(void *ctx)
+{
+    struct tunnel_worker *w = ctx;
+    ev_break(w->loop, EVBREAK_ALL);
+}
+
+static const struct tunnel_events worker_tunnel_events = {worker_on_state, worker_on_policy_ack, worker_on_drained};
+
+static void worker_on_target_failed(void *ctx, const struct netaddr *addr, const char *reason)
+{
+    char ip[NETADDR_TEXT];
+    worker_tell(ctx, json_pack("{ss ss si ss}", "type", "target_failed", "address", netaddr_print_ip(addr, ip), "port",
+                               (int)addr->port, "reason", reason));
+}
+
+static const struct egress_events worker_egress_events = {worker_on_target_failed};
+
+/* From main ---------------------------------------------------------------------------------------------- */
+
+/* main has judged all of it; what fails here is a bug or a lack of memory, and the process is better started again. */
+static void worker_fail(struct tunnel_worker *w, const char *words)
+{
+    log_event(LOG_ERR, "Tunnel Not Set Up", "reason=\"%s\"", words);
+    worker_on_state(w, TUNNEL_FAILED, words);
+}
+
+static bool worker_policy(struct tunnel_worker *w, const json_t *msg)
+{
+    char why[512];
+    const char *join_host = json_string_value(json_object_get(msg, "join_host"));
+    const char *bridge_ca = json_string_value(json_object_get(msg, "bridge_ca"));
+    json_t *policy = json_object_get(msg, "policy");
+    enum err e = egress_set_policy(w->egress, json_object_get(msg, "allowlist"), join_host ? join_host : "", bridge_ca, why,
+                                   sizeof why);
+    if (e == ERR_OK && w->tunnel && json_is_object(policy))
+        tunnel_set_policy(w->tunnel, json_integer_value(json_object_get(msg, "revision")), policy);
+    else if (e != ERR_OK)
+        worker_fail(w, why);
+    return e == ERR_OK;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void worker_setup(struct tunnel_worker *w, const json_t *msg)
+{
+    char why[256], name[64];
+    const json_t *edge = json_object_get(msg, "edge"), *level = json_object_get(msg, "log_level");
+    struct tunnel_config config = {
+        .core = text_of(msg, "core"),
+        .edge = text_of(edge, "name"),
+        .host = text_of(edge, "host"),
+        .port = (uint16_t)json_integer_value(json_object_get(edge, "port")),
+        .host_key = text_of(edge, "host_key"),
+        .client_key = text_of(msg, "client_key"),
+        .index = (unsigned)json_integer_value(json_object_get(msg, "index")),
+    };
+    if (json_is_integer(level))
+        log_set_level((int)json_integer_value(level));
+    snprintf(name, sizeof name, "tunnel:%s:%u", config.edge, config.index);
+    log_set_process(name);
+    if (w->tunnel) {
+        worker_fail(w, "set up twice");
+        return;
+    }
+    if (tunnel_new(w->loop, &config, w->egress, &worker_tunnel_events, w, &w->tunnel, why, sizeof why) != ERR_OK) {
+        worker_fail(w, why);
+        return;
+    }
+    if (!worker_policy(w, msg)) {
+        tunnel_free(w->tunnel);
+        w->tunnel = NULL;
+    }
+}
+
+static void worker_status(struct tunnel_worker *w, const json_t *msg)
+{
+    json_t *status = w->tunnel ? tunnel_status(w->tunnel) : json_object();
+    json_object_set_new(status, "egress", egress_status(w->egress));
+    worker_tell(w, json_pack("{ss sO* so}", "type", "status", "id", json_object_get(msg, "id"), "tunnel", status));
+}
+
+void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)fds, (void)n_fds;
+    if (strcmp(type, "setup") == 0)
+        worker_setup(w, msg);
+    else if (strcmp(type, "policy") == 0)
+        (void)worker_policy(w, msg);
+    else if (strcmp(type, "targets") == 0)
+        egress_set_targets(w->egress, json_object_get(msg, "targets"));
+    else if (strcmp(type, "status") == 0)
+        worker_status(w, msg);
+    else
+        log_event(LOG_ERR, "Unknown Message", "type=%s", type);
+}
+
+void tunnel_worker_drain(struct tunnel_worker *w)
+{
+    if (w->tunnel)
+        tunnel_drain(w->tunnel, TUNNEL_DRAIN_SECONDS);
+    else
+        ev_break(w->loop, EVBREAK_ALL);
+}
+
+struct tunnel_worker *tunnel_worker_new(struct ev_loop *loop, struct ipc *main)
+{
+    struct tunnel_worker *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->loop = loop;
+    w->main = main;
+    w->egress = egress_new(loop, &worker_egress_events, w);
+    if (w->egress)
+        return w;
+    free(w);
+    return NULL;
+}
+
+void tunnel_worker_free(struct tunnel_worker *w)
+{
+    if (!w)
+        return;
+    tunnel_free(w->tunnel);
+    egress_free(w->egress);
+    free(w);
+}
