@@ -1,0 +1,373 @@
+#include "edge/turn/turn_options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <ifaddrs.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+/* clang-format off */
+/*    option           argument           what it does */
+#define OPTION_TABLE(X) \
+    X(listen,          "IP:PORT",         "serve UDP and TCP there (again for more); 0.0.0.0 and [::] stand for\n" \
+                                          "every address of this box of that family") \
+    X(relay_address,   "IP[,public=IP]",  "relay from this address (again for more); public: what clients\n" \
+                                          "are told, under static NAT") \
+    X(relay_ports,     "MIN-MAX",         "ports of relayed addresses (24000-29999)") \
+    X(realm,           "REALM",           "realm of the credentials") \
+    X(user,            "NAME:PASSWORD",   "who may allocate (again for more); NAME:@FILE reads the password\n" \
+                                          "from a file's first line") \
+    X(allow_peer,      "CIDR",            "private network that peers may be in (again for more)") \
+    X(deny_peer,       "CIDR",            "network that no peer may be in (again for more)") \
+    X(channel_numbers, "rfc8656|rfc5766", "channel numbers up to 0x4FFF or, for older clients, 0x7FFE") \
+    X(user_quota,      "N",               "allocations per user (0: no limit)") \
+    X(address_quota,   "N",               "allocations per client address (0: no limit)") \
+    X(total_quota,     "N",               "allocations in all (0: no limit)") \
+    X(binding,         "open|authenticated|off", "who may ask for their own address (open)") \
+    X(software,        "TEXT",            "name given in authenticated answers (none)") \
+    X(workers,         "N",               "processes (one per processor)") \
+    X(stats_interval,  "SECONDS",         "print usage as JSON to stderr so often; SIGUSR1 prints it once") \
+    X(log_level,       "LEVEL",           "error, warning, notice, info (default) or debug")
+/* clang-format on */
+
+enum option_id {
+#define X(name, argument, words) OPTION_##name,
+    OPTION_TABLE(X)
+#undef X
+        OPTION_COUNT
+};
+
+static const char *const option_arguments[] = {
+#define X(name, argument, words) argument,
+    OPTION_TABLE(X)
+#undef X
+};
+
+static const char *const option_words[] = {
+#define X(name, argument, words) words,
+    OPTION_TABLE(X)
+#undef X
+};
+
+/* "--relay-address" for relay_address. */
+static const char *option_name(enum option_id id, char out[40])
+{
+    static const char *const names[] = {
+#define X(name, argument, words) #name,
+        OPTION_TABLE(X)
+#undef X
+    };
+    size_t i = 0;
+    for (; names[id][i] && i < 39; i++)
+        out[i] = names[id][i] == '_' ? '-' : names[id][i];
+    out[i] = '\0';
+    return out;
+}
+
+static void print_help(void)
+{
+    char name[40], left[80];
+    printf("usage: stile-edge turn --listen IP:PORT --relay-address IP --realm REALM --user NAME:PASSWORD "
+           "[option]...\n"
+           "Runs a TURN server (RFC 8656) alone, in the foreground, until SIGTERM or SIGINT.\n\n");
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        const char *words = option_words[id];
+        snprintf(left, sizeof left, "--%s %s", option_name(id, name), option_arguments[id]);
+        for (bool first = true; *words; first = false) {
+            int n = (int)strcspn(words, "\n");
+            printf("  %-38s %.*s\n", first ? left : "", n, words);
+            words += n + (words[n] != '\0');
+        }
+    }
+}
+
+/* False, with a word on stderr, when it is wrong. */
+static bool wrong(enum option_id id, const char *value, const char *why)
+{
+    char name[40];
+    fprintf(stderr, "stile-edge turn: --%s \"%s\": %s\n", option_name(id, name), value, why);
+    return false;
+}
+
+static bool read_number(enum option_id id, const char *value, unsigned long most, unsigned long *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long v = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end || errno || v > most)
+        return wrong(id, value, "no whole number, or too large");
+    *out = v;
+    return true;
+}
+
+static bool listen_add(struct turn_options *o, const struct netaddr *a)
+{
+    struct netaddr *grown = reallocarray(o->listen, o->n_listen + 1, sizeof *grown);
+    if (!grown)
+        return false;
+    o->listen = grown;
+    grown[o->n_listen++] = *a;
+    return true;
+}
+
+/* The any-address becomes every address of its family, so that answers leave from where requests arrived. */
+static bool listen_add_all(struct turn_options *o, const struct netaddr *any)
+{
+    static const uint8_t link_local[2] = {0xfe, 0x80};
+    struct ifaddrs *all;
+    bool good = true;
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (struct ifaddrs *i = all; i && good; i = i->ifa_next) {
+        struct netaddr a;
+        if (!i->ifa_addr || i->ifa_addr->sa_family != any->family ||
+            netaddr_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_in6), &a) != ERR_OK ||
+            (a.family == AF_INET6 && memcmp(a.ip, link_local, 2) == 0))
+            continue;
+        a.port = any->port;
+        good = listen_add(o, &a);
+    }
+    freeifaddrs(all);
+    return good;
+}
+
+static bool read_listen(struct turn_options *o, const char *value)
+{
+    struct netaddr a;
+    if (netaddr_parse(value, 3478, &a) != ERR_OK)
+        return wrong(OPTION_listen, value, "no IP:PORT");
+    if (netaddr_is_any(&a) ? !listen_add_all(o, &a) : !listen_add(o, &a))
+        return wrong(OPTION_listen, value, strerror(errno));
+    return true;
+}
+
+static bool read_relay_address(struct turn_config *c, const char *value)
+{
+    struct netaddr bind, advertised;
+    char text[NETADDR_TEXT];
+    const char *comma = strchr(value, ',');
+    size_t n = comma ? (size_t)(comma - value) : strlen(value);
+    if (n >= sizeof text || (comma && strncmp(comma, ",public=", 8) != 0))
+        return wrong(OPTION_relay_address, value, "no IP[,public=IP]");
+    memcpy(text, value, n);
+    text[n] = '\0';
+    if (netaddr_parse(text, 0, &bind) != ERR_OK || bind.port)
+        return wrong(OPTION_relay_address, value, "no IP address");
+    advertised = bind;
+    if (comma && (netaddr_parse(comma + 8, 0, &advertised) != ERR_OK || advertised.port))
+        return wrong(OPTION_relay_address, value, "the public address is no IP address");
+    return turn_config_add_relay(c, &bind, &advertised) == ERR_OK;
+}
+
+static bool read_ports(struct turn_config *c, const char *value)
+{
+    unsigned least, most;
+    char more;
+    if (sscanf(value, "%u-%u%c", &least, &most, &more) != 2 || least > most || most > 65535)
+        return wrong(OPTION_relay_ports, value, "no MIN-MAX");
+    c->port_min = (uint16_t)least;
+    c->port_max = (uint16_t)most;
+    return true;
+}
+
+static bool read_cidr(enum option_id id, const char *value, struct netcidr **list, size_t *n)
+{
+    struct netcidr net;
+    if (netcidr_parse(value, &net) != ERR_OK)
+        return wrong(id, value, "no network in CIDR notation");
+    return turn_config_add_cidr(list, n, &net) == ERR_OK;
+}
+
+static bool read_password_file(const char *path, char *out, size_t size)
+{
+    FILE *f = fopen(path, "re");
+    bool good = f && fgets(out, (int)size, f);
+    if (good)
+        out[strcspn(out, "\r\n")] = '\0';
+    if (f)
+        fclose(f);
+    return good;
+}
+
+/* value lies in argv: what it held is overwritten, so that ps shows no password. */
+static bool read_user(struct turn_config *c, char *value)
+{
+    char password[512] = "";
+    char *colon = strchr(value, ':');
+    if (!colon)
+        return wrong(OPTION_user, value, "no NAME:PASSWORD");
+    *colon = '\0';
+    bool good = true;
+    if (colon[1] == '@')
+        good = read_password_file(colon + 2, password, sizeof password) ||
+               wrong(OPTION_user, value, "the file with the password cannot be read");
+    else
+        snprintf(password, sizeof password, "%s", colon + 1);
+    if (good && turn_config_add_user(c, value, password) != ERR_OK)
+        good = wrong(OPTION_user, value, "the name is empty or too long, or no --realm was given");
+    OPENSSL_cleanse(password, sizeof password);
+    *colon = ':';
+    memset(colon + 1, 'x', strlen(colon + 1));
+    return good;
+}
+
+static bool read_quota(enum option_id id, const char *value, uint32_t *out)
+{
+    unsigned long v;
+    if (!read_number(id, value, 100000000, &v))
+        return false;
+    *out = (uint32_t)v;
+    return true;
+}
+
+static bool read_binding(struct turn_config *c, const char *value)
+{
+    static const char *const words[] = {"open", "authenticated", "off"};
+    for (unsigned i = 0; i < 3; i++)
+        if (strcmp(value, words[i]) == 0) {
+            c->binding = (enum turn_binding)i;
+            return true;
+        }
+    return wrong(OPTION_binding, value, "must be open, authenticated or off");
+}
+
+static bool read_channel_numbers(struct turn_config *c, const char *value)
+{
+    c->channels_rfc5766 = strcmp(value, "rfc5766") == 0;
+    return c->channels_rfc5766 || strcmp(value, "rfc8656") == 0 ||
+           wrong(OPTION_channel_numbers, value, "must be rfc8656 or rfc5766");
+}
+
+static bool read_workers(struct turn_options *o, const char *value)
+{
+    unsigned long v;
+    if (!read_number(OPTION_workers, value, TURN_WORKERS_MAX, &v))
+        return false;
+    o->workers = (unsigned)v;
+    return v > 0 || wrong(OPTION_workers, value, "must be at least 1");
+}
+
+static bool read_statistics(struct turn_options *o, const char *value)
+{
+    unsigned long v;
+    if (!read_number(OPTION_stats_interval, value, 86400, &v))
+        return false;
+    o->statistics = (double)v;
+    return true;
+}
+
+static bool read_log_level(const char *value)
+{
+    int level = log_parse_level(value);
+    if (level < 0)
+        return wrong(OPTION_log_level, value, "no such level");
+    log_set_level(level);
+    return true;
+}
+
+static bool read_option(enum option_id id, char *value, struct turn_options *o, struct turn_config *c)
+{
+    switch (id) {
+    case OPTION_listen:
+        return read_listen(o, value);
+    case OPTION_relay_address:
+        return read_relay_address(c, value);
+    case OPTION_relay_ports:
+        return read_ports(c, value);
+    case OPTION_realm:
+        return turn_config_set_realm(c, value) == ERR_OK ||
+               wrong(id, value, "empty, too long, or has a quote in it");
+    case OPTION_user:
+        return true; /* when the realm is known */
+    case OPTION_allow_peer:
+        return read_cidr(id, value, &c->allow_peers, &c->n_allow_peers);
+    case OPTION_deny_peer:
+        return read_cidr(id, value, &c->deny_peers, &c->n_deny_peers);
+    case OPTION_channel_numbers:
+        return read_channel_numbers(c, value);
+    case OPTION_user_quota:
+        return read_quota(id, value, &c->quota_user);
+    case OPTION_address_quota:
+        return read_quota(id, value, &c->quota_address);
+    case OPTION_total_quota:
+        return read_quota(id, value, &c->quota_total);
+    case OPTION_binding:
+        return read_binding(c, value);
+    case OPTION_software:
+        free(c->software);
+        c->software = strdup(value);
+        return c->software != NULL;
+    case OPTION_workers:
+        return read_workers(o, value);
+    case OPTION_stats_interval:
+        return read_statistics(o, value);
+    case OPTION_log_level:
+        return read_log_level(value);
+    case OPTION_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Walks over argv; users_only: passwords wait for the realm, so they take a second walk. */
+static enum turn_options_result walk(int argc, char **argv, bool users_only, struct turn_options *o,
+                                     struct turn_config *c)
+{
+    char names[OPTION_COUNT][40];
+    struct option options[OPTION_COUNT + 2] = {0};
+    for (enum option_id id = 0; id < OPTION_COUNT; id++)
+        options[id] = (struct option){option_name(id, names[id]), required_argument, NULL, (int)id + 256};
+    options[OPTION_COUNT] = (struct option){"help", no_argument, NULL, 'h'};
+    optind = 0;
+    for (int found; (found = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (found == 'h') {
+            print_help();
+            return TURN_OPTIONS_HELP;
+        }
+        if (found < 256)
+            return TURN_OPTIONS_USAGE;
+        enum option_id id = (enum option_id)(found - 256);
+        if (users_only ? id == OPTION_user && !read_user(c, optarg) : !read_option(id, optarg, o, c))
+            return TURN_OPTIONS_USAGE;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "stile-edge turn: \"%s\" is no option\n", argv[optind]);
+        return TURN_OPTIONS_USAGE;
+    }
+    return TURN_OPTIONS_OK;
+}
+
+enum turn_options_result turn_options_parse(int argc, char **argv, struct turn_options *o,
+                                            struct turn_config *c)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *o = (struct turn_options){.workers = processors < 1                  ? 1
+                                          : processors > TURN_WORKERS_MAX ? TURN_WORKERS_MAX
+                                                                          : (unsigned)processors};
+    enum turn_options_result r = walk(argc, argv, false, o, c);
+    if (r == TURN_OPTIONS_OK)
+        r = walk(argc, argv, true, o, c);
+    const char *missing = !o->n_listen   ? "--listen"
+                          : !c->n_relays ? "--relay-address"
+                          : !c->realm    ? "--realm"
+                                         : NULL;
+    if (r == TURN_OPTIONS_OK && missing) {
+        fprintf(stderr, "stile-edge turn: %s is missing\n", missing);
+        r = TURN_OPTIONS_USAGE;
+    }
+    if (r == TURN_OPTIONS_USAGE)
+        fprintf(stderr, "stile-edge turn --help lists the options\n");
+    return r;
+}
+
+void turn_options_free(struct turn_options *o)
+{
+    free(o->listen);
+    *o = (struct turn_options){0};
+}

@@ -1,0 +1,11 @@
+/* What a worker is doing, as JSON for `status`; see turn_worker_status for its form. */
+#ifndef EDGE_TURN_TURN_STATUS_H
+#define EDGE_TURN_TURN_STATUS_H
+
+#include <jansson.h>
+
+#include "edge/turn/turn_server.h"
+
+json_t *turn_status_json(const struct turn_server *s, size_t connections, size_t relays_most);
+
+#endif

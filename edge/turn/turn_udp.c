@@ -1,0 +1,355 @@
+/* Hot path: between a packet's arrival and its leaving nothing allocates, logs, or reads a clock. */
+#include "edge/turn/turn_udp.h"
+
+#include <errno.h>
+#include <netinet/ip.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/sock.h"
+#include "edge/turn/turn_forward.h"
+#include "edge/turn/turn_outbox.h"
+#include "edge/turn/turn_relay.h"
+#include "edge/turn/turn_request.h"
+#include "proto/chandata.h"
+
+enum {
+    SLOTS = 256,
+    CLIENT_BURST = 64, /* packets taken from a listening socket at once */
+    RELAY_BURST = 32,
+    /* An odd number of cache lines, so that the beginnings of slots do not share cache sets. */
+    SLOT_SIZE = TURN_HEADROOM + TURN_PACKET_MAX + 128 - 64,
+};
+_Static_assert(SLOT_SIZE % 64 == 0 && SLOT_SIZE / 64 % 2 == 1, "see above");
+
+struct turn_listener {
+    ev_io watcher;
+    struct turn_udp *udp;
+    struct netaddr local;
+    unsigned index;
+    struct turn_outbox outbox;
+};
+
+/* A packet to a peer. Those of one relay are chained, so that they leave with one call. */
+struct queued {
+    struct turn_target to;
+    uint8_t *data;
+    size_t n;
+    uint16_t next; /* of the same relay */
+};
+
+struct turn_udp {
+    struct ev_loop *loop;
+    struct turn_server *server;
+    ev_prepare end_of_round;
+    struct turn_listener *listeners;
+    size_t n_listeners;
+
+    uint8_t *memory;
+    unsigned used; /* slots in use since the last flush */
+    /* One per slot, so that a burst needs no preparation. */
+    struct mmsghdr messages[SLOTS];
+    struct iovec data[SLOTS];
+    struct sockaddr_in6 from[SLOTS];
+
+    struct queued queue[SLOTS];
+    unsigned n_queue;
+    struct turn_relay *busy[SLOTS]; /* relays with something in the queue */
+    unsigned n_busy;
+    struct turn_outbox relay_outbox;
+};
+
+/* Packet memory --------------------------------------------------------------------------------------------
+ */
+
+static uint8_t *slot_at(const struct turn_udp *u, unsigned i)
+{
+    return u->memory + (size_t)i * SLOT_SIZE + TURN_HEADROOM;
+}
+
+static void slots_prepare(struct turn_udp *u)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct msghdr *h = &u->messages[i].msg_hdr;
+        u->data[i].iov_base = slot_at(u, i);
+        u->data[i].iov_len = TURN_PACKET_MAX - TURN_TAILROOM;
+        h->msg_iov = &u->data[i];
+        h->msg_iovlen = 1;
+        h->msg_name = &u->from[i];
+        h->msg_namelen = sizeof u->from[i];
+    }
+}
+
+uint8_t *turn_udp_slot(struct turn_udp *u)
+{
+    if (u->used == SLOTS)
+        turn_udp_flush(u);
+    return slot_at(u, u->used++);
+}
+
+/* Receives up to burst packets into consecutive slots; *first is the first one's index. */
+static unsigned receive(struct turn_udp *u, int fd, unsigned burst, unsigned *first)
+{
+    if (u->used + burst > SLOTS)
+        turn_udp_flush(u);
+    *first = u->used;
+    int n = recvmmsg(fd, u->messages + u->used, burst, MSG_DONTWAIT, NULL);
+    if (n <= 0)
+        return 0; /* nothing there after all, or an error that was reported and is over now */
+    u->used += (unsigned)n;
+    return (unsigned)n;
+}
+
+/* The address a packet came from; the slot is ready for its next burst then. */
+static bool take_source(struct turn_udp *u, unsigned slot, struct netaddr *out)
+{
+    struct msghdr *h = &u->messages[slot].msg_hdr;
+    enum err e = netaddr_from_sockaddr(h->msg_name, h->msg_namelen, out);
+    h->msg_namelen = sizeof u->from[slot];
+    return e == ERR_OK && out->port != 0;
+}
+
+/* Towards clients ------------------------------------------------------------------------------------------
+ */
+
+static void client_forward(struct turn_client *c, uint8_t *message, size_t n)
+{
+    struct turn_listener *l = c->via;
+    if (turn_outbox_full(&l->outbox))
+        turn_outbox_flush(&l->outbox, l->watcher.fd, &l->udp->server->counters);
+    turn_outbox_add(&l->outbox, &c->target, message, n);
+}
+
+static void client_reply(struct turn_client *c, const uint8_t *message, size_t n)
+{
+    struct turn_listener *l = c->via;
+    uint8_t *slot = turn_udp_slot(l->udp);
+    memcpy(slot, message, n);
+    client_forward(c, slot, n);
+}
+
+static void client_allocated(struct turn_client *c, bool is)
+{
+    (void)c;
+    (void)is;
+}
+
+static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated};
+
+static void client_packet(struct turn_listener *l, const struct netaddr *from, uint8_t *packet, size_t n)
+{
+    struct turn_server *s = l->udp->server;
+    if (n > 0 && chandata_is(packet[0])) {
+        struct turn_key key = turn_key_udp(from, l->index);
+        turn_forward_channel_data(s, &key, packet, n);
+        return;
+    }
+    if (!stun_is(packet, n)) {
+        turn_drop(s, TURN_DROP_not_turn);
+        return;
+    }
+    struct turn_client client = {.ops = &client_ops,
+                                 .via = l,
+                                 .key = turn_key_udp(from, l->index),
+                                 .transport = TURN_OVER_UDP,
+                                 .address = *from,
+                                 .server = l->local};
+    turn_target_set(&client.target, from);
+    turn_request_receive(s, &client, packet, n);
+}
+
+static void listener_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct turn_listener *l = w->data;
+    struct turn_udp *u = l->udp;
+    unsigned first, n = receive(u, w->fd, CLIENT_BURST, &first);
+    for (unsigned i = first; i < first + n; i++) {
+        struct netaddr from;
+        if (take_source(u, i, &from))
+            client_packet(l, &from, u->data[i].iov_base, u->messages[i].msg_len);
+    }
+}
+
+/* Towards peers --------------------------------------------------------------------------------------------
+ */
+
+static void relay_flush(struct turn_udp *u, struct turn_relay *r)
+{
+    for (unsigned i = r->socket.first, more = 1; more; i = u->queue[i].next) {
+        more = i != r->socket.last;
+        turn_outbox_add(&u->relay_outbox, &u->queue[i].to, u->queue[i].data, u->queue[i].n);
+        if (!more || turn_outbox_full(&u->relay_outbox))
+            turn_outbox_flush(&u->relay_outbox, r->socket.watcher.fd, &u->server->counters);
+    }
+    r->socket.queued = false;
+}
+
+static void relays_flush(struct turn_udp *u)
+{
+    for (unsigned i = 0; i < u->n_busy; i++)
+        relay_flush(u, u->busy[i]);
+    u->n_busy = 0;
+    u->n_queue = 0;
+}
+
+static void relay_send(void *net, struct turn_relay *r, const struct turn_target *peer, uint8_t *data,
+                       size_t n)
+{
+    struct turn_udp *u = net;
+    if (u->n_queue == SLOTS)
+        relays_flush(u);
+    uint16_t i = (uint16_t)u->n_queue++;
+    u->queue[i] = (struct queued){.to = *peer, .data = data, .n = n};
+    if (r->socket.queued) {
+        u->queue[r->socket.last].next = i;
+    } else {
+        r->socket.queued = true;
+        r->socket.first = i;
+        u->busy[u->n_busy++] = r;
+    }
+    r->socket.last = i;
+}
+
+/* Rare, so it pays no attention to system calls. */
+static void relay_send_whole(void *net, struct turn_relay *r, const struct turn_target *peer, uint8_t *data,
+                             size_t n)
+{
+    struct turn_udp *u = net;
+    bool six = r->advertised.family == AF_INET6;
+    int level = six ? IPPROTO_IPV6 : IPPROTO_IP, option = six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER;
+    int whole = IP_PMTUDISC_PROBE, usual = IP_PMTUDISC_OMIT; /* IPv6 has the same numbers */
+    relays_flush(u);
+    setsockopt(r->socket.watcher.fd, level, option, &whole, sizeof whole);
+    if (sendto(r->socket.watcher.fd, data, n, MSG_DONTWAIT, &peer->to.any, peer->len) < 0)
+        turn_drop(u->server, errno == EMSGSIZE ? TURN_DROP_too_long : TURN_DROP_send_failed);
+    setsockopt(r->socket.watcher.fd, level, option, &usual, sizeof usual);
+}
+
+static void relay_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct turn_relay *r = w->data;
+    struct turn_udp *u = r->server->net;
+    unsigned first, n = receive(u, w->fd, RELAY_BURST, &first);
+    for (unsigned i = first; i < first + n; i++) {
+        struct netaddr from;
+        if (take_source(u, i, &from))
+            turn_forward_from_peer(r, &from, u->data[i].iov_base, u->messages[i].msg_len);
+    }
+}
+
+static enum err relay_open(void *net, struct turn_relay *r, const struct netaddr *addr)
+{
+    struct turn_udp *u = net;
+    int fd = sock_bind_udp(addr, false);
+    if (fd < 0)
+        return errno == EADDRINUSE                  ? ERR_EXISTS
+               : errno == EAFNOSUPPORT              ? ERR_UNSUPPORTED
+               : errno == EMFILE || errno == ENFILE ? ERR_FULL
+                                                    : ERR_SYSTEM;
+    /* No don't-fragment bit, and no learning of path MTUs from whoever sends ICMP (RFC 8656 §15). */
+    int omit = IP_PMTUDISC_OMIT;
+    bool six = addr->family == AF_INET6;
+    setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
+               sizeof omit);
+    ev_io_init(&r->socket.watcher, relay_readable, fd, EV_READ);
+    r->socket.watcher.data = r;
+    ev_io_start(u->loop, &r->socket.watcher);
+    return ERR_OK;
+}
+
+static void relay_close(void *net, struct turn_relay *r)
+{
+    struct turn_udp *u = net;
+    if (r->socket.queued)
+        relays_flush(u);
+    ev_io_stop(u->loop, &r->socket.watcher);
+    close(r->socket.watcher.fd);
+}
+
+const struct turn_net_ops turn_udp_net_ops = {relay_open, relay_close, relay_send, relay_send_whole};
+
+/* The whole ------------------------------------------------------------------------------------------------
+ */
+
+void turn_udp_flush(struct turn_udp *u)
+{
+    relays_flush(u);
+    for (size_t i = 0; i < u->n_listeners; i++)
+        if (u->listeners[i].outbox.n)
+            turn_outbox_flush(&u->listeners[i].outbox, u->listeners[i].watcher.fd, &u->server->counters);
+    u->used = 0;
+}
+
+static void round_ends(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    turn_udp_flush(w->data);
+}
+
+struct turn_udp *turn_udp_new(struct ev_loop *loop)
+{
+    struct turn_udp *u = calloc(1, sizeof *u);
+    if (!u)
+        return NULL;
+    u->loop = loop;
+    /* Pages become resident as packets fill them: one per slot for the usual sizes. */
+    u->memory = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (u->memory == MAP_FAILED) {
+        free(u);
+        return NULL;
+    }
+    slots_prepare(u);
+    turn_outbox_init(&u->relay_outbox);
+    ev_prepare_init(&u->end_of_round, round_ends);
+    u->end_of_round.data = u;
+    ev_prepare_start(loop, &u->end_of_round);
+    return u;
+}
+
+void turn_udp_free(struct turn_udp *u)
+{
+    if (!u)
+        return;
+    for (size_t i = 0; i < u->n_listeners; i++) {
+        ev_io_stop(u->loop, &u->listeners[i].watcher);
+        close(u->listeners[i].watcher.fd);
+    }
+    ev_prepare_stop(u->loop, &u->end_of_round);
+    munmap(u->memory, (size_t)SLOTS * SLOT_SIZE);
+    free(u->listeners);
+    free(u);
+}
+
+enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, const struct turn_socket *sockets,
+                         size_t n)
+{
+    u->server = server;
+    u->listeners = calloc(n + 1, sizeof *u->listeners);
+    if (!u->listeners) {
+        for (size_t i = 0; i < n; i++)
+            if (sockets[i].kind == TURN_SOCKET_UDP)
+                close(sockets[i].fd);
+        return ERR_MEMORY;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (sockets[i].kind != TURN_SOCKET_UDP)
+            continue;
+        struct turn_listener *l = &u->listeners[u->n_listeners];
+        l->udp = u;
+        l->local = sockets[i].local;
+        l->index = (unsigned)u->n_listeners++;
+        turn_outbox_init(&l->outbox);
+        ev_io_init(&l->watcher, listener_readable, sockets[i].fd, EV_READ);
+        l->watcher.data = l;
+        ev_io_start(u->loop, &l->watcher);
+    }
+    return ERR_OK;
+}

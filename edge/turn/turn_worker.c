@@ -1,0 +1,169 @@
+#include "edge/turn/turn_worker.h"
+
+#include <errno.h>
+#include <netinet/ip.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/sock.h"
+#include "edge/turn/turn_server.h"
+#include "edge/turn/turn_status.h"
+#include "edge/turn/turn_tcp.h"
+#include "edge/turn/turn_udp.h"
+
+enum {
+    SOCKET_BUFFER = 4 * 1024 * 1024, /* of listening UDP sockets; the kernel may give less */
+    CONNECTIONS_LEAST = 256,
+};
+
+struct turn_worker {
+    struct ev_loop *loop;
+    struct turn_server *server;
+    struct turn_udp *udp;
+    struct turn_tcp *tcp;
+    ev_timer tick;
+};
+
+enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out)
+{
+    int fd = kind == TURN_SOCKET_UDP ? sock_bind_udp(local, true) : sock_listen_tcp(local, true);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    if (kind == TURN_SOCKET_UDP) {
+        int size = SOCKET_BUFFER, omit = IP_PMTUDISC_OMIT;
+        bool six = local->family == AF_INET6;
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
+                   sizeof omit);
+    }
+    *out = (struct turn_socket){.kind = kind, .fd = fd, .local = *local};
+    return ERR_OK;
+}
+
+static uint32_t seconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint32_t)now.tv_sec;
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct turn_worker *worker = w->data;
+    uint32_t now = seconds(CLOCK_MONOTONIC);
+    turn_server_tick(worker->server, now, seconds(CLOCK_REALTIME));
+    turn_tcp_tick(worker->tcp, now);
+}
+
+/* Connections get a quarter of the descriptors: each that is of use has an allocation, with a socket or two
+ * of its own. */
+static size_t connections_most(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 < CONNECTIONS_LEAST)
+        return CONNECTIONS_LEAST;
+    return (size_t)limit.rlim_cur / 4;
+}
+
+static enum err worker_make(struct turn_worker *w, struct turn_config *config,
+                            const struct turn_socket *sockets, size_t n, int shared_fd, char *why,
+                            size_t why_size)
+{
+    struct turn_shared *shared;
+    struct netaddr *listening = calloc(n + 1, sizeof *listening);
+    enum err e = turn_config_check(config, why, why_size);
+    if (!listening)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        listening[i] = sockets[i].local;
+    if (e == ERR_OK) {
+        e = turn_shared_attach(shared_fd, config, &shared);
+        snprintf(why, why_size, "memory of the workers: %s", err_str(e));
+    }
+    if (e == ERR_OK) {
+        w->server = turn_server_new(config, shared, listening, n, &turn_udp_net_ops, w->udp,
+                                    seconds(CLOCK_MONOTONIC), seconds(CLOCK_REALTIME));
+        e = w->server ? ERR_OK : ERR_MEMORY;
+    }
+    free(listening);
+    if (e != ERR_OK)
+        return e;
+    w->tcp = turn_tcp_new(w->loop, w->server, w->udp, connections_most());
+    return w->tcp ? ERR_OK : ERR_MEMORY;
+}
+
+struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *config,
+                                      const struct turn_socket *sockets, size_t n_sockets, int shared_fd,
+                                      char *why, size_t why_size)
+{
+    struct turn_worker *w = calloc(1, sizeof *w);
+    size_t unused = 0;
+    snprintf(why, why_size, "out of memory");
+    if (!w)
+        goto out;
+    w->loop = loop;
+    w->udp = turn_udp_new(loop);
+    if (!w->udp || worker_make(w, config, sockets, n_sockets, shared_fd, why, why_size) != ERR_OK)
+        goto out;
+    unused = n_sockets; /* from here on they belong to the two sides */
+    bool udp = turn_udp_listen(w->udp, w->server, sockets, n_sockets) == ERR_OK;
+    bool tcp = turn_tcp_listen(w->tcp, sockets, n_sockets) == ERR_OK;
+    if (!udp || !tcp)
+        goto out;
+    ev_timer_init(&w->tick, on_tick, 1.0, 1.0);
+    w->tick.data = w;
+    ev_timer_start(loop, &w->tick);
+    turn_config_free(config);
+    return w;
+out:
+    for (size_t i = unused; i < n_sockets; i++)
+        close(sockets[i].fd);
+    turn_worker_stop(w);
+    turn_config_free(config);
+    return NULL;
+}
+
+void turn_worker_stop(struct turn_worker *w)
+{
+    if (!w)
+        return;
+    if (ev_is_active(&w->tick))
+        ev_timer_stop(w->loop, &w->tick);
+    turn_tcp_free(w->tcp);
+    if (w->server)
+        turn_server_free(w->server);
+    turn_udp_free(w->udp);
+    free(w);
+}
+
+enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *config, char *why,
+                                 size_t why_size)
+{
+    enum err e = turn_config_check(config, why, why_size);
+    if (e == ERR_OK)
+        return turn_server_reconfigure(w->server, config, why, why_size);
+    turn_config_free(config);
+    return e;
+}
+
+enum err turn_worker_adopt_tcp(struct turn_worker *w, int fd, const uint8_t *data, size_t n)
+{
+    return turn_tcp_adopt(w->tcp, fd, data, n);
+}
+
+void turn_worker_drain(struct turn_worker *w)
+{
+    w->server->draining = true;
+}
+
+json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most)
+{
+    return turn_status_json(w->server, turn_tcp_count(w->tcp), relays_most);
+}
