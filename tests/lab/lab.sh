@@ -110,6 +110,7 @@ lab_prepare() {
     rm -rf "$LAB"
     mkdir -p "$LAB/log" "$LAB/pid" "$LAB/tmp" "$RUN"
     chmod 755 "$RUN"
+    lab_remove_dead
     trap lab_exit EXIT
     trap 'exit 130' INT TERM HUP
     local box
@@ -202,18 +203,29 @@ lab_exit() {
 }
 
 lab_down() {
-    local box pids
-    for box in $LAB_BOXES; do
-        pids=$(ip netns pids "$(lab_ns "$box")" 2>/dev/null)
-        # shellcheck disable=SC2086 # a list of numbers
-        [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
-    done
-    for box in $LAB_BOXES; do
-        ip netns delete "$(lab_ns "$box")" 2>/dev/null
-        rm -rf "/etc/netns/$(lab_ns "$box")"
-    done
+    lab_remove "$LAB_PREFIX"
     rmdir /etc/netns 2>/dev/null
-    rm -rf "$RUN"
+    return 0
+}
+
+# lab_remove PREFIX : the namespaces of one run, with what runs in them, and its folder.
+lab_remove() {
+    local ns
+    for ns in $(ip netns list | awk -v prefix="$1-" 'index($1, prefix) == 1 { print $1 }'); do
+        # shellcheck disable=SC2046 # a list of numbers
+        kill -KILL $(ip netns pids "$ns") 2>/dev/null
+        ip netns delete "$ns"
+        rm -rf "/etc/netns/$ns"
+    done
+    rm -rf "/run/$1"
+}
+
+# Runs that were killed before they could tidy up.
+lab_remove_dead() {
+    local prefix
+    for prefix in $(ip netns list | sed -nE 's/^(stile[0-9]+)-.*/\1/p' | sort -u); do
+        [ -d "/proc/${prefix#stile}" ] || lab_remove "$prefix"
+    done
 }
 
 lab_show_logs() {

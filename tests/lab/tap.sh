@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Says what a test found, a line for each claim, in the Test Anything Protocol.
+# Says what a test found, a line for each claim: the Test Anything Protocol without its numbers.
 
 TAP_COUNT=0
 TAP_FAILED=0
@@ -8,13 +8,13 @@ diag() { printf '# %s\n' "$*" >&2; }
 
 pass() {
     TAP_COUNT=$((TAP_COUNT + 1))
-    echo "ok $TAP_COUNT - $1"
+    echo "ok - $1"
 }
 
 fail() {
     TAP_COUNT=$((TAP_COUNT + 1))
     TAP_FAILED=$((TAP_FAILED + 1))
-    echo "not ok $TAP_COUNT - $1"
+    echo "not ok - $1"
 }
 
 # check WHAT COMMAND... : passes if the command succeeds; shows what it printed if not.
