@@ -82,11 +82,13 @@ static enum err sshd_write_config(struct sshd *s, char *why)
                                    "Port %u\n%s%s%s"
                                    "HostKey \"%s\"\n"
                                    "AuthorizedKeysFile \"%s\"\n"
-                                   "AllowUsers %s\n",
+                                   "AllowUsers %s\n"
+                                   /* Core takes the account to log in as from here, once the host key is proved. */
+                                   "VersionAddendum user=%s\n",
                             listen.port, listen.family ? "ListenAddress " : "",
                             listen.family ? netaddr_print(&listen, at) : "", listen.family ? "\n" : "",
                             box_file(s->box, BOX_HOST_KEY, host_key),
-                            box_run_file(s->box, "authorized_keys", keys), s->user);
+                            box_run_file(s->box, "authorized_keys", keys), s->user, s->user);
     if (e == ERR_OK)
         e = buf_append_str(&text, "AddressFamily any\n"
                                   "AllowAgentForwarding no\n"
@@ -121,6 +123,8 @@ static enum err sshd_write_config(struct sshd *s, char *why)
                                   "PrintLastLog no\n"
                                   "PrintMotd no\n"
                                   "PubkeyAcceptedAlgorithms ssh-ed25519\n"
+                                  /* Else bash, where it is the login shell, reads ~/.bashrc before every forced command. */
+                                  "SetEnv SHLVL=1\n"
                                   /* The key file is ours, in a folder of ours; folders above may be anyone's. */
                                   "StrictModes no\n"
                                   "UseDNS no\n"
