@@ -1,6 +1,6 @@
 /*
- * The monotonic clock, in seconds, for everything that measures how long. (libev's ev_now is the time of day and follows it when
- * somebody sets it; its timers do not.)
+ * The monotonic clock, in seconds, for everything that measures how long. (libev's ev_now is the time of day
+ * and follows it when somebody sets it; its timers do not.)
  */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H

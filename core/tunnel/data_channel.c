@@ -60,7 +60,8 @@ static void data_on_close(void *ctx, const char *words)
     data_close(ctx, words);
 }
 
-static const struct ssh_channel_events data_channel_ssh_events = {data_on_open, data_on_data, data_on_output, data_on_close};
+static const struct ssh_channel_events data_channel_ssh_events = {data_on_open, data_on_data, data_on_output,
+                                                                  data_on_close};
 
 struct data_channel *data_channel_open(struct ssh_session *session, struct egress *egress, unsigned index,
                                        const struct data_channel_events *events, void *ctx)

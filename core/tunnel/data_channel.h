@@ -1,6 +1,6 @@
 /*
- * A data channel: HTTP/2 (RFC 9113) over one SSH channel, the edge as client, core as server. core/egress serves what comes
- * through; here bytes are carried, and nothing is interpreted.
+ * A data channel: HTTP/2 (RFC 9113) over one SSH channel, the edge as client, core as server. core/egress
+ * serves what comes through; here bytes are carried, and nothing is interpreted.
  */
 #ifndef CORE_TUNNEL_DATA_CHANNEL_H
 #define CORE_TUNNEL_DATA_CHANNEL_H
@@ -14,7 +14,8 @@ struct data_channel;
 
 struct data_channel_events {
     void (*on_open)(void *ctx);
-    /* The channel has ended, with the requests on it; words say why. The owner calls data_channel_free, at once or later. */
+    /* The channel has ended, with the requests on it; words say why. The owner calls data_channel_free, at
+     * once or later. */
     void (*on_close)(void *ctx, const char *words);
 };
 

@@ -19,7 +19,8 @@ struct dial_events {
     void (*on_failed)(void *ctx, const char *words);
 };
 
-/* n of 1 to DIAL_ADDRESSES_MAX addresses (copied; more are left out); patience is seconds for each. NULL when memory is out. */
+/* n of 1 to DIAL_ADDRESSES_MAX addresses (copied; more are left out); patience is seconds for each. NULL when
+ * memory is out. */
 struct dial *dial_start(struct ev_loop *loop, const struct netaddr *addrs, size_t n, double patience,
                         const struct dial_events *events, void *ctx);
 /* Ends it without a call. NULL is fine. */

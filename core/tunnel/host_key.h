@@ -1,6 +1,6 @@
 /*
- * The edge's SSH host key as core pins it: one line "ssh-ed25519 AAAA… [comment]" in the shared config, compared as raw
- * bytes with what the server has proved to own. There is no "trust on first use".
+ * The edge's SSH host key as core pins it: one line "ssh-ed25519 AAAA… [comment]" in the shared config,
+ * compared as raw bytes with what the server has proved to own. There is no "trust on first use".
  */
 #ifndef CORE_TUNNEL_HOST_KEY_H
 #define CORE_TUNNEL_HOST_KEY_H

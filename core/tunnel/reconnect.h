@@ -1,9 +1,10 @@
 /*
  * When to try again. Time and randomness are passed in; nothing here waits.
  *
- * The first retry after a tunnel that was up comes within half a second. Each further failure doubles the wait up to
- * RECONNECT_MAX, with jitter over its upper half so that many cores do not call in step. A tunnel that comes up and dies at once, again
- * and again, is retried fast RECONNECT_SHORT_LIVES times (an edge that is being restarted); then it backs off as well.
+ * The first retry after a tunnel that was up comes within half a second. Each further failure doubles the
+ * wait up to RECONNECT_MAX, with jitter over its upper half so that many cores do not call in step. A tunnel
+ * that comes up and dies at once, again and again, is retried fast RECONNECT_SHORT_LIVES times (an edge that
+ * is being restarted); then it backs off as well.
  */
 #ifndef CORE_TUNNEL_RECONNECT_H
 #define CORE_TUNNEL_RECONNECT_H
@@ -11,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RECONNECT_FIRST  0.5  /* seconds */
+#define RECONNECT_FIRST  0.5 /* seconds */
 #define RECONNECT_MAX    30.0
 #define RECONNECT_STEADY 10.0 /* up for so long: all is forgotten */
 

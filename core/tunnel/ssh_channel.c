@@ -47,8 +47,7 @@ static void channel_pass_turn(struct ssh_channel *ch)
     if (s->opening != ch)
         return;
     s->opening = NULL;
-    TAILQ_FOREACH(other, &s->channels, next)
-    {
+    TAILQ_FOREACH (other, &s->channels, next) {
         if (other->state == SSH_CHANNEL_WAITING && other->events) {
             s->opening = other;
             ssh_session_kick(s);
@@ -121,7 +120,8 @@ static void channel_open_step(struct ssh_channel *ch)
             channel_fail(ch, libssh2_session_last_errno(s->raw), "opening the channel");
     }
     if (ch->state == SSH_CHANNEL_STARTING) {
-        int rc = libssh2_channel_process_startup(ch->raw, "exec", 4, ch->command, (unsigned)strlen(ch->command));
+        int rc =
+            libssh2_channel_process_startup(ch->raw, "exec", 4, ch->command, (unsigned)strlen(ch->command));
         if (rc == LIBSSH2_ERROR_EAGAIN)
             return;
         if (rc != 0) {
@@ -181,8 +181,8 @@ static void channel_end_step(struct ssh_channel *ch)
     if (code == 0 && !text[0])
         snprintf(words, sizeof words, "\"%s\" was ended by the edge", ch->command);
     else
-        snprintf(words, sizeof words, "forced command failed: \"%s\" ended with exit code %d%s%s", ch->command, code,
-                 text[0] ? ": " : "", text);
+        snprintf(words, sizeof words, "forced command failed: \"%s\" ended with exit code %d%s%s",
+                 ch->command, code, text[0] ? ": " : "", text);
     channel_over(ch, words);
 }
 
@@ -241,8 +241,8 @@ bool ssh_channel_fill(struct ssh_channel *ch)
     }
     size_t budget = SSH_CHANNEL_FILL;
     while (buf_len(&ch->out) > 0 && budget > 0 && ssh_session_alive(ch->session)) {
-        /* After EAGAIN (no window, or keys are being exchanged) libssh2 wants the same bytes again: they are still
-         * at the front of the queue. */
+        /* After EAGAIN (no window, or keys are being exchanged) libssh2 wants the same bytes again: they are
+         * still at the front of the queue. */
         ssize_t n = libssh2_channel_write(ch->raw, (const char *)buf_data(&ch->out), buf_len(&ch->out));
         if (n == LIBSSH2_ERROR_EAGAIN || n == 0)
             return false;

@@ -1,6 +1,6 @@
 /*
- * What libssh2 allocates for one session, kept in a list: what it forgets (1.10: the host key of every key exchange
- * but the last) goes when the session goes.
+ * What libssh2 allocates for one session, kept in a list: what it forgets (1.10: the host key of every key
+ * exchange but the last) goes when the session goes.
  */
 #ifndef CORE_TUNNEL_SSH_MEMORY_H
 #define CORE_TUNNEL_SSH_MEMORY_H

@@ -12,10 +12,10 @@
 #include "core/tunnel/ssh_session.h"
 
 enum {
-    SSH_WINDOW = 2 * 1024 * 1024,  /* 16 MiB stalls libssh2's reader (14 MB/s instead of 370) */
-    SSH_READ = 32 * 1024,          /* larger reads do, too */
-    SSH_IN = 128 * 1024,           /* bytes of one recv */
-    SSH_QUEUE_HIGH = 256 * 1024,   /* channels are not asked for output above it */
+    SSH_WINDOW = 2 * 1024 * 1024, /* 16 MiB stalls libssh2's reader (14 MB/s instead of 370) */
+    SSH_READ = 32 * 1024,         /* larger reads do, too */
+    SSH_IN = 128 * 1024,          /* bytes of one recv */
+    SSH_QUEUE_HIGH = 256 * 1024,  /* channels are not asked for output above it */
     SSH_QUEUE_MAX = 8 * 1024 * 1024,
     SSH_WORDS = 320,
 };
@@ -36,8 +36,8 @@ struct ssh_channel {
     enum ssh_channel_state state;
     const struct ssh_channel_events *events; /* NULL once the owner has let go */
     void *ctx;
-    bool wants;         /* the owner has output */
-    double deadline;    /* of the peer's CLOSE, once it is due */
+    bool wants;      /* the owner has output */
+    double deadline; /* of the peer's CLOSE, once it is due */
     struct buf out;
     char command[32];
 };

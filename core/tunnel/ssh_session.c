@@ -16,7 +16,8 @@
 #include "common/sock.h"
 #include "core/tunnel/ssh_private.h"
 
-/* In our order of preference; what the library lacks is left out (GCM and chacha20-poly1305 came with 1.11). */
+/* In our order of preference; what the library lacks is left out (GCM and chacha20-poly1305 came with 1.11).
+ */
 static const char *const ciphers[] = {"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr",
                                       "aes256-ctr", NULL};
 static const char *const macs[] = {"hmac-sha2-256", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512", NULL};
@@ -50,7 +51,8 @@ static ssize_t session_recv_cb(libssh2_socket_t fd, void *buffer, size_t length,
     return (ssize_t)length;
 }
 
-static ssize_t session_send_cb(libssh2_socket_t fd, const void *buffer, size_t length, int flags, void **abstract)
+static ssize_t session_send_cb(libssh2_socket_t fd, const void *buffer, size_t length, int flags,
+                               void **abstract)
 {
     (void)fd, (void)flags;
     struct ssh_session *s = *abstract;
@@ -152,7 +154,8 @@ void ssh_session_fail_raw(struct ssh_session *s, int rc, const char *during)
         ssh_clean_words(text, sizeof text, message ? message : "", n > 0 ? (size_t)n : 0);
         words = text;
     }
-    ssh_session_fail(s, rc == LIBSSH2_ERROR_ALLOC ? ERR_MEMORY : ERR_SSH, "%s failed: %s (%d)", during, words, rc);
+    ssh_session_fail(s, rc == LIBSSH2_ERROR_ALLOC ? ERR_MEMORY : ERR_SSH, "%s failed: %s (%d)", during, words,
+                     rc);
 }
 
 /* Handshake ---------------------------------------------------------------------------------------------- */
@@ -188,9 +191,10 @@ static int session_authenticate(struct ssh_session *s)
     int rc = libssh2_userauth_publickey_frommemory(s->raw, s->user, strlen(s->user), NULL, 0, s->client_key,
                                                    strlen(s->client_key), NULL);
     if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
-        ssh_session_fail(s, ERR_UNAUTHORIZED, "key not authorised: the edge does not accept core's key for user %s",
-                         s->user);
-    else if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED || rc == LIBSSH2_ERROR_PROTO)
+        ssh_session_fail(s, ERR_UNAUTHORIZED,
+                         "key not authorised: the edge does not accept core's key for user %s", s->user);
+    else if (rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED ||
+             rc == LIBSSH2_ERROR_PROTO)
         ssh_session_fail(s, ERR_CONFIG, "core's client key is not a usable Ed25519 private key (%d)", rc);
     return rc;
 }
@@ -294,8 +298,7 @@ static bool session_fill(struct ssh_session *s)
     struct ssh_channel *ch;
     if (s->state != SSH_OPEN)
         return false;
-    TAILQ_FOREACH(ch, &s->channels, next)
-    {
+    TAILQ_FOREACH (ch, &s->channels, next) {
         if (!ssh_session_alive(s))
             return false;
         more |= ssh_channel_fill(ch);
@@ -370,7 +373,8 @@ static void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
         ssh_session_fail(s, ERR_OK, "ended by core, not all of the queue sent");
     else
         ssh_session_fail(s, ERR_TIMEOUT, "%s not done within %.0f s",
-                         s->state == SSH_AUTH ? "authentication" : "the SSH handshake", SSH_HANDSHAKE_SECONDS);
+                         s->state == SSH_AUTH ? "authentication" : "the SSH handshake",
+                         SSH_HANDSHAKE_SECONDS);
     session_leave(s);
 }
 
@@ -409,12 +413,13 @@ static bool session_new_raw(struct ssh_session *s)
     libssh2_session_callback_set(s->raw, LIBSSH2_CALLBACK_DISCONNECT, (void *)session_disconnect_cb);
     _Pragma("GCC diagnostic pop");
     return session_prefer(s, LIBSSH2_METHOD_HOSTKEY, host_keys) &&
-           session_prefer(s, LIBSSH2_METHOD_CRYPT_CS, ciphers) && session_prefer(s, LIBSSH2_METHOD_CRYPT_SC, ciphers) &&
+           session_prefer(s, LIBSSH2_METHOD_CRYPT_CS, ciphers) &&
+           session_prefer(s, LIBSSH2_METHOD_CRYPT_SC, ciphers) &&
            session_prefer(s, LIBSSH2_METHOD_MAC_CS, macs) && session_prefer(s, LIBSSH2_METHOD_MAC_SC, macs);
 }
 
-/* After an outage the first bytes through should be ours and soon: a thin stream backs off linearly (six times). What the
- * kernel holds unsent is kept small, so that a ping never waits behind megabytes. */
+/* After an outage the first bytes through should be ours and soon: a thin stream backs off linearly (six
+ * times). What the kernel holds unsent is kept small, so that a ping never waits behind megabytes. */
 static void session_tune_socket(int fd)
 {
     const int on = 1, unsent = SSH_QUEUE_HIGH;
@@ -459,7 +464,8 @@ struct ssh_session *ssh_session_new(struct ev_loop *loop, int fd, const struct s
     return s;
 }
 
-/* libssh2 frees what an interrupted operation holds only when that operation is called once more and fails. */
+/* libssh2 frees what an interrupted operation holds only when that operation is called once more and fails.
+ */
 static void session_unwind(struct ssh_session *s)
 {
     if (s->state == SSH_HANDSHAKE)

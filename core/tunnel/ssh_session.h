@@ -1,13 +1,14 @@
 /*
- * One SSH connection to an edge's sshd (libssh2 on libev): key exchange, the pinned host key, our Ed25519 key, and
- * the packets of every channel. ssh_channel.h has the channels.
+ * One SSH connection to an edge's sshd (libssh2 on libev): key exchange, the pinned host key, our Ed25519
+ * key, and the packets of every channel. ssh_channel.h has the channels.
  *
  * libssh2 never touches the socket. Its receive callback is fed from a buffer that one recv filled; its send
- * callback always takes the whole packet into a queue that is flushed once per loop round. So no packet is ever
- * partly written, which libssh2 1.10 does not survive in several places (see README.md), and many small writes leave
- * in one system call.
+ * callback always takes the whole packet into a queue that is flushed once per loop round. So no packet is
+ * ever partly written, which libssh2 1.10 does not survive in several places (see README.md), and many small
+ * writes leave in one system call.
  *
- * Not for two sessions in two threads. Callbacks may call anything here and in ssh_channel.h, ssh_session_free included.
+ * Not for two sessions in two threads. Callbacks may call anything here and in ssh_channel.h,
+ * ssh_session_free included.
  */
 #ifndef CORE_TUNNEL_SSH_SESSION_H
 #define CORE_TUNNEL_SSH_SESSION_H
@@ -23,8 +24,8 @@
 struct ssh_session;
 
 struct ssh_session_config {
-    /* Login name at the edge's sshd. NULL: what its version line says ("... user=NAME", for edges that run as another
-     * account), else SSH_USER. */
+    /* Login name at the edge's sshd. NULL: what its version line says ("... user=NAME", for edges that run as
+     * another account), else SSH_USER. */
     const char *user;
     const struct host_key *host_key; /* the only one accepted */
     const char *client_key;          /* OpenSSH private key, PEM text, Ed25519, no passphrase */
@@ -33,9 +34,9 @@ struct ssh_session_config {
 struct ssh_session_events {
     /* Authenticated; channels may be opened. */
     void (*on_open)(void *ctx);
-    /* The connection is over; words say why, for people, valid during the call. The owner calls ssh_session_free,
-     * at once or later; its channels are dead. ERR_OK only after ssh_session_end. ERR_UNAUTHORIZED: wrong host key
-     * or our key not accepted. */
+    /* The connection is over; words say why, for people, valid during the call. The owner calls
+     * ssh_session_free, at once or later; its channels are dead. ERR_OK only after ssh_session_end.
+     * ERR_UNAUTHORIZED: wrong host key or our key not accepted. */
     void (*on_close)(void *ctx, enum err why, const char *words);
 };
 
@@ -48,7 +49,8 @@ struct ssh_session *ssh_session_new(struct ev_loop *loop, int fd, const struct s
                                     const struct ssh_session_events *events, void *ctx);
 /* Frees it with every channel that is left, at once; nothing is called back. NULL is fine. */
 void ssh_session_free(struct ssh_session *s);
-/* Ends it in order: what is queued leaves, then SSH_MSG_DISCONNECT; on_close(ERR_OK) follows within SSH_END_SECONDS. */
+/* Ends it in order: what is queued leaves, then SSH_MSG_DISCONNECT; on_close(ERR_OK) follows within
+ * SSH_END_SECONDS. */
 void ssh_session_end(struct ssh_session *s);
 
 struct ssh_session_stats {

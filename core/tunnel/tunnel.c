@@ -1,5 +1,5 @@
-/* Every callback that ends something only makes a note (tunnel_fall) and lets the reaper, a timer of zero seconds, take down what
- * there is: nothing is freed inside its own callback. */
+/* Every callback that ends something only makes a note (tunnel_fall) and lets the reaper, a timer of zero
+ * seconds, take down what there is: nothing is freed inside its own callback. */
 #include "core/tunnel/tunnel.h"
 
 #include <openssl/crypto.h>
@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "core/bridge/resolver.h"
-#include "core/tunnel/control.h"
+#include "core/tunnel/core_control.h"
 #include "core/tunnel/data_channel.h"
 #include "core/tunnel/dial.h"
 #include "core/tunnel/host_key.h"
@@ -20,7 +20,8 @@
 #include "core/tunnel/ssh_channel.h"
 #include "core/tunnel/ssh_session.h"
 
-/* A knock lives a little shorter than two ticks: with the kernel's own second try after 1 s, a SYN leaves every second. */
+/* A knock lives a little shorter than two ticks: with the kernel's own second try after 1 s, a SYN leaves
+ * every second. */
 static const double tick_seconds = 1, knock_patience = 1.9, dial_patience = 5, dns_retry = 2;
 static const double reopen_first = 0.1, reopen_longest = 10;
 
@@ -73,11 +74,11 @@ struct tunnel {
     struct dial *dial;
     struct ssh_session *session;
     struct ssh_channel *control_channel;
-    struct control *control;
-    struct control_peer peer;
+    struct core_control *control;
+    struct core_control_peer peer;
     int64_t acked;
-    char ack_error[CONTROL_WORDS];
-    struct data_slot slots[CONTROL_DATA_CHANNELS_MAX];
+    char ack_error[CORE_CONTROL_WORDS];
+    struct data_slot slots[CORE_CONTROL_DATA_CHANNELS_MAX];
     size_t n_slots;
 };
 
@@ -138,7 +139,7 @@ static void tunnel_take_down(struct tunnel *t)
     t->dial = NULL;
     ssh_channel_free(t->control_channel);
     t->control_channel = NULL;
-    control_free(t->control);
+    core_control_free(t->control);
     t->control = NULL;
     ssh_session_free(t->session);
     t->session = NULL;
@@ -218,7 +219,8 @@ static void slot_on_close(void *ctx, const char *words)
     struct tunnel *t = slot->tunnel;
     data_channel_free(slot->channel);
     slot->channel = NULL;
-    log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=\"%s\"", t->edge, slot->index, words);
+    log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=\"%s\"", t->edge, slot->index,
+              words);
     if (t->draining)
         return; /* the drain timer looks */
     slot_wait(slot);
@@ -258,12 +260,12 @@ static bool tunnel_control_write(void *ctx, const void *data, size_t n)
 
 static void tunnel_send_policy(struct tunnel *t)
 {
-    enum err e = control_send_policy(t->control, t->revision, t->policy);
+    enum err e = core_control_send_policy(t->control, t->revision, t->policy);
     if (e != ERR_OK)
         log_event(LOG_ERR, "Policy Not Sent", "edge=%s reason=\"%s\"", t->edge, err_str(e));
 }
 
-static void tunnel_on_welcome(void *ctx, const struct control_peer *peer)
+static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
 {
     struct tunnel *t = ctx;
     t->peer = *peer;
@@ -279,7 +281,8 @@ static void tunnel_on_policy_ack(void *ctx, int64_t revision, const char *error)
     if (!error)
         t->acked = revision;
     else
-        log_event(LOG_ERR, "Policy Refused", "edge=%s revision=%lld reason=\"%s\"", t->edge, (long long)revision, error);
+        log_event(LOG_ERR, "Policy Refused", "edge=%s revision=%lld reason=\"%s\"", t->edge,
+                  (long long)revision, error);
     snprintf(t->ack_error, sizeof t->ack_error, "%s", error ? error : "");
     t->events->on_policy_ack(t->ctx, revision, error);
 }
@@ -290,19 +293,19 @@ static void tunnel_on_control_over(void *ctx, enum err why, const char *words)
     tunnel_fall(ctx, words);
 }
 
-static const struct control_events tunnel_control_events = {tunnel_control_write, tunnel_on_welcome, tunnel_on_policy_ack,
-                                                            tunnel_on_control_over};
+static const struct core_control_events tunnel_control_events = {
+    tunnel_control_write, tunnel_on_welcome, tunnel_on_policy_ack, tunnel_on_control_over};
 
 static void tunnel_on_control_open(void *ctx)
 {
     struct tunnel *t = ctx;
-    control_start(t->control, clock_monotonic(), (int64_t)time(NULL));
+    core_control_start(t->control, clock_monotonic(), (int64_t)time(NULL));
 }
 
 static void tunnel_on_control_data(void *ctx, const uint8_t *data, size_t n)
 {
     struct tunnel *t = ctx;
-    control_receive(t->control, data, n, clock_monotonic(), (int64_t)time(NULL));
+    core_control_receive(t->control, data, n, clock_monotonic(), (int64_t)time(NULL));
 }
 
 static void tunnel_on_control_close(void *ctx, const char *words)
@@ -310,17 +313,18 @@ static void tunnel_on_control_close(void *ctx, const char *words)
     tunnel_fall(ctx, words);
 }
 
-static const struct ssh_channel_events tunnel_control_channel_events = {
-    .on_open = tunnel_on_control_open, .on_data = tunnel_on_control_data, .on_close = tunnel_on_control_close};
+static const struct ssh_channel_events tunnel_control_channel_events = {.on_open = tunnel_on_control_open,
+                                                                        .on_data = tunnel_on_control_data,
+                                                                        .on_close = tunnel_on_control_close};
 
 /* SSH session -------------------------------------------------------------------------------------------- */
 
 static void tunnel_on_session_open(void *ctx)
 {
     struct tunnel *t = ctx;
-    struct control_self self = {.core = t->core, .tunnel = t->index};
+    struct core_control_self self = {.core = t->core, .tunnel = t->index};
     t->phase = PHASE_GREETING;
-    t->control = control_new(&self, &tunnel_control_events, t);
+    t->control = core_control_new(&self, &tunnel_control_events, t);
     if (t->control)
         t->control_channel = ssh_channel_open(t->session, "control", &tunnel_control_channel_events, t);
     if (!t->control_channel)
@@ -336,7 +340,8 @@ static void tunnel_on_session_close(void *ctx, enum err why, const char *words)
         tunnel_fall(t, why == ERR_OK ? "ended" : words);
 }
 
-static const struct ssh_session_events tunnel_session_events = {tunnel_on_session_open, tunnel_on_session_close};
+static const struct ssh_session_events tunnel_session_events = {tunnel_on_session_open,
+                                                                tunnel_on_session_close};
 
 /* Reaching the edge -------------------------------------------------------------------------------------- */
 
@@ -404,7 +409,7 @@ static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     (void)loop, (void)revents;
     struct tunnel *t = timer->data;
     if (t->control && (t->phase == PHASE_GREETING || t->phase == PHASE_UP))
-        control_tick(t->control, clock_monotonic());
+        core_control_tick(t->control, clock_monotonic());
     if (t->phase == PHASE_WAITING && t->unreachable && !t->dial && t->n_addrs > 0)
         tunnel_dial(t, knock_patience);
 }
@@ -419,7 +424,7 @@ static void tunnel_end(struct tunnel *t)
         tunnel_restart_timer(t, &t->reaper, 0, 0);
         return;
     }
-    control_bye(t->control, "core is stopping");
+    core_control_bye(t->control, "core is stopping");
     t->phase = PHASE_ENDING;
     ssh_session_end(t->session);
 }
@@ -458,7 +463,8 @@ void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy)
 }
 
 enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, struct egress *egress,
-                    const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why, size_t why_size)
+                    const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why,
+                    size_t why_size)
 {
     struct host_key host_key;
     if (host_key_parse(config->host_key, &host_key) != ERR_OK) {
@@ -522,10 +528,10 @@ static void tunnel_status_figures(const struct tunnel *t, json_t *o)
 {
     struct ssh_session_stats stats = ssh_session_stats(t->session);
     char cipher[64];
-    double rtt = control_rtt(t->control);
+    double rtt = core_control_rtt(t->control);
     if (rtt >= 0)
         json_object_set_new(o, "rtt_ms", json_real(rtt * 1000));
-    json_object_set_new(o, "silent_s", json_real(control_silence(t->control, clock_monotonic())));
+    json_object_set_new(o, "silent_s", json_real(core_control_silence(t->control, clock_monotonic())));
     json_object_set_new(o, "edge_version", json_string(t->peer.version));
     json_object_set_new(o, "clock_skew_s", json_integer(t->peer.clock_skew));
     json_object_set_new(o, "revision_acked", json_integer(t->acked));
@@ -541,9 +547,9 @@ json_t *tunnel_status(const struct tunnel *t)
 {
     char target[256 + 16];
     snprintf(target, sizeof target, strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host, t->port);
-    json_t *o = json_pack("{ss si ss ss ss sI si}", "edge", t->edge, "index", (int)t->index, "target", target, "state",
-                          tunnel_state_str(t->state), "reason", t->reason, "since", (json_int_t)t->since, "channels",
-                          (int)tunnel_open_channels(t));
+    json_t *o = json_pack("{ss si ss ss ss sI si}", "edge", t->edge, "index", (int)t->index, "target", target,
+                          "state", tunnel_state_str(t->state), "reason", t->reason, "since",
+                          (json_int_t)t->since, "channels", (int)tunnel_open_channels(t));
     if (o && t->phase == PHASE_UP)
         tunnel_status_figures(t, o);
     return o;

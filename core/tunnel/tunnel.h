@@ -4,9 +4,9 @@
  *   resolve -> dial -> SSH session -> control channel (hello, welcome) -> data channels -> ACTIVE
  *      ^___________________ wait (reconnect.h) <___________ any failure ____________|
  *
- * While the edge's port does not even answer, the wait is spent knocking on it once a second (one SYN): the tunnel is back
- * within about a second of the network being back. Where something answers and refuses (key, host key, no daemon), nothing is
- * tried before the wait is over.
+ * While the edge's port does not even answer, the wait is spent knocking on it once a second (one SYN): the
+ * tunnel is back within about a second of the network being back. Where something answers and refuses (key,
+ * host key, no daemon), nothing is tried before the wait is over.
  */
 #ifndef CORE_TUNNEL_TUNNEL_H
 #define CORE_TUNNEL_TUNNEL_H
@@ -35,9 +35,9 @@ enum tunnel_state {
 };
 
 struct tunnel_config {
-    const char *core;       /* our name */
-    const char *edge;       /* its name in the config */
-    const char *host;       /* name or address */
+    const char *core; /* our name */
+    const char *edge; /* its name in the config */
+    const char *host; /* name or address */
     uint16_t port;
     const char *host_key;   /* "ssh-ed25519 AAAA…" */
     const char *client_key; /* PEM text */
@@ -53,15 +53,17 @@ struct tunnel_events {
     void (*on_drained)(void *ctx);
 };
 
-/* Texts are copied; starts at once. Callbacks come from the loop only, and may call anything but tunnel_free. ERR_CONFIG, ERR_MEMORY: why
- * says what is wrong. */
+/* Texts are copied; starts at once. Callbacks come from the loop only, and may call anything but tunnel_free.
+ * ERR_CONFIG, ERR_MEMORY: why says what is wrong. */
 enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, struct egress *egress,
-                    const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why, size_t why_size);
+                    const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why,
+                    size_t why_size);
 /* At once, without a goodbye. NULL is fine. */
 void tunnel_free(struct tunnel *t);
 /* What the edge gets at every welcome, and now if the tunnel is up. A reference is taken. */
 void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy);
-/* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained is called. */
+/* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained
+ * is called. */
 void tunnel_drain(struct tunnel *t, double seconds);
 /* A new object: edge, index, target, state, reason, since (Unix time), and figures. */
 json_t *tunnel_status(const struct tunnel *t);

@@ -27,13 +27,14 @@ static void worker_tell(struct tunnel_worker *w, json_t *msg)
 
 static void worker_on_state(void *ctx, enum tunnel_state state, const char *reason)
 {
-    worker_tell(ctx, json_pack("{ss ss ss sI}", "type", "state", "state", tunnel_state_str(state), "reason", reason, "since",
-                               (json_int_t)time(NULL)));
+    worker_tell(ctx, json_pack("{ss ss ss sI}", "type", "state", "state", tunnel_state_str(state), "reason",
+                               reason, "since", (json_int_t)time(NULL)));
 }
 
 static void worker_on_policy_ack(void *ctx, int64_t revision, const char *error)
 {
-    worker_tell(ctx, json_pack("{ss sI ss?}", "type", "policy_ack", "revision", (json_int_t)revision, "error", error));
+    worker_tell(ctx, json_pack("{ss sI ss?}", "type", "policy_ack", "revision", (json_int_t)revision, "error",
+                               error));
 }
 
 static void worker_on_drained(void *ctx)
@@ -42,20 +43,22 @@ static void worker_on_drained(void *ctx)
     ev_break(w->loop, EVBREAK_ALL);
 }
 
-static const struct tunnel_events worker_tunnel_events = {worker_on_state, worker_on_policy_ack, worker_on_drained};
+static const struct tunnel_events worker_tunnel_events = {worker_on_state, worker_on_policy_ack,
+                                                          worker_on_drained};
 
 static void worker_on_target_failed(void *ctx, const struct netaddr *addr, const char *reason)
 {
     char ip[NETADDR_TEXT];
-    worker_tell(ctx, json_pack("{ss ss si ss}", "type", "target_failed", "address", netaddr_print_ip(addr, ip), "port",
-                               (int)addr->port, "reason", reason));
+    worker_tell(ctx, json_pack("{ss ss si ss}", "type", "target_failed", "address",
+                               netaddr_print_ip(addr, ip), "port", (int)addr->port, "reason", reason));
 }
 
 static const struct egress_events worker_egress_events = {worker_on_target_failed};
 
 /* From main ---------------------------------------------------------------------------------------------- */
 
-/* main has judged all of it; what fails here is a bug or a lack of memory, and the process is better started again. */
+/* main has judged all of it; what fails here is a bug or a lack of memory, and the process is better started
+ * again. */
 static void worker_fail(struct tunnel_worker *w, const char *words)
 {
     log_event(LOG_ERR, "Tunnel Not Set Up", "reason=\"%s\"", words);
@@ -68,8 +71,8 @@ static bool worker_policy(struct tunnel_worker *w, const json_t *msg)
     const char *join_host = json_string_value(json_object_get(msg, "join_host"));
     const char *bridge_ca = json_string_value(json_object_get(msg, "bridge_ca"));
     json_t *policy = json_object_get(msg, "policy");
-    enum err e = egress_set_policy(w->egress, json_object_get(msg, "allowlist"), join_host ? join_host : "", bridge_ca, why,
-                                   sizeof why);
+    enum err e = egress_set_policy(w->egress, json_object_get(msg, "allowlist"), join_host ? join_host : "",
+                                   bridge_ca, why, sizeof why);
     if (e == ERR_OK && w->tunnel && json_is_object(policy))
         tunnel_set_policy(w->tunnel, json_integer_value(json_object_get(msg, "revision")), policy);
     else if (e != ERR_OK)
@@ -104,7 +107,8 @@ static void worker_setup(struct tunnel_worker *w, const json_t *msg)
         worker_fail(w, "set up twice");
         return;
     }
-    if (tunnel_new(w->loop, &config, w->egress, &worker_tunnel_events, w, &w->tunnel, why, sizeof why) != ERR_OK) {
+    if (tunnel_new(w->loop, &config, w->egress, &worker_tunnel_events, w, &w->tunnel, why, sizeof why) !=
+        ERR_OK) {
         worker_fail(w, why);
         return;
     }
@@ -118,7 +122,8 @@ static void worker_status(struct tunnel_worker *w, const json_t *msg)
 {
     json_t *status = w->tunnel ? tunnel_status(w->tunnel) : json_object();
     json_object_set_new(status, "egress", egress_status(w->egress));
-    worker_tell(w, json_pack("{ss sO* so}", "type", "status", "id", json_object_get(msg, "id"), "tunnel", status));
+    worker_tell(
+        w, json_pack("{ss sO* so}", "type", "status", "id", json_object_get(msg, "id"), "tunnel", status));
 }
 
 void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)

@@ -1,20 +1,18 @@
 /*
- * The worker process behind one tunnel: dials its edge, keeps the SSH session, the control channel and the data channels up,
- * and serves the requests that come out of them (core/egress). One per edge and tunnel index.
+ * The worker process behind one tunnel: dials its edge, keeps the SSH session, the control channel and the
+ * data channels up, and serves the requests that come out of them (core/egress). One per edge and tunnel
+ * index.
  *
  * Messages with main (common/ipc.h), beside those of common/worker_process.h:
  *
  *   from main
- *     setup    {core, edge: {name, host, port, host_key}, index, client_key: PEM text, bridge_ca: PEM text or null,
- *               join_host, revision, policy: {…, sent to the edge as it is}, allowlist: [rules]}
- *     policy   {revision, policy, allowlist, join_host, bridge_ca}: the same members, changed
- *     targets  {targets: [{name, address, port, priority, weight, state}]}: what targets_status makes
- *     status   {id}
- *   to main
- *     state         {state: "connecting"|"active"|"failed", reason, since}: at every change; since is Unix time
- *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, …}}
- *     target_failed {address, port, reason}: a request could not use it
- *     policy_ack    {revision, error}: the edge's answer; error is null when it took it
+ *     setup    {core, edge: {name, host, port, host_key}, index, client_key: PEM text, bridge_ca: PEM text or
+ * null, join_host, revision, policy: {…, sent to the edge as it is}, allowlist: [rules]} policy   {revision,
+ * policy, allowlist, join_host, bridge_ca}: the same members, changed targets  {targets: [{name, address,
+ * port, priority, weight, state}]}: what targets_status makes status   {id} to main state         {state:
+ * "connecting"|"active"|"failed", reason, since}: at every change; since is Unix time status        {id,
+ * tunnel: {edge, index, target, state, reason, since, rtt_ms, …}} target_failed {address, port, reason}: a
+ * request could not use it policy_ack    {revision, error}: the edge's answer; error is null when it took it
  */
 #ifndef CORE_TUNNEL_TUNNEL_WORKER_H
 #define CORE_TUNNEL_TUNNEL_WORKER_H
@@ -30,8 +28,8 @@ struct tunnel_worker;
 /* NULL: out of memory. It waits for "setup". */
 struct tunnel_worker *tunnel_worker_new(struct ev_loop *loop, struct ipc *main);
 void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *msg, int *fds, size_t n_fds);
-/* No new request is taken; when the running ones are done, at the latest after TUNNEL_DRAIN_SECONDS, the edge is told
- * goodbye and the loop is broken. */
+/* No new request is taken; when the running ones are done, at the latest after TUNNEL_DRAIN_SECONDS, the edge
+ * is told goodbye and the loop is broken. */
 void tunnel_worker_drain(struct tunnel_worker *w);
 void tunnel_worker_free(struct tunnel_worker *w);
 

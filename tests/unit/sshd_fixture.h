@@ -1,5 +1,5 @@
-/* A real sshd on a free loopback port, with keys of its own, for the time of one test. SHLVL keeps bash, where it is
- * the login shell, from reading ~/.bashrc before every forced command. */
+/* A real sshd on a free loopback port, with keys of its own, for the time of one test. SHLVL keeps bash,
+ * where it is the login shell, from reading ~/.bashrc before every forced command. */
 #ifndef TESTS_UNIT_SSHD_FIXTURE_H
 #define TESTS_UNIT_SSHD_FIXTURE_H
 
@@ -119,7 +119,8 @@ static inline void sshd_fixture_setup(struct sshd_fixture *f, const char *script
     snprintf(text, sizeof text,
              "Port %u\nListenAddress 127.0.0.1\nHostKey %s/host_key\nPidFile none\nUsePAM no\n"
              "AuthorizedKeysFile %s/authorized_keys\nStrictModes no\nPasswordAuthentication no\n"
-             "PermitRootLogin prohibit-password\nMaxSessions 64\nSetEnv SHLVL=1\nMaxStartups 100\nLogLevel ERROR\n%s\n",
+             "PermitRootLogin prohibit-password\nMaxSessions 64\nSetEnv SHLVL=1\nMaxStartups 100\nLogLevel "
+             "ERROR\n%s\n",
              f->addr.port, f->dir, f->dir, options);
     fixture_write(f->dir, "sshd_config", 0600, text);
     sshd_fixture_start(f);

@@ -163,7 +163,8 @@ static void pipe_on_close(void *ctx, const char *words)
     ev_break(loop, EVBREAK_ALL);
 }
 
-static const struct ssh_channel_events pipe_events = {pipe_on_open, pipe_on_data, pipe_on_output, pipe_on_close};
+static const struct ssh_channel_events pipe_events = {pipe_on_open, pipe_on_data, pipe_on_output,
+                                                      pipe_on_close};
 
 static void pipe_open(struct pipe *p, struct ssh_session *s, const char *command)
 {
@@ -253,7 +254,8 @@ START_TEST(a_wrong_host_key_is_refused_with_both_fingerprints)
               sshd.client_key);
     ck_assert(seen.session_closed && !seen.session_open);
     ck_assert_int_eq(seen.why, ERR_UNAUTHORIZED);
-    ck_assert_msg(strncmp(seen.words, "host key changed: expected SHA256:", 34) == 0 && strstr(seen.words, ", got SHA256:"),
+    ck_assert_msg(strncmp(seen.words, "host key changed: expected SHA256:", 34) == 0 &&
+                      strstr(seen.words, ", got SHA256:"),
                   "%s", seen.words);
     ssh_session_free(s);
 }
@@ -333,7 +335,8 @@ START_TEST(cut_at_any_point)
 {
     struct host_key pinned;
     ck_assert(host_key_parse(sshd.host_key, &pinned) == ERR_OK);
-    struct ssh_session_config config = {.user = sshd.user, .host_key = &pinned, .client_key = sshd.client_key};
+    struct ssh_session_config config = {
+        .user = sshd.user, .host_key = &pinned, .client_key = sshd.client_key};
     for (int i = 0; i < 60; i++) {
         struct seen seen = {.why = ERR_OK};
         struct pipe p = {.to_send = 100000};
@@ -377,7 +380,8 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* A stall (of a window too large, of Nagle) shows as a few MB/s; the limit leaves room for sanitizers and slow machines. */
+/* A stall (of a window too large, of Nagle) shows as a few MB/s; the limit leaves room for sanitizers and
+ * slow machines. */
 START_TEST(throughput_has_no_stalls)
 {
     struct seen seen;
@@ -396,8 +400,8 @@ START_TEST(throughput_has_no_stalls)
     run_for(60);
     double t3 = seconds();
     ck_assert(up.got == up.to_send);
-    printf("%s: down %.0f MB/s, echoed %.0f MB/s\n", ssh_session_cipher(s, cipher, sizeof cipher), 400 / (t1 - t0),
-           400 / (t3 - t2));
+    printf("%s: down %.0f MB/s, echoed %.0f MB/s\n", ssh_session_cipher(s, cipher, sizeof cipher),
+           400 / (t1 - t0), 400 / (t3 - t2));
     ck_assert(400 / (t1 - t0) > 30);
     ssh_session_free(s);
 }

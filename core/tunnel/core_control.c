@@ -1,4 +1,4 @@
-#include "core/tunnel/control.h"
+#include "core/tunnel/core_control.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +9,15 @@
 #include "common/log.h"
 #include "proto/ctl_msg.h"
 
-enum { READ_MAX = 64 * 1024 /* most bytes of one control_receive kept beside a whole message */ };
+enum { READ_MAX = 64 * 1024 /* most bytes of one core_control_receive kept beside a whole message */ };
 
-struct control {
-    const struct control_events *events;
+struct core_control {
+    const struct core_control_events *events;
     void *ctx;
     char core[64];
     unsigned tunnel;
     struct ctl_channel channel;
-    struct control_peer peer;
+    struct core_control_peer peer;
     struct buf in;
     bool over;
     double started, last_heard;
@@ -28,7 +28,7 @@ struct control {
 
 /* Ending ------------------------------------------------------------------------------------------------- */
 
-static void control_over(struct control *c, enum err why, const char *words)
+static void core_control_over(struct core_control *c, enum err why, const char *words)
 {
     if (c->over)
         return;
@@ -40,7 +40,7 @@ static void control_over(struct control *c, enum err why, const char *words)
 static const char *clean_text(const json_t *value, char *out, size_t size)
 {
     const char *text = json_string_value(value);
-    char quoted[CONTROL_WORDS];
+    char quoted[CORE_CONTROL_WORDS];
     if (!text)
         text = "";
     log_quote(text, strlen(text), quoted, sizeof quoted);
@@ -53,12 +53,14 @@ static const char *clean_text(const json_t *value, char *out, size_t size)
 /* Sending ------------------------------------------------------------------------------------------------ */
 
 /* Takes msg. A message that our own table does not allow is a bug of the caller and is told as an error. */
-static enum err control_send(struct control *c, json_t *msg)
+static enum err core_control_send(struct core_control *c, json_t *msg)
 {
     struct buf frame;
     enum ctl_type type;
     buf_init(&frame, CTL_MESSAGE_MAX + 4);
-    enum err e = c->over ? ERR_CLOSED : msg ? ctl_channel_check(&c->channel, CTL_FROM_CORE, msg, &type) : ERR_MEMORY;
+    enum err e = c->over ? ERR_CLOSED
+                 : msg   ? ctl_channel_check(&c->channel, CTL_FROM_CORE, msg, &type)
+                         : ERR_MEMORY;
     if (e == ERR_OK)
         e = json_frame_encode(&frame, msg, CTL_MESSAGE_MAX);
     if (e == ERR_OK && !c->events->write(c->ctx, buf_data(&frame), buf_len(&frame)))
@@ -68,17 +70,17 @@ static enum err control_send(struct control *c, json_t *msg)
     return e;
 }
 
-void control_start(struct control *c, double now, int64_t clock_unix)
+void core_control_start(struct core_control *c, double now, int64_t clock_unix)
 {
     c->started = c->last_heard = now;
-    enum err e = control_send(c, json_pack("{ss ss si ss si sI}", "type", "hello", "version", STILE_VERSION, "protocol",
-                                           CTL_PROTOCOL, "core", c->core, "tunnel", (int)c->tunnel, "time",
-                                           (json_int_t)clock_unix));
+    enum err e = core_control_send(c, json_pack("{ss ss si ss si sI}", "type", "hello", "version",
+                                                STILE_VERSION, "protocol", CTL_PROTOCOL, "core", c->core,
+                                                "tunnel", (int)c->tunnel, "time", (json_int_t)clock_unix));
     if (e != ERR_OK)
-        control_over(c, e, "hello could not be sent");
+        core_control_over(c, e, "hello could not be sent");
 }
 
-enum err control_send_policy(struct control *c, int64_t revision, const json_t *policy)
+enum err core_control_send_policy(struct core_control *c, int64_t revision, const json_t *policy)
 {
     json_t *msg = json_copy((json_t *)(uintptr_t)policy); /* shallow: the members are shared, and only read */
     if (msg && (json_object_set_new(msg, "type", json_string("policy")) < 0 ||
@@ -86,36 +88,36 @@ enum err control_send_policy(struct control *c, int64_t revision, const json_t *
         json_decref(msg);
         msg = NULL;
     }
-    return control_send(c, msg);
+    return core_control_send(c, msg);
 }
 
-void control_bye(struct control *c, const char *reason)
+void core_control_bye(struct core_control *c, const char *reason)
 {
-    (void)control_send(c, json_pack("{ss ss}", "type", "bye", "reason", reason));
+    (void)core_control_send(c, json_pack("{ss ss}", "type", "bye", "reason", reason));
 }
 
-static void control_ping(struct control *c, double now)
+static void core_control_ping(struct core_control *c, double now)
 {
-    enum err e = control_send(c, json_pack("{ss sI}", "type", "ping", "id", (json_int_t)++c->ping_id));
+    enum err e = core_control_send(c, json_pack("{ss sI}", "type", "ping", "id", (json_int_t)++c->ping_id));
     c->ping_sent = now;
-    c->next_ping = now + CONTROL_PING_SECONDS;
+    c->next_ping = now + CORE_CONTROL_PING_SECONDS;
     if (e != ERR_OK)
-        control_over(c, e, "the edge takes no more control messages");
+        core_control_over(c, e, "the edge takes no more control messages");
 }
 
-void control_tick(struct control *c, double now)
+void core_control_tick(struct core_control *c, double now)
 {
     if (c->over || c->started == 0)
         return;
     if (c->channel.state != CTL_UP) {
-        if (now - c->started > CONTROL_GREET_SECONDS)
-            control_over(c, ERR_TIMEOUT, "the edge did not answer hello within 10 s");
+        if (now - c->started > CORE_CONTROL_GREET_SECONDS)
+            core_control_over(c, ERR_TIMEOUT, "the edge did not answer hello within 10 s");
         return;
     }
-    if (now - c->last_heard > CONTROL_DEAD_SECONDS)
-        control_over(c, ERR_TIMEOUT, "the edge was silent for 15 s");
+    if (now - c->last_heard > CORE_CONTROL_DEAD_SECONDS)
+        core_control_over(c, ERR_TIMEOUT, "the edge was silent for 15 s");
     else if (now >= c->next_ping)
-        control_ping(c, now);
+        core_control_ping(c, now);
 }
 
 /* Receiving ---------------------------------------------------------------------------------------------- */
@@ -129,20 +131,23 @@ static bool get_integer(const json_t *msg, const char *key, int64_t least, int64
     return true;
 }
 
-static void control_welcome(struct control *c, const json_t *msg, double now, int64_t clock_unix)
+static void core_control_welcome(struct core_control *c, const json_t *msg, double now, int64_t clock_unix)
 {
     int64_t protocol, channels, revision, their_time;
-    char words[CONTROL_WORDS];
+    char words[CORE_CONTROL_WORDS];
     if (!get_integer(msg, "protocol", 0, INT32_MAX, &protocol) || protocol != CTL_PROTOCOL) {
-        snprintf(words, sizeof words, "the edge speaks another control protocol than %d; update the older of the two boxes",
+        snprintf(words, sizeof words,
+                 "the edge speaks another control protocol than %d; update the older of the two boxes",
                  CTL_PROTOCOL);
-        control_over(c, ERR_PROTOCOL, words);
+        core_control_over(c, ERR_PROTOCOL, words);
         return;
     }
-    if (!get_integer(msg, "data_channels", 1, CONTROL_DATA_CHANNELS_MAX, &channels) ||
-        !get_integer(msg, "revision", 0, INT64_MAX, &revision) || !get_integer(msg, "time", 0, INT64_MAX, &their_time) ||
+    if (!get_integer(msg, "data_channels", 1, CORE_CONTROL_DATA_CHANNELS_MAX, &channels) ||
+        !get_integer(msg, "revision", 0, INT64_MAX, &revision) ||
+        !get_integer(msg, "time", 0, INT64_MAX, &their_time) ||
         !json_is_string(json_object_get(msg, "edge")) || !json_is_string(json_object_get(msg, "version"))) {
-        control_over(c, ERR_PROTOCOL, "the edge's welcome lacks data_channels, revision, time, edge or version");
+        core_control_over(c, ERR_PROTOCOL,
+                          "the edge's welcome lacks data_channels, revision, time, edge or version");
         return;
     }
     c->peer.data_channels = (unsigned)channels;
@@ -152,16 +157,16 @@ static void control_welcome(struct control *c, const json_t *msg, double now, in
     clean_text(json_object_get(msg, "version"), c->peer.version, sizeof c->peer.version);
     c->events->on_up(c->ctx, &c->peer);
     if (!c->over)
-        control_ping(c, now); /* the round-trip time is known from the start */
+        core_control_ping(c, now); /* the round-trip time is known from the start */
 }
 
-static void control_policy_ack(struct control *c, const json_t *msg)
+static void core_control_policy_ack(struct core_control *c, const json_t *msg)
 {
     int64_t revision;
-    char error[CONTROL_WORDS];
+    char error[CORE_CONTROL_WORDS];
     const json_t *problem = json_object_get(msg, "error");
     if (!get_integer(msg, "revision", 0, INT64_MAX, &revision) || (problem && !json_is_string(problem))) {
-        control_over(c, ERR_PROTOCOL, "the edge's policy_ack lacks its revision");
+        core_control_over(c, ERR_PROTOCOL, "the edge's policy_ack lacks its revision");
         return;
     }
     if (!problem)
@@ -169,11 +174,11 @@ static void control_policy_ack(struct control *c, const json_t *msg)
     c->events->on_policy_ack(c->ctx, revision, problem ? clean_text(problem, error, sizeof error) : NULL);
 }
 
-static void control_pong(struct control *c, const json_t *msg, double now)
+static void core_control_pong(struct core_control *c, const json_t *msg, double now)
 {
     int64_t id;
     if (!get_integer(msg, "id", 0, INT64_MAX, &id) || id > c->ping_id) {
-        control_over(c, ERR_PROTOCOL, "the edge answered a ping that nobody sent");
+        core_control_over(c, ERR_PROTOCOL, "the edge answered a ping that nobody sent");
         return;
     }
     if (id != c->ping_id || c->ping_sent == 0)
@@ -183,51 +188,51 @@ static void control_pong(struct control *c, const json_t *msg, double now)
     c->ping_sent = 0;
 }
 
-static void control_answer_ping(struct control *c, const json_t *msg)
+static void core_control_answer_ping(struct core_control *c, const json_t *msg)
 {
     int64_t id;
     if (!get_integer(msg, "id", 0, INT64_MAX, &id))
-        control_over(c, ERR_PROTOCOL, "the edge's ping has no id");
-    else if (control_send(c, json_pack("{ss sI}", "type", "pong", "id", (json_int_t)id)) != ERR_OK)
-        control_over(c, ERR_FULL, "the edge takes no more control messages");
+        core_control_over(c, ERR_PROTOCOL, "the edge's ping has no id");
+    else if (core_control_send(c, json_pack("{ss sI}", "type", "pong", "id", (json_int_t)id)) != ERR_OK)
+        core_control_over(c, ERR_FULL, "the edge takes no more control messages");
 }
 
-static void control_message(struct control *c, const json_t *msg, double now, int64_t clock_unix)
+static void core_control_message(struct core_control *c, const json_t *msg, double now, int64_t clock_unix)
 {
     enum ctl_type type;
-    char name[64], words[CONTROL_WORDS], reason[128];
+    char name[64], words[CORE_CONTROL_WORDS], reason[128];
     enum err e = ctl_channel_check(&c->channel, CTL_FROM_EDGE, msg, &type);
     if (e != ERR_OK) {
         snprintf(words, sizeof words, "the edge sent a control message that is not allowed now: %s",
                  clean_text(json_object_get(msg, "type"), name, sizeof name));
-        control_over(c, e, words);
+        core_control_over(c, e, words);
         return;
     }
     c->last_heard = now;
     switch (type) {
     case CTL_WELCOME:
-        control_welcome(c, msg, now, clock_unix);
+        core_control_welcome(c, msg, now, clock_unix);
         break;
     case CTL_POLICY_ACK:
-        control_policy_ack(c, msg);
+        core_control_policy_ack(c, msg);
         break;
     case CTL_PING:
-        control_answer_ping(c, msg);
+        core_control_answer_ping(c, msg);
         break;
     case CTL_PONG:
-        control_pong(c, msg, now);
+        core_control_pong(c, msg, now);
         break;
     case CTL_BYE:
         snprintf(words, sizeof words, "the edge ended the tunnel: %s",
                  clean_text(json_object_get(msg, "reason"), reason, sizeof reason));
-        control_over(c, ERR_CLOSED, words);
+        core_control_over(c, ERR_CLOSED, words);
         break;
     default: /* hello, policy: core's alone, the table has refused them */
-        control_over(c, ERR_PROTOCOL, "the edge sent a message of core's");
+        core_control_over(c, ERR_PROTOCOL, "the edge sent a message of core's");
     }
 }
 
-void control_receive(struct control *c, const void *data, size_t n, double now, int64_t clock_unix)
+void core_control_receive(struct core_control *c, const void *data, size_t n, double now, int64_t clock_unix)
 {
     enum err e = c->over ? ERR_CLOSED : buf_append(&c->in, data, n);
     while (e == ERR_OK && !c->over) {
@@ -237,19 +242,21 @@ void control_receive(struct control *c, const void *data, size_t n, double now, 
         if (e != ERR_OK)
             break;
         buf_consume(&c->in, used);
-        control_message(c, msg, now, clock_unix);
+        core_control_message(c, msg, now, clock_unix);
         json_decref(msg);
     }
     if (e != ERR_OK && e != ERR_AGAIN)
-        control_over(c, e, e == ERR_TOO_LONG ? "the edge sent a control message above 1 MiB"
-                                             : "the edge sent something that is no control message");
+        core_control_over(c, e,
+                          e == ERR_TOO_LONG ? "the edge sent a control message above 1 MiB"
+                                            : "the edge sent something that is no control message");
 }
 
 /* Life --------------------------------------------------------------------------------------------------- */
 
-struct control *control_new(const struct control_self *self, const struct control_events *events, void *ctx)
+struct core_control *core_control_new(const struct core_control_self *self,
+                                      const struct core_control_events *events, void *ctx)
 {
-    struct control *c = calloc(1, sizeof *c);
+    struct core_control *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     c->events = events;
@@ -261,7 +268,7 @@ struct control *control_new(const struct control_self *self, const struct contro
     return c;
 }
 
-void control_free(struct control *c)
+void core_control_free(struct core_control *c)
 {
     if (!c)
         return;
@@ -269,12 +276,12 @@ void control_free(struct control *c)
     free(c);
 }
 
-double control_rtt(const struct control *c)
+double core_control_rtt(const struct core_control *c)
 {
     return c->rtt;
 }
 
-double control_silence(const struct control *c, double now)
+double core_control_silence(const struct core_control *c, double now)
 {
     return now - c->last_heard;
 }
