@@ -13,7 +13,10 @@
 #include "common/sock.h"
 #include "common/tls.h"
 
-enum { STREAM_READS_PER_EVENT = 8 };
+enum {
+    STREAM_READS_PER_EVENT = 8,
+    STREAM_SHORT_READ = 8 * 1024, /* well below a full TLS record */
+};
 
 enum stream_state { STREAM_CONNECTING, STREAM_HANDSHAKING, STREAM_OPEN, STREAM_DEAD };
 
@@ -134,7 +137,7 @@ static void stream_schedule(struct stream *s, unsigned chore)
 
 /* Reading --------------------------------------------------------------------------------------------- */
 
-/* Offers what is kept; tells the end when everything was taken. */
+/* Offers what is kept. Then tells the end: what the owner has left lying by now waits for bytes that will not come. */
 static void stream_offer(struct stream *s)
 {
     if (s->released || s->state != STREAM_OPEN || s->paused)
@@ -144,7 +147,7 @@ static void stream_offer(struct stream *s)
         REQUIRE(taken <= n);
         buf_consume(&s->in, taken);
     }
-    if (s->released || s->state != STREAM_OPEN || s->paused || !s->read_ended || s->eof_told || buf_len(&s->in) > 0)
+    if (s->released || s->state != STREAM_OPEN || s->paused || !s->read_ended || s->eof_told || s->chores & CHORE_OFFER)
         return;
     s->eof_told = true;
     if (s->events->on_eof)
@@ -241,6 +244,8 @@ static void stream_read(struct stream *s)
         if (n <= 0)
             return;
         stream_take(s, scratch, (size_t)n);
+        if ((size_t)n < STREAM_SHORT_READ && !(s->ssl && !s->released && SSL_has_pending(s->ssl)))
+            break; /* most likely there is no more: the loop will tell, and a useless system call is saved */
     }
     if (!s->released && s->state == STREAM_OPEN && !s->read_ended && !stream_may_read(s))
         ev_io_stop(s->loop, &s->reader);

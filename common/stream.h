@@ -29,7 +29,8 @@ struct stream_events {
      * and after stream_resume. While anything is kept, at most STREAM_KEEP bytes are read ahead: an owner
      * that takes nothing of a full STREAM_KEEP must pause or close. */
     size_t (*on_data)(void *ctx, const uint8_t *data, size_t n);
-    /* The peer has finished sending, everything before was taken. May be NULL: then it is on_close(ERR_EOF). */
+    /* The peer has finished sending; what on_data has left untaken (without pausing) will never be complete. May be NULL: then it is
+     * on_close(ERR_EOF). */
     void (*on_eof)(void *ctx);
     /* The queue fell to the low-water mark after stream_write had filled it above. May be NULL. */
     void (*on_drained)(void *ctx);

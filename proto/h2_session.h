@@ -125,6 +125,8 @@ struct h2_session *h2_stream_session(const struct h2_stream *st);
 enum err h2_stream_respond(struct h2_stream *st, const struct http_message *m, bool end);
 /* Bytes that h2_stream_write takes now. */
 size_t h2_stream_room(const struct h2_stream *st);
+/* Bytes of body that wait to be sent. */
+size_t h2_stream_queued(const struct h2_stream *st);
 /* Queues n ≤ room bytes of body. ERR_FULL (nothing taken), ERR_MEMORY, ERR_CLOSED after the end. */
 enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n);
 /* Ends our side once the queue is sent, with trailers when not NULL (copied). */

@@ -226,6 +226,11 @@ size_t h2_stream_room(const struct h2_stream *st)
     return st->ended || st->reset ? 0 : buf_room(&st->queue);
 }
 
+size_t h2_stream_queued(const struct h2_stream *st)
+{
+    return buf_len(&st->queue);
+}
+
 static void stream_wake(struct h2_stream *st)
 {
     if (st->deferred) {
