@@ -1,0 +1,148 @@
+#include "core/egress/egress.h"
+
+#include <stdlib.h>
+
+#include "common/fatal.h"
+#include "core/egress/egress_internal.h"
+#include "core/egress/exchange.h"
+
+const struct egress_limits egress_limits_default = {
+    .sweep = 0.5,
+    .connect = 5,
+    .head = 60,
+    .body = 300,
+    .upload = 120,
+    .half_closed = 30,
+    .lingering = 5,
+    .running = 16384,
+};
+
+/* Reasons ------------------------------------------------------------------------------------------------ */
+
+unsigned egress_reason_status(enum egress_reason r)
+{
+    static const unsigned table[] = {
+#define X(name, status, words) status,
+        EGRESS_REASONS(X)
+#undef X
+    };
+    return table[r];
+}
+
+const char *egress_reason_words(enum egress_reason r)
+{
+    static const char *const table[] = {
+#define X(name, status, words) words,
+        EGRESS_REASONS(X)
+#undef X
+    };
+    return table[r];
+}
+
+/* The sweep ---------------------------------------------------------------------------------------------- */
+
+static void egress_on_sweep(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    struct egress *e = t->data;
+    (void)loop, (void)revents;
+    e->now += e->limits->sweep;
+    e->pool.now = e->now;
+    struct exchange *x = TAILQ_FIRST(&e->exchanges);
+    while (x) {
+        struct exchange *next = TAILQ_NEXT(x, next);
+        exchange_sweep(x);
+        x = next;
+    }
+    pool_sweep(&e->pool);
+}
+
+void egress_set_limits(struct egress *e, const struct egress_limits *limits)
+{
+    e->limits = limits;
+    ev_timer_stop(e->loop, &e->sweep);
+    ev_timer_set(&e->sweep, limits->sweep, limits->sweep);
+    ev_timer_start(e->loop, &e->sweep);
+}
+
+/* Life --------------------------------------------------------------------------------------------------- */
+
+struct egress *egress_new(struct ev_loop *loop, const struct egress_events *events, void *ctx)
+{
+    struct egress *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->loop = loop;
+    e->events = events;
+    e->ctx = ctx;
+    allowlist_init(&e->allowlist);
+    pool_init(&e->pool, loop);
+    TAILQ_INIT(&e->exchanges);
+    http_message_init(&e->response);
+    http_message_init(&e->answer);
+    ev_init(&e->sweep, egress_on_sweep);
+    e->sweep.data = e;
+    egress_set_limits(e, &egress_limits_default);
+    return e;
+}
+
+void egress_free(struct egress *e)
+{
+    if (!e)
+        return;
+    REQUIRE(e->running == 0);
+    ev_timer_stop(e->loop, &e->sweep);
+    pool_free(&e->pool);
+    allowlist_free(&e->allowlist);
+    http_message_free(&e->response);
+    http_message_free(&e->answer);
+    free(e);
+}
+
+/* From main ---------------------------------------------------------------------------------------------- */
+
+enum err egress_set_policy(struct egress *e, const json_t *allowlist, const char *join_host,
+                           const char *bridge_ca, char *why, size_t why_size)
+{
+    struct allowlist rules;
+    SSL_CTX *tls;
+    allowlist_init(&rules);
+    enum err err = allowlist_from_json(allowlist, &rules, why, why_size);
+    if (err == ERR_OK)
+        err = pool_prepare(&e->pool, join_host, bridge_ca, &tls, why, why_size);
+    if (err == ERR_OK)
+        err = pool_commit(&e->pool, join_host, bridge_ca, tls);
+    if (err != ERR_OK) {
+        allowlist_free(&rules);
+        return err;
+    }
+    allowlist_free(&e->allowlist);
+    e->allowlist = rules;
+    return ERR_OK;
+}
+
+void egress_set_targets(struct egress *e, const json_t *targets)
+{
+    pool_set_targets(&e->pool, targets);
+}
+
+json_t *egress_status(const struct egress *e)
+{
+    const struct pool *p = &e->pool;
+    json_t *failed = json_object();
+    for (int r = 0; r < EGRESS_REASON_COUNT; r++)
+        json_object_set_new(failed, egress_reason_words((enum egress_reason)r),
+                            json_integer((json_int_t)e->count.by_reason[r]));
+    uint64_t refused = e->count.by_reason[EGRESS_MALFORMED] + e->count.by_reason[EGRESS_NOT_ALLOWED] +
+                       e->count.by_reason[EGRESS_WRONG_HOST];
+    return json_pack("{sI sI sI sI sI sI so sI sI s{sI sI}}", "running", (json_int_t)e->running, "requests",
+                     (json_int_t)e->count.requests, "websockets", (json_int_t)e->count.websockets, "retries",
+                     (json_int_t)e->count.retries, "unreachable", (json_int_t)e->count.unreachable, "refused",
+                     (json_int_t)refused, "failed", failed, "bytes_in", (json_int_t)e->count.bytes_in,
+                     "bytes_out", (json_int_t)e->count.bytes_out, "pool", "idle", (json_int_t)p->n_idle,
+                     "busy", (json_int_t)(p->n_connections - p->n_idle));
+}
+
+size_t egress_running(const struct egress *e)
+{
+    return e->running;
+}

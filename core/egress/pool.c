@@ -1,0 +1,293 @@
+#include "core/egress/pool.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/fatal.h"
+#include "common/tls.h"
+
+static const double closing_seconds = 5;
+
+/* Life --------------------------------------------------------------------------------------------------- */
+
+void pool_init(struct pool *p, struct ev_loop *loop)
+{
+    *p = (struct pool){.loop = loop};
+    TAILQ_INIT(&p->closing);
+    target_set_init(&p->targets);
+}
+
+static void pool_close_idle(struct target *t)
+{
+    while (!TAILQ_EMPTY(&t->idle))
+        pool_discard(TAILQ_FIRST(&t->idle));
+}
+
+void pool_free(struct pool *p)
+{
+    struct target *t;
+    TAILQ_FOREACH (t, &p->targets.all, next) {
+        pool_close_idle(t);
+    }
+    while (!TAILQ_EMPTY(&p->closing))
+        pool_discard(TAILQ_FIRST(&p->closing));
+    REQUIRE(p->n_connections == 0);
+    target_set_free(&p->targets);
+    SSL_CTX_free(p->tls);
+    free(p->ca);
+}
+
+/* Identity ----------------------------------------------------------------------------------------------- */
+
+/* A session that a bridge gave us; returning 1 keeps the reference. */
+static int pool_on_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct target *t = SSL_get_app_data(ssl);
+    if (!t || !SSL_SESSION_is_resumable(session))
+        return 0;
+    SSL_SESSION_free(t->session);
+    t->session = session;
+    return 1;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+enum err pool_prepare(const struct pool *p, const char *join_host, const char *ca, SSL_CTX **out, char *why,
+                      size_t why_size)
+{
+    static const unsigned char alpn[] = "\x08http/1.1";
+    SSL_CTX *tls = NULL;
+    if (strlen(join_host) == 0 || strlen(join_host) >= sizeof p->join_host) {
+        snprintf(why, why_size, "join_host: empty or too long");
+        return ERR_CONFIG;
+    }
+    if (!p->tls || strcmp(p->join_host, join_host) != 0 || !same_text(p->ca, ca)) {
+        if (tls_client_ctx(ca, &tls, why, why_size) != ERR_OK)
+            return ERR_CONFIG;
+        SSL_CTX_set_alpn_protos(tls, alpn, sizeof alpn - 1);
+        SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(tls, pool_on_session);
+    }
+    *out = tls;
+    return ERR_OK;
+}
+
+enum err pool_commit(struct pool *p, const char *join_host, const char *ca, SSL_CTX *tls)
+{
+    struct target *t;
+    char *copy = ca ? strdup(ca) : NULL;
+    if (!tls || (ca && !copy)) {
+        enum err e = tls ? ERR_MEMORY : ERR_OK;
+        SSL_CTX_free(tls);
+        free(copy);
+        return e;
+    }
+    SSL_CTX_free(p->tls);
+    free(p->ca);
+    p->tls = tls;
+    p->ca = copy;
+    snprintf(p->join_host, sizeof p->join_host, "%s", join_host);
+    p->generation++;
+    TAILQ_FOREACH (t, &p->targets.all, next) {
+        pool_close_idle(t);
+        SSL_SESSION_free(t->session);
+        t->session = NULL;
+    }
+    return ERR_OK;
+}
+
+void pool_set_targets(struct pool *p, const json_t *rows)
+{
+    struct target *t;
+    target_set_update(&p->targets, rows);
+    TAILQ_FOREACH (t, &p->targets.all, next) {
+        if (!t->active)
+            pool_close_idle(t);
+    }
+    target_set_prune(&p->targets);
+}
+
+/* Idle connections --------------------------------------------------------------------------------------- */
+
+static void connection_unlink_idle(struct connection *c)
+{
+    TAILQ_REMOVE(&c->target->idle, c, next);
+    c->target->n_idle--;
+    c->pool->n_idle--;
+    c->idle = false;
+}
+
+/* Nothing was asked: whatever comes is no answer to the next request. */
+static size_t idle_on_data(void *ctx, const uint8_t *data, size_t n)
+{
+    (void)data;
+    pool_discard(ctx);
+    return n;
+}
+
+static void idle_on_eof(void *ctx)
+{
+    pool_discard(ctx);
+}
+
+static void idle_on_close(void *ctx, enum err why, const char *words)
+{
+    (void)why, (void)words;
+    pool_discard(ctx);
+}
+
+static const struct stream_events idle_events = {
+    .on_data = idle_on_data,
+    .on_eof = idle_on_eof,
+    .on_close = idle_on_close,
+};
+
+struct connection *pool_take(struct pool *p, struct target *t, double max_idle,
+                             const struct stream_events *events, void *ctx)
+{
+    struct connection *c = TAILQ_FIRST(&t->idle);
+    if (!c || c->idle_until <= p->now || c->idle_since + max_idle < p->now)
+        return NULL;
+    connection_unlink_idle(c);
+    c->reused = true;
+    stream_set_events(c->stream, events, ctx);
+    return c;
+}
+
+void pool_give(struct connection *c, double keep)
+{
+    struct pool *p = c->pool;
+    struct target *t = c->target;
+    if (c->generation != p->generation || !t->active || keep <= 0) {
+        pool_discard(c);
+        return;
+    }
+    c->idle_since = p->now;
+    c->idle_until = p->now + keep;
+    c->idle = true;
+    stream_set_events(c->stream, &idle_events, c);
+    stream_resume(c->stream);
+    TAILQ_INSERT_HEAD(&t->idle, c, next);
+    t->n_idle++;
+    p->n_idle++;
+    if (t->n_idle > POOL_IDLE_MAX)
+        pool_discard(TAILQ_LAST(&t->idle, connections));
+}
+
+void pool_sweep(struct pool *p)
+{
+    struct target *t;
+    TAILQ_FOREACH (t, &p->targets.all, next) {
+        struct connection *c = TAILQ_FIRST(&t->idle);
+        while (c) {
+            struct connection *next = TAILQ_NEXT(c, next);
+            if (c->idle_until <= p->now) {
+                (void)SSL_shutdown(stream_ssl(c->stream)); /* says goodbye; best effort */
+                ERR_clear_error();
+                pool_discard(c);
+            }
+            c = next;
+        }
+    }
+    struct connection *c;
+    while ((c = TAILQ_FIRST(&p->closing)) != NULL &&
+           (c->idle_until <= p->now || stream_queued(c->stream) == 0))
+        pool_discard(c);
+    target_set_prune(&p->targets);
+}
+
+/* Closing ------------------------------------------------------------------------------------------------ */
+
+static size_t closing_on_data(void *ctx, const uint8_t *data, size_t n)
+{
+    (void)ctx, (void)data;
+    return n;
+}
+
+static const struct stream_events closing_events = {
+    .on_data = closing_on_data,
+    .on_close = idle_on_close,
+};
+
+void pool_close(struct connection *c)
+{
+    if (stream_queued(c->stream) == 0) {
+        pool_discard(c);
+        return;
+    }
+    c->idle_until = c->pool->now + closing_seconds;
+    c->closing = true;
+    TAILQ_INSERT_TAIL(&c->pool->closing, c, next);
+    stream_set_events(c->stream, &closing_events, c);
+    stream_shutdown(c->stream);
+    stream_resume(c->stream);
+}
+
+/* Connections -------------------------------------------------------------------------------------------- */
+
+/* A bridge that vanished without a word is noticed, however long nothing has to be sent (idle WebSockets). */
+static void connection_watch(struct stream *s)
+{
+    SSL *ssl = stream_ssl(s);
+    int fd = ssl ? SSL_get_fd(ssl) : -1, on = 1, idle = 60, interval = 15, count = 4, user_timeout_ms = 60000;
+    if (fd < 0)
+        return;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+}
+
+struct connection *pool_connect(struct pool *p, struct target *t, const struct stream_events *events,
+                                void *ctx)
+{
+    struct connection *c = p->tls ? calloc(1, sizeof *c) : NULL;
+    if (!c)
+        return NULL;
+    c->pool = p;
+    c->target = t;
+    c->generation = p->generation;
+    c->stream = stream_connect(p->loop, &t->addr, p->tls, p->join_host, events, ctx, CONNECTION_QUEUE,
+                               CONNECTION_LOW);
+    if (!c->stream) {
+        free(c);
+        return NULL;
+    }
+    SSL *ssl = stream_ssl(c->stream);
+    if (ssl) {
+        SSL_set_app_data(ssl, t);
+        if (t->session)
+            SSL_set_session(ssl, t->session);
+    }
+    connection_watch(c->stream);
+    t->n_connections++;
+    p->n_connections++;
+    return c;
+}
+
+void pool_discard(struct connection *c)
+{
+    if (c->idle)
+        connection_unlink_idle(c);
+    if (c->closing)
+        TAILQ_REMOVE(&c->pool->closing, c, next);
+    SSL *ssl = stream_ssl(c->stream);
+    if (ssl) {
+        /* Without this OpenSSL takes the end for a truncation and spoils the session for the next connection.
+         */
+        SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        SSL_set_app_data(ssl, NULL);
+    }
+    stream_free(c->stream);
+    c->target->n_connections--;
+    c->pool->n_connections--;
+    free(c);
+}

@@ -1,0 +1,78 @@
+/*
+ * Connections to the web bridges: TLS, verified against the configured CA and the join host; kept for the
+ * next request when one is done, taken newest first, closed after a while of idleness. New ones resume the
+ * TLS session of an earlier one.
+ *
+ * A connection in use belongs to whom pool_take or pool_connect gave it, who gets its stream's events, until
+ * pool_give or pool_discard.
+ */
+#ifndef CORE_EGRESS_POOL_H
+#define CORE_EGRESS_POOL_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "common/err.h"
+#include "common/stream.h"
+#include "core/egress/target_set.h"
+
+enum {
+    POOL_IDLE_MAX = 128, /* kept per target */
+    CONNECTION_QUEUE =
+        256 * 1024,             /* most bytes queued towards a bridge: a large head and POOL's high water */
+    CONNECTION_LOW = 16 * 1024, /* on_drained */
+};
+
+struct connection {
+    TAILQ_ENTRY(connection) next; /* in target->idle, or in pool->closing */
+    struct pool *pool;
+    struct target *target;
+    struct stream *stream;
+    double idle_since, idle_until;
+    unsigned generation; /* of the pool's identity when it was made */
+    bool reused;         /* has served a request before */
+    bool idle, closing;
+};
+
+struct pool {
+    struct ev_loop *loop;
+    struct target_set targets;
+    SSL_CTX *tls; /* NULL: no policy yet */
+    char join_host[256];
+    char *ca; /* PEM text, NULL: the system's */
+    unsigned generation;
+    size_t n_connections, n_idle;
+    TAILQ_HEAD(, connection) closing;
+    double now; /* the owner's sweep sets it: seconds, monotonic */
+};
+
+void pool_init(struct pool *p, struct ev_loop *loop);
+/* No connection may be in use. */
+void pool_free(struct pool *p);
+/* A context to verify bridges with; *out is NULL when nothing would change. ERR_CONFIG with words. */
+enum err pool_prepare(const struct pool *p, const char *join_host, const char *ca, SSL_CTX **out, char *why,
+                      size_t why_size);
+/* Takes over what pool_prepare made. Idle connections are closed; those in use will be when given back.
+ * ERR_MEMORY: unchanged, tls freed. */
+enum err pool_commit(struct pool *p, const char *join_host, const char *ca, SSL_CTX *tls);
+/* Closes idle connections to targets that are no longer Active. */
+void pool_set_targets(struct pool *p, const json_t *rows);
+/* Closes what has been idle for long enough. */
+void pool_sweep(struct pool *p);
+
+/* An idle connection to t that was in use at most max_idle seconds ago, or NULL. */
+struct connection *pool_take(struct pool *p, struct target *t, double max_idle,
+                             const struct stream_events *events, void *ctx);
+/* A new one; on_open or on_close follows. NULL when memory is out. */
+struct connection *pool_connect(struct pool *p, struct target *t, const struct stream_events *events,
+                                void *ctx);
+/* The exchange on c is over and the next one may begin: at most `keep` seconds from now. */
+void pool_give(struct connection *c, double keep);
+/* Closes it at once, dropping what is queued. */
+void pool_discard(struct connection *c);
+/* Closes it when what is queued has been sent, or after a few seconds. */
+void pool_close(struct connection *c);
+
+#endif
