@@ -53,7 +53,14 @@ static void worker_on_target_failed(void *ctx, const struct netaddr *addr, const
                                netaddr_print_ip(addr, ip), "port", (int)addr->port, "reason", reason));
 }
 
-static const struct egress_events worker_egress_events = {worker_on_target_failed};
+static void worker_on_refused(void *ctx, const struct egress_refusal *r)
+{
+    worker_tell(ctx, json_pack("{ss ss ss ss ss si ss si}", "type", "event", "event", "Request Refused", "client",
+                               r->client, "method", r->method, "url", r->url, "status", (int)r->status, "reason",
+                               r->why, "dropped", (int)r->dropped));
+}
+
+static const struct egress_events worker_egress_events = {worker_on_target_failed, worker_on_refused};
 
 /* From main ---------------------------------------------------------------------------------------------- */
 
