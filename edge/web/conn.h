@@ -1,0 +1,25 @@
+/*
+ * A guest's connection: TLS (or port 80's plain text), HTTP/1.1 on it, and once upgraded the bytes of a
+ * WebSocket. An idle one holds this struct, its stream and its TLS state, and nothing else.
+ */
+#ifndef EDGE_WEB_CONN_H
+#define EDGE_WEB_CONN_H
+
+#include "common/netaddr.h"
+#include "edge/web/web.h"
+
+/* Takes over an accepted descriptor whose client is counted already; on failure both are given back. */
+void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls);
+/* Closes at once. */
+void conn_kill(struct conn *c);
+
+/* Looks at every deadline: once a second. */
+void conns_sweep(struct web *w);
+/* Closes what is idle, the others as soon as their exchange is over. */
+void conns_drain(struct web *w);
+/* Frees those that were closed in this round of the loop. */
+void conns_bury(struct web *w);
+/* Closes all of them. */
+void conns_free(struct web *w);
+
+#endif

@@ -1,0 +1,119 @@
+#include "edge/web/demux.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "edge/web/conn.h"
+
+enum { TLS_HANDSHAKE = 0x16, STUN_LAST = 3 };
+
+/* A connection that has not said anything yet. */
+struct pending {
+    LIST_ENTRY(pending) link;
+    struct web *web;
+    ev_io io;
+    ev_tstamp deadline;
+    struct netaddr client;
+};
+
+static void refuse(struct web *w, int fd, const struct netaddr *client)
+{
+    close(fd);
+    web_connection_closed(w, client);
+}
+
+static void hand_on(struct web *w, int fd, const struct netaddr *client, uint8_t first)
+{
+    if (first == TLS_HANDSHAKE && w->tls) {
+        conn_new(w, fd, client, true);
+        return;
+    }
+    /* First bytes 0 to 3 are STUN (TURN over TCP): a turn worker's, as soon as this port serves TURN. */
+    w->counters.refused_protocol += first != TLS_HANDSHAKE;
+    refuse(w, fd, client);
+}
+
+/* 1: there is a first byte; 0: not yet; -1: the connection is gone. */
+static int peek(int fd, uint8_t *first)
+{
+    ssize_t n = recv(fd, first, 1, MSG_PEEK);
+    if (n == 1)
+        return 1;
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+static void pending_free(struct pending *p)
+{
+    ev_io_stop(p->web->loop, &p->io);
+    LIST_REMOVE(p, link);
+    free(p);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct pending *p = io->data;
+    struct web *w = p->web;
+    struct netaddr client = p->client;
+    int fd = io->fd;
+    uint8_t first;
+    (void)loop, (void)revents;
+    int there = peek(fd, &first);
+    if (there == 0)
+        return;
+    pending_free(p);
+    if (there == 1)
+        hand_on(w, fd, &client, first);
+    else
+        refuse(w, fd, &client);
+}
+
+void demux_new(struct web *w, int fd, const struct netaddr *client)
+{
+    uint8_t first;
+    int there = peek(fd, &first);
+    if (there == 1) {
+        hand_on(w, fd, client, first);
+        return;
+    }
+    struct pending *p = there == 0 ? calloc(1, sizeof *p) : NULL;
+    if (!p) {
+        refuse(w, fd, client);
+        return;
+    }
+    p->web = w;
+    p->client = *client;
+    p->deadline = ev_now(w->loop) + (ev_tstamp)w->limits.handshake_seconds;
+    ev_io_init(&p->io, on_readable, fd, EV_READ);
+    p->io.data = p;
+    ev_io_start(w->loop, &p->io);
+    LIST_INSERT_HEAD(&w->pending, p, link);
+}
+
+static void pending_close(struct pending *p)
+{
+    struct web *w = p->web;
+    struct netaddr client = p->client;
+    int fd = p->io.fd;
+    pending_free(p);
+    refuse(w, fd, &client);
+}
+
+void demux_sweep(struct web *w)
+{
+    struct pending *next;
+    for (struct pending *p = LIST_FIRST(&w->pending); p; p = next) {
+        next = LIST_NEXT(p, link);
+        if (ev_now(w->loop) > p->deadline) {
+            w->counters.timed_out++;
+            pending_close(p);
+        }
+    }
+}
+
+void demux_free_all(struct web *w)
+{
+    while (!LIST_EMPTY(&w->pending))
+        pending_close(LIST_FIRST(&w->pending));
+}

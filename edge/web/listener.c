@@ -1,0 +1,119 @@
+#include "edge/web/listener.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/sock.h"
+#include "edge/web/conn.h"
+#include "edge/web/demux.h"
+
+enum { ACCEPTS_PER_EVENT = 32, KEEPALIVE_IDLE = 60, KEEPALIVE_INTERVAL = 15, KEEPALIVE_PROBES = 4 };
+
+struct listener {
+    struct web *web;
+    ev_io io;
+    bool https;
+};
+
+static void set_option(int fd, int level, int option, int value)
+{
+    (void)setsockopt(fd, level, option, &value, sizeof value); /* a kernel without it does without it */
+}
+
+/* Accepted sockets inherit these: no system call per connection. */
+static void set_options(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+}
+
+/* True when the connection may stay; it is counted then. */
+static bool admit(struct web *w, const struct netaddr *client)
+{
+    if (w->n_connections >= (size_t)w->limits.connections) {
+        w->counters.refused_full++;
+        web_event(w, &w->limit_log, "Connections Full",
+                  json_pack("{s:I}", "limit", (json_int_t)w->limits.connections));
+        return false;
+    }
+    if (!address_table_add(w->addresses, client, (size_t)w->limits.connections_per_address)) {
+        char text[NETADDR_TEXT];
+        w->counters.refused_address++;
+        web_event(w, &w->limit_log, "Too Many Connections",
+                  json_pack("{s:s, s:I}", "client", netaddr_print_ip(client, text), "limit",
+                            (json_int_t)w->limits.connections_per_address));
+        return false;
+    }
+    w->n_connections++;
+    w->counters.accepted++;
+    return true;
+}
+
+static void take(struct listener *l, int fd, const struct sockaddr_storage *from, socklen_t n)
+{
+    struct netaddr client;
+    if (netaddr_from_sockaddr((const struct sockaddr *)from, n, &client) != ERR_OK || !admit(l->web, &client))
+        close(fd);
+    else if (l->https)
+        demux_new(l->web, fd, &client);
+    else
+        conn_new(l->web, fd, &client, false);
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct listener *l = io->data;
+    (void)revents;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        struct sockaddr_storage from;
+        socklen_t n = sizeof from;
+        int fd = accept4(io->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take(l, fd, &from, n);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            web_event(l->web, &l->web->limit_log, "Out Of Descriptors",
+                      json_pack("{s:I}", "connections", (json_int_t)l->web->n_connections));
+            ev_io_stop(loop, io); /* listener_sweep starts it again */
+            return;
+        }
+    }
+}
+
+struct listener *listener_new(struct web *w, int fd, bool https)
+{
+    struct listener *l = calloc(1, sizeof *l);
+    if (!l || !sock_set_nonblock(fd)) {
+        free(l);
+        close(fd);
+        return NULL;
+    }
+    l->web = w;
+    l->https = https;
+    set_options(fd);
+    ev_io_init(&l->io, on_acceptable, fd, EV_READ);
+    l->io.data = l;
+    ev_io_start(w->loop, &l->io);
+    return l;
+}
+
+void listener_free(struct listener *l)
+{
+    if (!l)
+        return;
+    ev_io_stop(l->web->loop, &l->io);
+    close(l->io.fd);
+    free(l);
+}
+
+void listener_sweep(struct listener *l)
+{
+    ev_io_start(l->web->loop, &l->io); /* nothing when it runs already */
+}

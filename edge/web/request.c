@@ -1,0 +1,357 @@
+#include "edge/web/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "edge/web/page.h"
+#include "edge/web/uplink.h"
+#include "proto/canonical.h"
+#include "proto/h2_session.h"
+#include "proto/http_hygiene.h"
+
+enum { REQUEST_ID_TEXT = 24 };
+
+struct request {
+    struct web *web;
+    const struct request_guest *guest;
+    void *ctx;
+    struct h2_stream *stream;  /* NULL: not sent, or done with */
+    struct http_message again; /* the head, while the request may be sent once more; else empty */
+    char id[REQUEST_ID_TEXT + 1];
+    bool head; /* HEAD: an answer has no body */
+    bool websocket;
+    bool answered;   /* on_head was called */
+    bool over;       /* the answer is complete or given up */
+    bool body_ended; /* request_end was called, or there was no body */
+    bool retried;
+};
+
+struct request *request_new(struct web *w, const struct request_guest *guest, void *ctx)
+{
+    struct request *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->web = w;
+    r->guest = guest;
+    r->ctx = ctx;
+    http_message_init(&r->again);
+    snprintf(r->id, sizeof r->id, "%016llx%08llx", (unsigned long long)w->id_high,
+             (unsigned long long)(w->id_low++ & 0xffffffff));
+    return r;
+}
+
+/* The stream goes on alone, or is ended if anything on it is unfinished. */
+static void let_stream_go(struct request *r, uint32_t code)
+{
+    if (!r->stream)
+        return;
+    h2_stream_set_ctx(r->stream, NULL);
+    if (!r->over || !r->body_ended)
+        h2_stream_reset(r->stream, code);
+    r->stream = NULL;
+}
+
+void request_free(struct request *r)
+{
+    if (!r)
+        return;
+    let_stream_go(r, H2_CANCEL);
+    http_message_free(&r->again);
+    free(r);
+}
+
+/* Answers of our own ----------------------------------------------------------------------------------------
+ */
+
+/* A finished answer to the guest. The request may be gone after the first callback; the guest is not. */
+static void answer_page(struct request *r, struct http_message *m, const struct buf *body)
+{
+    const struct request_guest *guest = r->guest;
+    void *ctx = r->ctx;
+    bool bodiless = r->head || buf_len(body) == 0;
+    r->web->counters.codes[m->status / 100]++;
+    r->answered = r->over = true;
+    m->no_body = bodiless;
+    guest->on_head(ctx, m, bodiless);
+    if (bodiless)
+        return;
+    guest->on_data(ctx, buf_data(body), buf_len(body));
+    guest->on_end(ctx, NULL);
+}
+
+static void answer_status(struct request *r, unsigned status)
+{
+    struct http_message m;
+    struct buf body;
+    http_message_init(&m);
+    buf_init(&body, 16 * 1024);
+    let_stream_go(r, H2_CANCEL);
+    http_message_free(&r->again);
+    if (page_make(status, r->id, &m, &body) == ERR_OK) {
+        answer_page(r, &m, &body);
+    } else {
+        r->over = true;
+        r->guest->on_abort(r->ctx);
+    }
+    buf_free(&body);
+    http_message_free(&m);
+}
+
+/* One event for all refusals: who wanted what, and what was missing. */
+static void tell_refusal(struct request *r, const struct request_origin *origin, struct span method,
+                         const char *url, unsigned status, const char *why)
+{
+    char client[NETADDR_TEXT];
+    struct web *w = r->web;
+    struct log_limit *l = status == 400 ? &w->malformed_log : &w->refused_log;
+    web_event(w, l, "Request Refused",
+              json_pack("{s:s, s:s%, s:s, s:i, s:s, s:s}", "client", netaddr_print_ip(origin->client, client),
+                        "method", method.at, method.len, "url", url, "status", (int)status, "reason", why,
+                        "request", r->id));
+}
+
+void request_start_malformed(struct request *r, const struct request_origin *origin,
+                             const struct http1_failure *why)
+{
+    r->web->counters.requests++;
+    r->web->counters.malformed++;
+    tell_refusal(r, origin, span_from(""), "", why->status, why->words);
+    answer_status(r, why->status);
+}
+
+/* Port 80: to the same path on HTTPS, for hosts of the allow-list only, so that nobody can make us point
+ * elsewhere. */
+static void answer_redirect(struct request *r, const struct request_origin *origin,
+                            const struct http_message *m)
+{
+    static char path[CANONICAL_PATH_MAX + 1],
+        url[CANONICAL_HOST_MAX + CANONICAL_PATH_MAX + HTTP_TARGET_MAX + 32];
+    struct canonical_authority a;
+    struct span query, scheme = http_message_scheme(m), method = http_message_method(m);
+    const char *why = "the scheme is not http";
+    uint16_t rule_port;
+    size_t len;
+    enum err e = scheme.len && !span_is(scheme, "http") ? ERR_MALFORMED : ERR_OK;
+    if (e == ERR_OK)
+        e = canonical_authority(http_message_authority(m), 80, &a, &why);
+    if (e == ERR_OK)
+        e = canonical_path(http_message_path(m), path, &len, &query, &why);
+    if (e != ERR_OK || !allowlist_knows_host(&r->web->allowlist, a.host, &rule_port)) {
+        unsigned status = e == ERR_OK ? 421 : 400;
+        if (status == 421)
+            r->web->counters.refused_host++;
+        else
+            r->web->counters.malformed++;
+        tell_refusal(r, origin, method, "", status, status == 421 ? "no rule is for this host" : why);
+        answer_status(r, status);
+        return;
+    }
+    int n = snprintf(url, sizeof url, "https://%s", a.host);
+    if (r->web->https_port != 443)
+        n += snprintf(url + n, sizeof url - (size_t)n, ":%u", (unsigned)r->web->https_port);
+    snprintf(url + n, sizeof url - (size_t)n, "%s%.*s", path, (int)query.len, query.at);
+    bool plain = span_is(method, "GET") || span_is(method, "HEAD");
+    struct http_message answer;
+    struct buf none;
+    http_message_init(&answer);
+    buf_init(&none, 0);
+    r->web->counters.redirected++;
+    if (page_make_redirect(plain ? 301 : 308, url, &answer, &none) == ERR_OK)
+        answer_page(r, &answer, &none);
+    else
+        r->guest->on_abort(r->ctx);
+    http_message_free(&answer);
+}
+
+/* Judging ---------------------------------------------------------------------------------------------------
+ */
+
+/* True when the request may go on; else it has been answered. */
+static bool judge(struct request *r, const struct request_origin *origin, struct http_message *m)
+{
+    static struct canonical c;
+    static struct allowlist_verdict v;
+    struct web *w = r->web;
+    char url[512] = "";
+    const char *sni = origin->server_name;
+    allowlist_judge(&w->allowlist, m, &c, &v);
+    if (v.result != ALLOWLIST_MALFORMED && sni && strcasecmp(sni, c.authority.host) != 0) {
+        v.result = ALLOWLIST_WRONG_HOST;
+        v.status = 421;
+        snprintf(v.why, sizeof v.why, "the host differs from the one in the TLS handshake");
+    }
+    if (v.result == ALLOWLIST_ALLOW && canonical_to_message(&c, m) == ERR_OK)
+        return true;
+    if (v.result == ALLOWLIST_ALLOW)
+        v.status = 500;
+    else if (v.result == ALLOWLIST_MALFORMED)
+        w->counters.malformed++;
+    else if (v.result == ALLOWLIST_WRONG_HOST)
+        w->counters.refused_host++;
+    else
+        w->counters.refused_rule++;
+    if (v.result != ALLOWLIST_MALFORMED)
+        canonical_print(&c, url, sizeof url);
+    tell_refusal(r, origin, http_message_method(m), url, v.status, v.why);
+    answer_status(r, v.status);
+    return false;
+}
+
+/* Sending ---------------------------------------------------------------------------------------------------
+ */
+
+static bool is_idempotent(struct span method)
+{
+    return span_is(method, "GET") || span_is(method, "HEAD") || span_is(method, "OPTIONS");
+}
+
+/* On an uplink; 0, or the status to answer. */
+static unsigned send_up(struct request *r, const struct http_message *m, bool end)
+{
+    bool busy;
+    struct uplink *u = uplink_choose(r->web, r->websocket, &busy);
+    if (!u) {
+        r->web->counters.no_uplink++;
+        return busy ? 503 : 502;
+    }
+    enum err e = h2_session_request(uplink_session(u), m, end, r, &r->stream);
+    return e == ERR_OK ? 0 : 503;
+}
+
+void request_start(struct request *r, const struct request_origin *origin, struct http_message *m, bool end)
+{
+    struct web *w = r->web;
+    struct http_hygiene_origin hygiene = {
+        .client = origin->client, .received = origin->received, .request_id = r->id};
+    w->counters.requests++;
+    r->head = span_is(http_message_method(m), "HEAD");
+    r->websocket = m->websocket;
+    r->body_ended = end;
+    if (!origin->tls) {
+        answer_redirect(r, origin, m);
+        return;
+    }
+    if (!judge(r, origin, m))
+        return;
+    if (http_message_set_scheme(m, "https", 5) != ERR_OK || http_hygiene_request(m, &hygiene) != ERR_OK) {
+        answer_status(r, 431);
+        return;
+    }
+    unsigned failed = send_up(r, m, end);
+    if (failed) {
+        answer_status(r, failed);
+    } else if (end && !m->websocket && is_idempotent(http_message_method(m))) {
+        r->again = *m; /* taken over: m is empty now */
+        http_message_init(m);
+    }
+}
+
+size_t request_room(const struct request *r)
+{
+    return r->stream ? h2_stream_room(r->stream) : SIZE_MAX;
+}
+
+void request_write(struct request *r, const uint8_t *data, size_t n)
+{
+    if (r->stream && h2_stream_write(r->stream, data, n) != ERR_OK)
+        h2_stream_reset(r->stream, H2_INTERNAL_ERROR);
+}
+
+void request_end(struct request *r, const struct http_message *trailers)
+{
+    r->body_ended = true;
+    if (r->stream && h2_stream_end(r->stream, trailers) == ERR_MEMORY)
+        h2_stream_reset(r->stream, H2_INTERNAL_ERROR);
+}
+
+void request_consumed(struct request *r, size_t n)
+{
+    if (r->stream)
+        h2_stream_consume(r->stream, n);
+}
+
+void request_timed_out(struct request *r)
+{
+    r->web->counters.timed_out++;
+    answer_status(r, 504);
+}
+
+bool request_answered(const struct request *r)
+{
+    return r->answered;
+}
+
+const char *request_id(const struct request *r)
+{
+    return r->id;
+}
+
+/* What comes back -------------------------------------------------------------------------------------------
+ */
+
+void request_answer_head(struct request *r, struct http_message *m, bool end)
+{
+    http_message_free(&r->again);
+    http_hygiene_response(m);
+    r->web->counters.codes[m->status / 100]++;
+    r->answered = true;
+    r->over = end;
+    if (m->websocket)
+        r->web->counters.websockets++;
+    r->guest->on_head(r->ctx, m, end);
+}
+
+void request_answer_interim(struct request *r, struct http_message *m)
+{
+    if (r->guest->on_interim)
+        r->guest->on_interim(r->ctx, m);
+}
+
+void request_answer_data(struct request *r, const uint8_t *data, size_t n)
+{
+    r->guest->on_data(r->ctx, data, n);
+}
+
+void request_answer_end(struct request *r, struct http_message *trailers)
+{
+    r->over = true;
+    r->guest->on_end(r->ctx, trailers);
+}
+
+void request_answer_room(struct request *r)
+{
+    r->guest->on_room(r->ctx);
+}
+
+/* A request that no bridge can have answered yet, and that does no harm twice, gets a second chance on
+ * another uplink. */
+static bool send_again(struct request *r, uint32_t code, bool dead)
+{
+    struct http_message m = r->again;
+    if (r->retried || !m.n_fields || (code != H2_REFUSED_STREAM && !dead))
+        return false;
+    r->retried = true;
+    r->web->counters.retried++;
+    http_message_init(&r->again);
+    unsigned failed = send_up(r, &m, true);
+    http_message_free(&m);
+    if (failed)
+        answer_status(r, failed);
+    return true;
+}
+
+void request_answer_closed(struct request *r, uint32_t code, bool dead)
+{
+    r->stream = NULL;
+    if (r->over)
+        return;
+    if (r->answered) {
+        r->over = true;
+        r->web->counters.aborted++;
+        r->guest->on_abort(r->ctx);
+    } else if (!send_again(r, code, dead)) {
+        answer_status(r, 502);
+    }
+}

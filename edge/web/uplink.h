@@ -1,0 +1,33 @@
+/*
+ * One data channel to a core: an HTTP/2 client session over a pair of descriptors. Several uplinks of several
+ * tunnels and cores stand side by side; a request takes the one with the fewest streams.
+ */
+#ifndef EDGE_WEB_UPLINK_H
+#define EDGE_WEB_UPLINK_H
+
+#include <jansson.h>
+
+#include "edge/web/web.h"
+#include "proto/h2_session.h"
+
+/* Owns both descriptors, also on error. NULL when memory is out. The names are copied. */
+struct uplink *uplink_new(struct web *w, int64_t id, const char *core, int tunnel, int channel, int fd_in,
+                          int fd_out);
+/* Tells main why, ends every request on it, frees. */
+void uplink_close(struct uplink *u, const char *reason);
+/* Without telling anyone. */
+void uplink_free(struct uplink *u);
+struct uplink *uplink_find(struct web *w, int64_t id);
+
+/* The uplink for the next request; NULL when there is none: *busy then says whether one is there, but full.
+ */
+struct uplink *uplink_choose(struct web *w, bool websocket, bool *busy);
+struct h2_session *uplink_session(struct uplink *u);
+/* No new requests; closed once the running ones are done. */
+void uplink_drain(struct uplink *u);
+/* Once a second. */
+void uplinks_sweep(struct web *w);
+/* [{id, core, tunnel, channel, state, streams, requests, bytes_in, bytes_out}] */
+json_t *uplinks_status(const struct web *w);
+
+#endif

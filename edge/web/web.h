@@ -1,0 +1,88 @@
+/* The web worker from inside: what its parts share. Only edge/web includes this. */
+#ifndef EDGE_WEB_WEB_H
+#define EDGE_WEB_WEB_H
+
+#include <ev.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "edge/web/address_table.h"
+#include "edge/web/web_limits.h"
+#include "edge/web/web_worker.h"
+#include "proto/allowlist.h"
+#include "proto/http_message.h"
+
+struct conn;
+struct uplink;
+struct listener;
+struct pending;
+
+/* What is counted, as status shows it. */
+#define WEB_COUNTERS(X)                                                                                      \
+    X(accepted)         /* connections */                                                                    \
+    X(refused_address)  /* connections closed: too many from one address */                                  \
+    X(refused_full)     /* connections closed: too many altogether */                                        \
+    X(refused_protocol) /* connections closed: first byte of nothing that is served here */                  \
+    X(handshake_failed)                                                                                      \
+    X(requests)              /* judged, well-formed or not */                                                \
+    X(malformed)             /* 4xx by the parser or the canonical form */                                   \
+    X(refused_host)          /* 421 */                                                                       \
+    X(refused_rule)          /* 403 */                                                                       \
+    X(redirected)            /* port 80 to 443 */                                                            \
+    X(no_uplink)             /* 502, 503 of our own */                                                       \
+    X(retried)               /* sent a second time on another uplink */                                      \
+    X(aborted)               /* answers that could not be completed */                                       \
+    X(timed_out)             /* deadlines of guests and answers */                                           \
+    X(websockets)            /* opened */                                                                    \
+    X(bytes_in) X(bytes_out) /* of connections that are closed */
+
+struct web_counters {
+#define X(name) uint64_t name;
+    WEB_COUNTERS(X)
+#undef X
+    uint64_t codes[6]; /* answers by first digit of their status */
+};
+
+enum { WEB_LISTENERS_MAX = 32 };
+
+struct web {
+    struct ev_loop *loop;
+    struct ipc *main;
+    struct web_limits limits;
+    struct allowlist allowlist;
+    int64_t revision;
+    uint16_t https_port; /* the public one */
+    SSL_CTX *tls;        /* NULL before setup */
+    struct listener *listeners[WEB_LISTENERS_MAX];
+    size_t n_listeners;
+    struct address_table *addresses;
+    size_t n_connections;          /* accepted and not yet closed */
+    LIST_HEAD(, pending) pending;  /* first byte not seen yet */
+    LIST_HEAD(, conn) conns, dead; /* dead: closed in this round of the loop */
+    LIST_HEAD(, uplink) uplinks;
+    size_t n_websockets;
+    struct web_counters counters;
+    struct log_limit refused_log, malformed_log, uplink_log, limit_log;
+    ev_timer sweep;  /* once a second, for every deadline */
+    ev_prepare bury; /* at the end of a round */
+    struct http_message
+        parsed;     /* the head being parsed: judged and forwarded before the next one is looked at */
+    struct buf out; /* the head being written */
+    uint64_t id_high, id_low; /* of requests: random start, counter */
+    bool draining;
+};
+
+/* A connection is gone: its share of the limits is free again. */
+void web_connection_closed(struct web *w, const struct netaddr *client);
+/* Tells main what an administrator may want to see; rate-limited by l. fields is stolen; a text that a
+ * stranger chose must be printable already. */
+void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fields);
+/* Breaks the loop once a draining worker has nothing left to do. */
+void web_check_drained(struct web *w);
+
+#endif

@@ -1,0 +1,313 @@
+#include "edge/web/web_worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/fatal.h"
+#include "common/tls.h"
+#include "edge/web/conn.h"
+#include "edge/web/demux.h"
+#include "edge/web/listener.h"
+#include "edge/web/uplink.h"
+#include "edge/web/web.h"
+
+enum { OUT_MAX = 256 * 1024, EVENT_BURST = 20, EVENT_SECONDS = 10, LOG_LINE = 1024 };
+
+static const char alpn[] = "\x08http/1.1";
+
+/* Shared with the parts -------------------------------------------------------------------------------------
+ */
+
+void web_check_drained(struct web *w)
+{
+    if (w->draining && w->n_connections == 0)
+        ev_break(w->loop, EVBREAK_ALL);
+}
+
+void web_connection_closed(struct web *w, const struct netaddr *client)
+{
+    address_table_remove(w->addresses, client);
+    w->n_connections--;
+    web_check_drained(w);
+}
+
+/* " key=value" for each field, texts quoted. */
+static void fields_to_text(const json_t *fields, char *out, size_t size)
+{
+    const char *key;
+    json_t *value;
+    size_t used = 0;
+    out[0] = '\0';
+    json_object_foreach ((json_t *)fields, key, value) {
+        char quoted[600];
+        if (used >= size)
+            return;
+        if (json_is_integer(value))
+            snprintf(quoted, sizeof quoted, "%lld", (long long)json_integer_value(value));
+        else
+            log_quote(json_string_value(value), json_string_length(value), quoted, sizeof quoted);
+        used += (size_t)snprintf(out + used, size - used, "%s%s=%s", used ? " " : "", key, quoted);
+    }
+}
+
+void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fields)
+{
+    char text[LOG_LINE];
+    unsigned dropped;
+    if (!fields || !log_limit_allow(l, (int64_t)ev_now(w->loop), EVENT_BURST, EVENT_SECONDS, &dropped)) {
+        json_decref(fields);
+        return;
+    }
+    if (dropped)
+        json_object_set_new(fields, "kept_back", json_integer((json_int_t)dropped));
+    fields_to_text(fields, text, sizeof text);
+    log_event(LOG_NOTICE, event, "%s", text);
+    json_object_set_new(fields, "type", json_string("event"));
+    json_object_set_new(fields, "event", json_string(event));
+    (void)ipc_send(w->main, fields, NULL, 0);
+}
+
+/* Messages --------------------------------------------------------------------------------------------------
+ */
+
+static const char *text_of(const json_t *msg, const char *key)
+{
+    const char *s = json_string_value(json_object_get(msg, key));
+    return s ? s : "";
+}
+
+static int64_t number_of(const json_t *msg, const char *key)
+{
+    return json_integer_value(json_object_get(msg, key));
+}
+
+static void refuse_message(struct web *w, const char *type, const char *why)
+{
+    log_event(LOG_ERR, "Message Refused", "message=%s reason=\"%s\"", type, why);
+    (void)ipc_send(w->main, json_pack("{s:s, s:s, s:s}", "type", "refused", "message", type, "reason", why),
+                   NULL, 0);
+}
+
+static void take_tls(struct web *w, const char *type, const json_t *msg)
+{
+    SSL_CTX *ctx;
+    char why[256];
+    enum err e =
+        tls_server_ctx(text_of(msg, "cert_pem"), text_of(msg, "key_pem"), alpn, &ctx, why, sizeof why);
+    if (e != ERR_OK) {
+        refuse_message(w, type, why);
+        return;
+    }
+    SSL_CTX_free(w->tls); /* connections hold their own reference */
+    w->tls = ctx;
+}
+
+static void take_policy(struct web *w, const char *type, const json_t *msg)
+{
+    char why[256];
+    enum err e = allowlist_from_json(json_object_get(msg, "allowlist"), &w->allowlist, why, sizeof why);
+    if (e != ERR_OK) {
+        refuse_message(w, type, why);
+        return;
+    }
+    w->revision = number_of(msg, "revision");
+}
+
+static void take_listeners(struct web *w, const json_t *msg, int *fds, size_t n_fds)
+{
+    size_t n_https = (size_t)number_of(msg, "https");
+    for (size_t i = 0; i < n_fds && w->n_listeners < WEB_LISTENERS_MAX; i++) {
+        struct listener *l = listener_new(w, fds[i], i < n_https);
+        fds[i] = -1;
+        if (l)
+            w->listeners[w->n_listeners++] = l;
+        else
+            refuse_message(w, "setup", "a listening socket cannot be used");
+    }
+}
+
+static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    char why[256];
+    if (w->addresses) {
+        refuse_message(w, type, "set up already");
+        return;
+    }
+    if (web_limits_from_json(json_object_get(msg, "limits"), &w->limits, why, sizeof why) != ERR_OK)
+        refuse_message(w, type, why); /* the defaults stay */
+    if (json_object_get(msg, "log_level"))
+        log_set_level((int)number_of(msg, "log_level"));
+    w->addresses = address_table_new((size_t)w->limits.connections);
+    REQUIRE(w->addresses);
+    w->https_port = (uint16_t)number_of(msg, "https_port");
+    take_tls(w, type, msg);
+    take_policy(w, type, msg);
+    take_listeners(w, msg, fds, n_fds);
+    (void)ipc_send(w->main, json_pack("{s:s}", "type", "ready"), NULL, 0);
+}
+
+static void on_tls(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)fds, (void)n_fds;
+    take_tls(w, type, msg);
+}
+
+static void on_policy(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)fds, (void)n_fds;
+    take_policy(w, type, msg);
+}
+
+static void on_uplink(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    int64_t id = number_of(msg, "id");
+    if (n_fds != 2 || uplink_find(w, id)) {
+        refuse_message(w, type, n_fds != 2 ? "two descriptors are wanted" : "an uplink of that id is there");
+        return;
+    }
+    int in = fds[0], out = fds[1];
+    fds[0] = fds[1] = -1;
+    if (!uplink_new(w, id, text_of(msg, "core"), (int)number_of(msg, "tunnel"),
+                    (int)number_of(msg, "channel"), in, out))
+        refuse_message(w, type, "out of memory");
+}
+
+static void on_uplink_close(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    struct uplink *u = uplink_find(w, number_of(msg, "id"));
+    (void)type, (void)fds, (void)n_fds;
+    if (u)
+        uplink_close(u, "closed by main");
+}
+
+static json_t *status_of(const struct web *w)
+{
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o}", "connections", (json_int_t)w->n_connections,
+                          "addresses", (json_int_t)(w->addresses ? address_table_addresses(w->addresses) : 0),
+                          "open_websockets", (json_int_t)w->n_websockets, "revision", (json_int_t)w->revision,
+                          "uplinks", uplinks_status(w));
+#define X(name) json_object_set_new(o, #name, json_integer((json_int_t)w->counters.name));
+    WEB_COUNTERS(X)
+#undef X
+    json_object_set_new(o, "codes",
+                        json_pack("{s:I, s:I, s:I, s:I}", "2xx", (json_int_t)w->counters.codes[2], "3xx",
+                                  (json_int_t)w->counters.codes[3], "4xx", (json_int_t)w->counters.codes[4],
+                                  "5xx", (json_int_t)w->counters.codes[5]));
+    return o;
+}
+
+static void on_status(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)fds, (void)n_fds;
+    (void)ipc_send(
+        w->main,
+        json_pack("{s:s, s:O, s:o}", "type", type, "id", json_object_get(msg, "id"), "web", status_of(w)),
+        NULL, 0);
+}
+
+/* What main may say. */
+static const struct {
+    const char *type;
+    void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
+    bool before_setup;
+} messages[] = {
+    {"setup", on_setup, true},    {"tls", on_tls, false},      {"policy", on_policy, false},
+    {"uplink", on_uplink, false}, {"status", on_status, true}, {"uplink_close", on_uplink_close, false},
+};
+
+void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+        if (strcmp(messages[i].type, type) != 0)
+            continue;
+        if (!w->addresses && !messages[i].before_setup)
+            refuse_message(w, type, "not set up yet");
+        else
+            messages[i].take(w, type, msg, fds, n_fds);
+        return;
+    }
+    refuse_message(w, type, "unknown message");
+}
+
+/* Life ------------------------------------------------------------------------------------------------------
+ */
+
+static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct web *w = timer->data;
+    (void)loop, (void)revents;
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_sweep(w->listeners[i]);
+    demux_sweep(w);
+    conns_sweep(w);
+    uplinks_sweep(w);
+}
+
+static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
+{
+    (void)loop, (void)revents;
+    conns_bury(prepare->data);
+}
+
+struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
+{
+    struct web *w = xcalloc(1, sizeof *w);
+    w->loop = loop;
+    w->main = main;
+    web_limits_default(&w->limits);
+    allowlist_init(&w->allowlist);
+    http_message_init(&w->parsed);
+    buf_init(&w->out, OUT_MAX);
+    LIST_INIT(&w->pending);
+    LIST_INIT(&w->conns);
+    LIST_INIT(&w->dead);
+    LIST_INIT(&w->uplinks);
+    REQUIRE(getrandom(&w->id_high, sizeof w->id_high, 0) == sizeof w->id_high);
+    ev_timer_init(&w->sweep, on_sweep, 1, 1);
+    ev_prepare_init(&w->bury, on_round_end);
+    ev_set_priority(&w->bury, EV_MINPRI); /* behind the streams' end of the round */
+    w->sweep.data = w->bury.data = w;
+    ev_timer_start(loop, &w->sweep);
+    ev_prepare_start(loop, &w->bury);
+    return w;
+}
+
+static void close_listeners(struct web *w)
+{
+    while (w->n_listeners > 0)
+        listener_free(w->listeners[--w->n_listeners]);
+}
+
+void web_worker_drain(struct web *w)
+{
+    if (w->draining)
+        return;
+    w->draining = true;
+    close_listeners(w);
+    demux_free_all(w);
+    conns_drain(w);
+    web_check_drained(w);
+}
+
+void web_worker_free(struct web *w)
+{
+    if (!w)
+        return;
+    w->draining = false; /* nothing breaks the loop from here on */
+    ev_timer_stop(w->loop, &w->sweep);
+    ev_prepare_stop(w->loop, &w->bury);
+    close_listeners(w);
+    demux_free_all(w);
+    conns_free(w);
+    while (!LIST_EMPTY(&w->uplinks))
+        uplink_free(LIST_FIRST(&w->uplinks));
+    address_table_free(w->addresses);
+    SSL_CTX_free(w->tls);
+    allowlist_free(&w->allowlist);
+    http_message_free(&w->parsed);
+    buf_free(&w->out);
+    free(w);
+}

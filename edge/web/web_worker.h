@@ -1,0 +1,38 @@
+/*
+ * The web worker: guests' HTTPS on one side, data channels to the cores on the other. One process, one loop.
+ *
+ * Messages from main:
+ *   setup        {https: k, http: m, cert_pem, key_pem, https_port, allowlist, revision, limits?} with k + m
+ * listening descriptors, https first; https_port is the public one, for redirects; limits: see web_limits.h
+ *   tls          {cert_pem, key_pem}              for new connections; old ones keep theirs
+ *   policy       {revision, allowlist}
+ *   uplink       {id, core, tunnel, channel} with two descriptors [read end, write end]: a data channel
+ *   uplink_close {id}
+ *   status       {id}                             answered by status {id, web}
+ * and to main:
+ *   ready        {}
+ *   refused      {message, reason}                a message of main's that could not be obeyed
+ *   uplink_closed {id, reason}
+ *   event        {event, ...}                     what an administrator may want to see, rate-limited
+ *   status       {id, web: {...}}
+ */
+#ifndef EDGE_WEB_WEB_WORKER_H
+#define EDGE_WEB_WEB_WORKER_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <stddef.h>
+
+#include "common/ipc.h"
+
+struct web;
+
+/* The loop and the connection to main must outlive it. Aborts only when memory is out at start. */
+struct web *web_worker_new(struct ev_loop *loop, struct ipc *main);
+/* Taken descriptors become -1 in fds. */
+void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
+/* Accepts nothing new, lets running exchanges end, then breaks the loop. */
+void web_worker_drain(struct web *w);
+void web_worker_free(struct web *w);
+
+#endif
