@@ -11,11 +11,20 @@
 
 enum err box_open(struct box *b, const char *dir, const char *run_dir, char *why)
 {
-    char absolute[PATH_MAX];
+    char absolute[PATH_MAX], run[PATH_MAX];
     *b = (struct box){0};
     if (!realpath(dir, absolute)) {
         snprintf(why, SCHEMA_WHY, "%s: %s", dir, strerror(errno));
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
+    }
+    if (run_dir && *run_dir != '/') { /* sshd and its forced command work elsewhere */
+        if (!getcwd(run, sizeof run) || strlen(run) + strlen(run_dir) + 2 > sizeof run) {
+            snprintf(why, SCHEMA_WHY, "%s: %s", run_dir, strerror(errno));
+            return ERR_SYSTEM;
+        }
+        size_t n = strlen(run);
+        snprintf(run + n, sizeof run - n, "/%s", run_dir);
+        run_dir = run;
     }
     if (strlen(absolute) + 8 > sizeof b->dir || (run_dir && strlen(run_dir) + 1 > sizeof b->run)) {
         snprintf(why, SCHEMA_WHY, "%s: path too long", dir);
@@ -94,13 +103,19 @@ enum err box_write(const struct box *b, const char *name, const void *data, size
     char path[PATH_MAX];
     uid_t uid;
     gid_t gid;
-    enum err e = file_write(box_file(b, name, path), data, n, mode, why, SCHEMA_WHY);
-    if (e != ERR_OK || geteuid() != 0)
+    sandbox_owner(user, &uid, &gid);
+    return file_write_as(box_file(b, name, path), data, n, mode, uid, gid, why, SCHEMA_WHY);
+}
+
+enum err box_make_dir(struct box *b, const char *dir, const char *user, char *why)
+{
+    uid_t uid;
+    gid_t gid;
+    enum err e = file_make_dir(dir, 0750, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        e = box_open(b, dir, NULL, why);
+    if (e != ERR_OK)
         return e;
     sandbox_owner(user, &uid, &gid);
-    if (chown(path, uid, gid) < 0) {
-        snprintf(why, SCHEMA_WHY, "%s: cannot be given to user %s: %s", path, user, strerror(errno));
-        return ERR_SYSTEM;
-    }
-    return ERR_OK;
+    return file_make_dir_as(b->dir, 0750, uid, gid, why, SCHEMA_WHY);
 }

@@ -35,8 +35,10 @@ struct box {
     struct secrets secrets;
 };
 
-/* Sets dir (made absolute; it must exist) and run: run_dir when given, else /run/stile for /etc/stile, else DIR/run. */
+/* Sets dir (made absolute; it must exist) and run: run_dir (made absolute) when given, else /run/stile for /etc/stile, else DIR/run. */
 enum err box_open(struct box *b, const char *dir, const char *run_dir, char *why);
+/* For the commands that fill a folder: makes dir if it is missing, opens it, and as root gives it to user. */
+enum err box_make_dir(struct box *b, const char *dir, const char *user, char *why);
 /* Reads identity, stile.json and secrets.json into b. why has SCHEMA_WHY bytes. */
 enum err box_load(struct box *b, char *why);
 void box_close(struct box *b);

@@ -63,14 +63,8 @@ static enum err daemon_make_run_dir(const struct box *box, const char *user, cha
 {
     uid_t uid;
     gid_t gid;
-    enum err e = file_make_dir(box->run, 0700, why, SCHEMA_WHY);
-    if (e != ERR_OK || geteuid() != 0)
-        return e;
     sandbox_owner(user, &uid, &gid);
-    if (chown(box->run, uid, gid) == 0)
-        return ERR_OK;
-    snprintf(why, SCHEMA_WHY, "%s: cannot be given to user %s: %s", box->run, user, strerror(errno));
-    return ERR_SYSTEM;
+    return file_make_dir_as(box->run, 0700, uid, gid, why, SCHEMA_WHY);
 }
 
 static void daemon_on_signal(struct ev_loop *loop, ev_signal *s, int revents)

@@ -1,5 +1,6 @@
 #include "common/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -106,7 +107,21 @@ static bool file_write_all(int fd, const char *data, size_t n)
     return true;
 }
 
-enum err file_write(const char *path, const void *data, size_t n, mode_t mode, char *why, size_t why_size)
+/* The name in its folder outlives a crash too. */
+static bool file_sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* some file systems cannot */
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+enum err file_write_as(const char *path, const void *data, size_t n, mode_t mode, uid_t uid, gid_t gid, char *why,
+                       size_t why_size)
 {
     char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
@@ -116,16 +131,22 @@ enum err file_write(const char *path, const void *data, size_t n, mode_t mode, c
     int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return file_system_error(path, "cannot be written", why, why_size);
-    bool ok = file_write_all(fd, data, n) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    bool ok = file_write_all(fd, data, n) && (geteuid() != 0 || fchown(fd, uid, gid) == 0) && fchmod(fd, mode) == 0 &&
+              fsync(fd) == 0;
     int saved = errno;
     close(fd);
     errno = saved;
-    if (ok && rename(temporary, path) == 0)
+    if (ok && rename(temporary, path) == 0 && file_sync_folder(path))
         return ERR_OK;
     saved = errno;
     unlink(temporary);
     errno = saved;
     return file_system_error(path, "cannot be written", why, why_size);
+}
+
+enum err file_write(const char *path, const void *data, size_t n, mode_t mode, char *why, size_t why_size)
+{
+    return file_write_as(path, data, n, mode, (uid_t)-1, (gid_t)-1, why, why_size);
 }
 
 void file_wipe(char *text)
@@ -147,6 +168,48 @@ enum err file_make_dir(const char *path, mode_t mode, char *why, size_t why_size
         return ERR_EXISTS;
     }
     return ERR_OK;
+}
+
+static bool folder_is_empty(int fd)
+{
+    const struct dirent *entry;
+    bool empty = true;
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    if (!d) {
+        if (copy >= 0)
+            close(copy);
+        return false;
+    }
+    while (empty && (entry = readdir(d)) != NULL)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(d);
+    return empty;
+}
+
+enum err file_make_dir_as(const char *path, mode_t mode, uid_t uid, gid_t gid, char *why, size_t why_size)
+{
+    struct stat st;
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
+        return file_system_error(path, "cannot be made", why, why_size);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        bool other = errno == ENOTDIR || errno == ELOOP;
+        enum err e = file_system_error(path, other ? "exists, but is not a folder" : "cannot be opened", why, why_size);
+        if (fd >= 0)
+            close(fd);
+        return other ? ERR_EXISTS : e;
+    }
+    enum err e = ERR_OK;
+    if (geteuid() == 0 && st.st_uid != uid && !folder_is_empty(fd)) {
+        snprintf(why, why_size, "%s: holds files, and belongs to user id %u instead of %u; name a folder of its own, or run: "
+                                "chown %u:%u %s", path, (unsigned)st.st_uid, (unsigned)uid, (unsigned)uid, (unsigned)gid, path);
+        e = ERR_REFUSED;
+    } else if (geteuid() == 0 && fchown(fd, uid, gid) < 0) {
+        e = file_system_error(path, "cannot be given to its user", why, why_size);
+    }
+    close(fd);
+    return e;
 }
 
 const char *file_path(char *out, size_t size, const char *dir, const char *name)

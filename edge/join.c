@@ -10,7 +10,6 @@
 
 #include "common/bundle.h"
 #include "common/file.h"
-#include "common/sandbox.h"
 #include "common/tls.h"
 #include "common/verb.h"
 #include "edge/edge.h"
@@ -108,18 +107,9 @@ static enum err join_write(struct join *j, char *why)
 static enum err join_prepare_dir(struct join *j, char *why)
 {
     char path[PATH_MAX];
-    uid_t uid;
-    gid_t gid;
-    enum err e = file_make_dir(j->dir, 0750, why, SCHEMA_WHY);
-    if (e == ERR_OK)
-        e = box_open(&j->box, j->dir, NULL, why);
+    enum err e = box_make_dir(&j->box, j->dir, j->user, why);
     if (e != ERR_OK)
         return e;
-    sandbox_owner(j->user, &uid, &gid);
-    if (geteuid() == 0 && chown(j->box.dir, uid, gid) < 0) {
-        snprintf(why, SCHEMA_WHY, "%s: %s", j->box.dir, strerror(errno));
-        return ERR_SYSTEM;
-    }
     if (j->force || access(box_file(&j->box, BOX_CONFIG, path), F_OK) < 0)
         return ERR_OK;
     snprintf(why, SCHEMA_WHY, "%s exists: this box has joined already; --force replaces it", path);

@@ -15,7 +15,6 @@
 #include "common/bundle.h"
 #include "common/fatal.h"
 #include "common/file.h"
-#include "common/sandbox.h"
 #include "common/verb.h"
 #include "core/pairing/ssh_key.h"
 
@@ -327,25 +326,18 @@ static enum err init_write(struct init *in, char *why)
 static enum err init_prepare(struct init *in, char *why)
 {
     char path[PATH_MAX];
-    uid_t uid;
-    gid_t gid;
-    enum err e = file_make_dir(in->dir, 0750, why, SCHEMA_WHY);
-    if (e == ERR_OK)
-        e = box_open(&in->box, in->dir, NULL, why);
+    enum err e = box_make_dir(&in->box, in->dir, in->user, why);
     if (e != ERR_OK)
         return e;
-    sandbox_owner(in->user, &uid, &gid);
-    if (geteuid() == 0 && chown(in->box.dir, uid, gid) < 0) {
-        snprintf(why, SCHEMA_WHY, "%s: %s", in->box.dir, strerror(errno));
-        return ERR_SYSTEM;
-    }
     if (!in->force && access(box_file(&in->box, BOX_CONFIG, path), F_OK) == 0) {
         snprintf(why, SCHEMA_WHY, "%s exists; --force overwrites it (and every edge must join again)", path);
         return ERR_EXISTS;
     }
-    e = ssh_key_make(in->box.dir, &in->core_key, why);
+    e = ssh_key_make(&in->core_key);
     for (size_t i = 0; i < json_array_size(in->edges) && e == ERR_OK; i++)
-        e = ssh_key_make(in->box.dir, &in->edge_keys[i], why);
+        e = ssh_key_make(&in->edge_keys[i]);
+    if (e != ERR_OK)
+        snprintf(why, SCHEMA_WHY, "SSH keys cannot be made: %s", err_str(e));
     return e;
 }
 

@@ -1,63 +1,115 @@
 #include "core/pairing/ssh_key.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <spawn.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/file.h"
-#include "common/schema.h"
+#include "common/wire.h"
 
-extern char **environ;
+enum { KEY_BYTES = 32, KEY_BLOB_MAX = 512, PEM_LINE = 70 };
 
-static enum err ssh_keygen(const char *path, char *why)
+static const char key_type[] = "ssh-ed25519", comment[] = "stile";
+
+static void put_string(struct wire_writer *w, const void *data, size_t n)
 {
-    pid_t pid;
-    int status;
-    char *argv[] = {(char[]){"ssh-keygen"}, (char[]){"-q"}, (char[]){"-t"}, (char[]){"ed25519"}, (char[]){"-N"},
-                    (char[]){""}, (char[]){"-C"}, (char[]){"stile"}, (char[]){"-f"}, (char *)(uintptr_t)path, NULL};
-    int error = posix_spawnp(&pid, "ssh-keygen", NULL, NULL, argv, environ);
-    if (error) {
-        snprintf(why, SCHEMA_WHY, "ssh-keygen cannot be run: %s; install openssh-client", strerror(error));
-        return ERR_SYSTEM;
+    wire_put_u32(w, (uint32_t)n);
+    wire_put_bytes(w, data, n);
+}
+
+/* RFC 8709 §4 */
+static size_t encode_public(const uint8_t public[KEY_BYTES], uint8_t out[KEY_BLOB_MAX])
+{
+    struct wire_writer w = wire_writer(out, KEY_BLOB_MAX);
+    put_string(&w, key_type, sizeof key_type - 1);
+    put_string(&w, public, KEY_BYTES);
+    return wire_written(&w);
+}
+
+/* PROTOCOL.key, section 3: the part that a passphrase would encrypt. check is any number, twice. */
+static size_t encode_secret(const uint8_t private[KEY_BYTES], const uint8_t public[KEY_BYTES], uint32_t check,
+                            uint8_t out[KEY_BLOB_MAX])
+{
+    struct wire_writer w = wire_writer(out, KEY_BLOB_MAX);
+    wire_put_u32(&w, check);
+    wire_put_u32(&w, check);
+    put_string(&w, key_type, sizeof key_type - 1);
+    put_string(&w, public, KEY_BYTES);
+    wire_put_u32(&w, 2 * KEY_BYTES);
+    wire_put_bytes(&w, private, KEY_BYTES);
+    wire_put_bytes(&w, public, KEY_BYTES);
+    put_string(&w, comment, sizeof comment - 1);
+    for (uint8_t pad = 1; wire_written(&w) % 8; pad++)
+        wire_put_u8(&w, pad);
+    return wire_written(&w);
+}
+
+static char *print_public(const uint8_t *blob, size_t n)
+{
+    char text[KEY_BLOB_MAX * 2], *line;
+    EVP_EncodeBlock((unsigned char *)text, blob, (int)n);
+    return asprintf(&line, "%s %s", key_type, text) < 0 ? NULL : line;
+}
+
+static char *print_private(const uint8_t *blob, size_t n)
+{
+    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n", end[] = "-----END OPENSSH PRIVATE KEY-----\n";
+    char text[KEY_BLOB_MAX * 2], *pem = malloc(sizeof begin + sizeof text + sizeof text / PEM_LINE + sizeof end);
+    size_t used = sizeof begin - 1;
+    int length = EVP_EncodeBlock((unsigned char *)text, blob, (int)n);
+    if (pem) {
+        memcpy(pem, begin, used);
+        for (int i = 0; i < length; i += PEM_LINE)
+            used += (size_t)sprintf(pem + used, "%.*s\n", PEM_LINE, text + i);
+        memcpy(pem + used, end, sizeof end);
     }
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return ERR_SYSTEM;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        snprintf(why, SCHEMA_WHY, "ssh-keygen failed for %s", path);
-        return ERR_SYSTEM;
+    OPENSSL_cleanse(text, sizeof text);
+    return pem;
+}
+
+/* PROTOCOL.key, section 1: cipher and key derivation "none", one key. */
+static enum err ssh_key_print(const uint8_t private[KEY_BYTES], const uint8_t public[KEY_BYTES], uint32_t check,
+                              struct ssh_key *out)
+{
+    uint8_t public_blob[KEY_BLOB_MAX], secret[KEY_BLOB_MAX], all[KEY_BLOB_MAX];
+    size_t n_public = encode_public(public, public_blob), n_secret = encode_secret(private, public, check, secret);
+    struct wire_writer w = wire_writer(all, sizeof all);
+    wire_put_bytes(&w, "openssh-key-v1", sizeof "openssh-key-v1"); /* with its NUL */
+    put_string(&w, "none", 4);
+    put_string(&w, "none", 4);
+    put_string(&w, "", 0);
+    wire_put_u32(&w, 1);
+    put_string(&w, public_blob, n_public);
+    put_string(&w, secret, n_secret);
+    struct ssh_key k = {.private_pem = print_private(all, wire_written(&w)),
+                        .public_line = print_public(public_blob, n_public)};
+    OPENSSL_cleanse(secret, sizeof secret);
+    OPENSSL_cleanse(all, sizeof all);
+    if (!k.private_pem || !k.public_line) {
+        ssh_key_free(&k);
+        return ERR_MEMORY;
     }
+    *out = k;
     return ERR_OK;
 }
 
-enum err ssh_key_make(const char *dir, struct ssh_key *out, char *why)
+enum err ssh_key_make(struct ssh_key *out)
 {
-    char path[PATH_MAX], public_path[PATH_MAX + 4];
-    struct ssh_key k = {0};
-    snprintf(path, sizeof path, "%.*s/.new-key-%d", PATH_MAX - 40, dir, (int)getpid());
-    snprintf(public_path, sizeof public_path, "%s.pub", path);
-    enum err e = ssh_keygen(path, why);
-    if (e == ERR_OK)
-        e = file_read_secret(path, 16384, &k.private_pem, NULL, why, SCHEMA_WHY);
-    if (e == ERR_OK)
-        e = file_read(public_path, 16384, &k.public_line, NULL, why, SCHEMA_WHY);
-    unlink(path);
-    unlink(public_path);
-    if (e != ERR_OK) {
-        ssh_key_free(&k);
-        return e;
-    }
-    char *space = strchr(k.public_line, ' ');
-    if (space)
-        space[1 + strcspn(space + 1, " \r\n")] = '\0';
-    *out = k;
-    return ERR_OK;
+    uint8_t private[KEY_BYTES], public[KEY_BYTES];
+    size_t n_private = sizeof private, n_public = sizeof public;
+    uint32_t check;
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    enum err e = ERR_SYSTEM;
+    if (key && EVP_PKEY_get_raw_private_key(key, private, &n_private) == 1 &&
+        EVP_PKEY_get_raw_public_key(key, public, &n_public) == 1 && RAND_bytes((unsigned char *)&check, sizeof check) == 1)
+        e = ssh_key_print(private, public, check, out);
+    OPENSSL_cleanse(private, sizeof private);
+    EVP_PKEY_free(key);
+    return e;
 }
 
 void ssh_key_free(struct ssh_key *k)

@@ -1,4 +1,4 @@
-/* Ed25519 keys in OpenSSH's format, made by ssh-keygen. */
+/* Ed25519 keys in OpenSSH's format (PROTOCOL.key), made in memory: a private key lies in no file but its own. */
 #ifndef CORE_PAIRING_SSH_KEY_H
 #define CORE_PAIRING_SSH_KEY_H
 
@@ -9,8 +9,8 @@ struct ssh_key {
     char *public_line; /* "ssh-ed25519 AAAA…", no comment, no newline */
 };
 
-/* Makes a key in dir (nothing stays there). why has SCHEMA_WHY bytes. */
-enum err ssh_key_make(const char *dir, struct ssh_key *out, char *why);
+/* Makes a key. ERR_MEMORY, or ERR_SYSTEM where OpenSSL has no random bytes or no Ed25519. */
+enum err ssh_key_make(struct ssh_key *out);
 void ssh_key_free(struct ssh_key *k);
 
 #endif
