@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/netaddr.h"
+#include "common/tls_verify.h"
 
 /* RFC 9325 §4.2 without the CBC and RSA suites it only tolerates. */
 static const char tls12_suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -19,17 +20,12 @@ static const char tls12_suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES1
 const char *tls_words(SSL *ssl, char *out, size_t size)
 {
     unsigned long code = ERR_peek_last_error();
-    long verify = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    const char *verify = ssl ? tls_verify_words(ssl) : NULL;
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    if (verify != X509_V_OK && !SSL_is_server(ssl)) {
-        const char *host = X509_VERIFY_PARAM_get0_host(SSL_get0_param(ssl), 0);
-        char *ip = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(ssl));
-        snprintf(out, size, "certificate verify failed: %s (expected name %s)",
-                 X509_verify_cert_error_string(verify), host ? host : ip ? ip : "none");
-        OPENSSL_free(ip);
-    } else {
+    if (verify)
+        snprintf(out, size, "%s", verify);
+    else
         snprintf(out, size, "TLS failed: %s", reason ? reason : "no reason given");
-    }
     ERR_clear_error();
     return out;
 }
@@ -149,7 +145,7 @@ enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why
     ERR_clear_error();
     SSL_CTX *ctx = tls_ctx(TLS_client_method());
     if (ctx && (ca_pem ? tls_trust(ctx, ca_pem) : SSL_CTX_set_default_verify_paths(ctx) == 1)) {
-        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+        tls_verify_install(ctx);
         ERR_clear_error();
         *out = ctx;
         return ERR_OK;

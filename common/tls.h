@@ -15,7 +15,7 @@ enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *a
 /* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */
 enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size);
 /* Words for the newest OpenSSL error of this thread, emptying its queue; ssl may be NULL, else certificate
- * verification results are put in words too ("certificate verify failed: …, expected name …"). */
+ * verification results are put in words too (tls_verify.h). */
 const char *tls_words(SSL *ssl, char *out, size_t size);
 /* True when the context's certificate names host (name or address) as a subject alternative name. */
 bool tls_ctx_covers(SSL_CTX *ctx, const char *host);
