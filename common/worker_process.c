@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -77,6 +78,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     }
     snprintf(name, sizeof name, "%s%.8s", p.role->name, argv[2]);
     log_set_process(name);
+    prctl(PR_SET_NAME, name); /* else ps -o comm shows "exe" */
     sandbox_harden();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

@@ -1,23 +1,20 @@
-#include <stdio.h>
-#include <string.h>
-
+#include "common/verb.h"
+#include "edge/edge.h"
+#include "edge/tunnel/attach.h"
 #include "edge/turn/turn_command.h"
+#include "edge/workers.h"
 
-static const struct verb {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *words;
-} verbs[] = {
-    {"turn", turn_command, "run the TURN server alone"},
+static const struct verb verbs[] = {
+    {"run", edge_run_command, "run the edge in the foreground"},
+    {"join", edge_join_command, "install the bundle that core made for this edge"},
+    {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
+    {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
+    {"attach", attach_command, NULL},
+    {"worker", edge_workers_command, NULL},
+    {0},
 };
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "usage: stile-edge VERB [option]...\n");
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        fprintf(stderr, "  %-8s %s\n", verbs[i].name, verbs[i].words);
-    return 2;
+    return verb_run(verbs, "The box in the DMZ: HTTPS and WSS for guests, SSH for cores, TURN for media.", argc, argv);
 }

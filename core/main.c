@@ -1,0 +1,17 @@
+#include "common/verb.h"
+#include "core/core.h"
+#include "core/pairing/init.h"
+#include "core/workers.h"
+
+static const struct verb verbs[] = {
+    {"init", init_command, "make the shared config, and a bundle for each edge"},
+    {"run", core_run_command, "run core in the foreground"},
+    {"status", core_status_command, "tunnels, targets, allow list, workers"},
+    {"worker", core_workers_command, NULL},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return verb_run(verbs, "The box in the LAN: dials out to edges, serves their requests from the web bridge.", argc, argv);
+}

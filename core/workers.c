@@ -1,0 +1,34 @@
+#include "core/workers.h"
+
+#include "common/worker_process.h"
+#include "core/tunnel/tunnel_worker.h"
+
+static void *tunnel_make(struct ev_loop *loop, struct ipc *main)
+{
+    return tunnel_worker_new(loop, main);
+}
+
+static void tunnel_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    tunnel_worker_message(worker, type, msg, fds, n_fds);
+}
+
+static void tunnel_drain(void *worker)
+{
+    tunnel_worker_drain(worker);
+}
+
+static void tunnel_free(void *worker)
+{
+    tunnel_worker_free(worker);
+}
+
+static const struct worker_role roles[] = {
+    {"tunnel", tunnel_make, tunnel_message, tunnel_drain, tunnel_free},
+    {0},
+};
+
+int core_workers_command(int argc, char **argv)
+{
+    return worker_process_run(roles, argc, argv);
+}

@@ -1,0 +1,113 @@
+#include "edge/workers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/worker_process.h"
+#include "edge/turn/turn_worker.h"
+#include "edge/web/web_worker.h"
+
+enum { TURN_SOCKETS_MAX = IPC_FDS_MAX - 1, STATUS_RELAYS_MAX = 6000 };
+
+/* Web: the module speaks main's language itself. ---------------------------------------------------------- */
+
+static void *web_make(struct ev_loop *loop, struct ipc *main)
+{
+    return web_worker_new(loop, main);
+}
+
+static void web_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    web_worker_message(worker, type, msg, fds, n_fds);
+}
+
+static void web_drain(void *worker)
+{
+    web_worker_drain(worker);
+}
+
+static void web_free(void *worker)
+{
+    web_worker_free(worker);
+}
+
+/* TURN: from messages to calls. ---------------------------------------------------------------------------- */
+
+struct turn_process {
+    struct ev_loop *loop;
+    struct ipc *main;
+    struct turn_worker *worker; /* NULL until setup */
+};
+
+static void *turn_make(struct ev_loop *loop, struct ipc *main)
+{
+    struct turn_process *p = calloc(1, sizeof *p);
+    if (p) {
+        p->loop = loop;
+        p->main = main;
+    }
+    return p;
+}
+
+static void turn_setup(struct turn_process *p, json_t *msg, int *fds, size_t n_fds)
+{
+    struct turn_config config;
+    struct turn_socket sockets[TURN_SOCKETS_MAX];
+    const json_t *list = json_object_get(msg, "sockets");
+    size_t n = json_array_size(list);
+    char why[256] = "setup message malformed";
+    if (p->worker || n_fds == 0 || n != n_fds - 1 || n > TURN_SOCKETS_MAX)
+        goto fail;
+    for (size_t i = 0; i < n; i++) {
+        const char *kind = json_string_value(json_object_get(json_array_get(list, i), "kind"));
+        const char *local = json_string_value(json_object_get(json_array_get(list, i), "local"));
+        sockets[i] = (struct turn_socket){.fd = fds[i]};
+        if (!kind || !local || netaddr_parse(local, 0, &sockets[i].local) != ERR_OK)
+            goto fail;
+        sockets[i].kind = strcmp(kind, "tcp") == 0 ? TURN_SOCKET_TCP : TURN_SOCKET_UDP;
+    }
+    if (turn_config_from_json(json_object_get(msg, "config"), &config, why, sizeof why) != ERR_OK)
+        goto fail;
+    for (size_t i = 0; i < n; i++)
+        fds[i] = -1; /* the worker's from here on */
+    p->worker = turn_worker_start(p->loop, &config, sockets, n, fds[n_fds - 1], why, sizeof why);
+    if (p->worker) {
+        (void)ipc_send(p->main, json_pack("{ss}", "type", "ready"), NULL, 0);
+        return;
+    }
+fail:
+    log_event(LOG_ERR, "Worker Not Set Up", "reason=\"%s\"", why);
+    ev_break(p->loop, EVBREAK_ALL);
+}
+
+static void turn_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    struct turn_process *p = worker;
+    if (strcmp(type, "setup") == 0) {
+        turn_setup(p, msg, fds, n_fds);
+    } else if (strcmp(type, "status") == 0 && p->worker) {
+        json_t *status = turn_worker_status(p->worker, STATUS_RELAYS_MAX);
+        (void)ipc_send(p->main, json_pack("{ss sI so}", "type", "status", "id",
+                                          json_integer_value(json_object_get(msg, "id")), "turn", status), NULL, 0);
+    }
+}
+
+static void turn_free(void *worker)
+{
+    struct turn_process *p = worker;
+    turn_worker_stop(p->worker);
+    free(p);
+}
+
+static const struct worker_role roles[] = {
+    {"web", web_make, web_message, web_drain, web_free},
+    /* A stopping edge ends its relays at once: their clients' ICE restarts elsewhere sooner for it. */
+    {"turn", turn_make, turn_message, NULL, turn_free},
+    {0},
+};
+
+int edge_workers_command(int argc, char **argv)
+{
+    return worker_process_run(roles, argc, argv);
+}
