@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
 static const char *const level_names[] = {"emergency", "alert",  "critical", "error",
                                           "warning",   "notice", "info",     "debug"};
 static char process[64] = "stile";
@@ -66,6 +68,7 @@ void log_event(int level, const char *event, const char *format, ...)
     }
     if (n > sizeof line - 2)
         n = sizeof line - 2;
+    text_disarm(line, n); /* one event, one line, whoever chose its words */
     line[n++] = '\n';
     /* One write, so that lines of several processes do not mix. Nobody to tell if stderr is gone. */
     if (write(STDERR_FILENO, line, n) < 0)

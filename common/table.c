@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/text.h"
+
 enum { TABLE_CELL = 200, TABLE_COLUMNS = 16 };
 
 const char *table_age(double seconds, char *out, size_t size)
@@ -27,7 +29,7 @@ static void cell_text(const json_t *value, char out[TABLE_CELL])
     size_t i, used = 0;
     json_t *item;
     if (json_is_string(value))
-        snprintf(out, TABLE_CELL, "%s", json_string_value(value));
+        text_copy(out, TABLE_CELL, json_string_value(value));
     else if (json_is_integer(value))
         snprintf(out, TABLE_CELL, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value))
@@ -35,9 +37,10 @@ static void cell_text(const json_t *value, char out[TABLE_CELL])
     else if (json_is_array(value))
         json_array_foreach((json_t *)(uintptr_t)value, i, item)
         {
-            const char *s = json_string_value(item);
-            int n = snprintf(out + used, TABLE_CELL - used, "%s%s", i ? "," : "", s ? s : "?");
-            used += n > 0 && (size_t)n < TABLE_CELL - used ? (size_t)n : 0;
+            if (i && used + 1 < TABLE_CELL)
+                out[used++] = ',';
+            text_copy(out + used, TABLE_CELL - used, json_string_value(item));
+            used += strlen(out + used);
         }
 }
 

@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/gather.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/tls.h"
 #include "common/verb.h"
 #include "proto/policy.h"
@@ -66,7 +67,7 @@ static void core_tunnel_set_state(struct core_tunnel *t, const char *state, cons
     if (strcmp(t->state, state) != 0)
         t->since = now;
     snprintf(t->state, sizeof t->state, "%s", state);
-    snprintf(t->reason, sizeof t->reason, "%s", reason ? reason : "");
+    text_copy(t->reason, sizeof t->reason, reason);
 }
 
 static void core_tunnel_on_state(struct core *c, struct core_tunnel *t, const json_t *msg)
@@ -75,13 +76,15 @@ static void core_tunnel_on_state(struct core *c, struct core_tunnel *t, const js
     const char *reason = json_string_value(json_object_get(msg, "reason"));
     const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
     bool was_active = strcmp(t->state, "active") == 0, active = state && strcmp(state, "active") == 0;
-    bool news = strcmp(t->reason, reason ? reason : "") != 0;
+    char before[sizeof t->reason];
     if (!state)
         return;
+    memcpy(before, t->reason, sizeof before);
     core_tunnel_set_state(t, state, reason, ev_now(c->loop));
+    reason = t->reason;
     if (active && !was_active)
         log_event(LOG_NOTICE, "Tunnel Up", "edge=%s tunnel=%u target=%s", edge->name, t->index, edge->ssh);
-    else if (!active && reason && *reason && (was_active || news))
+    else if (!active && *reason && (was_active || strcmp(before, reason) != 0))
         log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=\"%s\"", edge->name, t->index, edge->ssh,
                   reason);
 }

@@ -9,6 +9,7 @@
 #include "common/fatal.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/verb.h"
 
 static const double stop_grace = 3;
@@ -79,8 +80,9 @@ static struct control_self edge_control_self(void *edge)
 static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const char *reason)
 {
     struct edge *e = edge;
-    (void)core, (void)tunnel;
-    snprintf(e->last_tunnel_reason, sizeof e->last_tunnel_reason, "%s", reason ? reason : "");
+    (void)tunnel;
+    text_copy(e->last_tunnel_reason, sizeof e->last_tunnel_reason, reason);
+    text_copy(e->last_tunnel_core, sizeof e->last_tunnel_core, core);
 }
 
 static const struct attachments_events edge_attachment_events = {.uplink = edge_web_uplink,
@@ -116,8 +118,11 @@ static enum err edge_start(struct edge *e, char *why)
 
 static void edge_free(struct edge *e)
 {
-    attachments_free(e->attachments, "the edge is stopping");
-    ev_run(e->loop, EVRUN_NOWAIT); /* lets the goodbyes out */
+    if (e->attachments) {
+        attachments_say_bye(e->attachments, "the edge is stopping");
+        ev_run(e->loop, EVRUN_NOWAIT); /* lets the goodbyes out; the last round, while everything is still there */
+    }
+    attachments_free(e->attachments);
     sshd_stop(e->sshd);
     local_server_free(e->status);
     for (size_t i = 0; i < e->n_web; i++)

@@ -38,7 +38,7 @@ struct edge {
     struct sshd *sshd;
     struct attachments *attachments;
     struct local_server *status;
-    char last_tunnel_reason[256];
+    char last_tunnel_core[64], last_tunnel_reason[256]; /* the tunnel that went down last; "" = none did */
     bool stopping;
 };
 

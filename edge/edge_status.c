@@ -30,8 +30,9 @@ static void edge_status_add_missing(const struct edge *e, json_t *tunnels)
         if (there)
             continue;
         const char *reason = e->sshd && !sshd_pid(e->sshd) ? sshd_reason(e->sshd)
-                             : *e->last_tunnel_reason      ? e->last_tunnel_reason
-                                                           : "this core has not connected yet";
+                             : strcmp(e->last_tunnel_core, name) == 0 && *e->last_tunnel_reason
+                                 ? e->last_tunnel_reason
+                                 : "this core has not connected yet";
         json_array_append_new(tunnels, json_pack("{ss ss ss}", "core", name, "state", "failed", "reason", reason));
     }
 }

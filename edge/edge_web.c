@@ -36,7 +36,7 @@ static void edge_web_on_message(void *edge, struct worker *w, const char *type, 
     if (strcmp(type, "status") == 0)
         gather_message(msg);
     else if (strcmp(type, "uplink_closed") == 0)
-        attachments_uplink_closed(e->attachments, (long)json_integer_value(json_object_get(msg, "id")));
+        attachments_uplink_closed(e->attachments, worker_index(w), (long)json_integer_value(json_object_get(msg, "id")));
     else if (strcmp(type, "ready") == 0)
         log_event(LOG_INFO, "Worker Ready", "worker=%s pid=%d", worker_name(w), (int)worker_pid(w));
 }

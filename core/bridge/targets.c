@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "core/bridge/probe.h"
 #include "core/bridge/resolver.h"
 
@@ -71,7 +72,7 @@ static void target_on_probed(void *ctx, const char *reason)
     if (state != t->state)
         t->since = time(NULL);
     t->state = state;
-    snprintf(t->reason, sizeof t->reason, "%s", reason ? reason : "");
+    text_copy(t->reason, sizeof t->reason, reason);
     target_probe_in(t, state == TARGET_ACTIVE ? probe_active_every : probe_failed_every);
     if (!changed)
         return;
@@ -175,7 +176,7 @@ static void source_on_answer(void *ctx, const struct resolver_answer *answer)
     s->query = NULL;
     if (changed)
         s->since = time(NULL);
-    snprintf(s->error, sizeof s->error, "%s", answer->error ? answer->error : "");
+    text_copy(s->error, sizeof s->error, answer->error);
     if (answer->error) {
         source_query_in(s, dns_retry);
         if (changed)

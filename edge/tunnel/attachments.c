@@ -7,6 +7,7 @@
 
 #include "common/local_server.h"
 #include "common/log.h"
+#include "common/text.h"
 
 /* One `attach` process, from its first message on. */
 struct attachment {
@@ -71,9 +72,38 @@ static void attachments_end_connection(struct attachments *all, const char *core
 
 /* Control channels -------------------------------------------------------------------------------------- */
 
+static void attachments_control_over(struct attachment *a, const char *reason)
+{
+    struct attachments *all = a->owner;
+    struct control *control = a->control;
+    a->control = NULL;
+    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control), reason);
+    attachments_end_connection(all, a->core, a->ssh);
+    all->events->tunnel_changed(all->ctx, a->core, control_tunnel(control), reason);
+    control_free(control);
+}
+
+static struct attachment *attachments_find_earlier(struct attachments *all, const struct attachment *newer)
+{
+    struct attachment *a;
+    LIST_FOREACH(a, &all->list, next)
+    {
+        if (a != newer && a->control && control_is_up(a->control) && strcmp(a->core, newer->core) == 0 &&
+            control_tunnel(a->control) == control_tunnel(newer->control))
+            return a;
+    }
+    return NULL;
+}
+
+/* A core may be back before its earlier connection was found dead: web workers shall not send into that one any more. */
 static void attachments_on_up(void *ctx, struct control *c)
 {
-    struct attachment *a = ctx;
+    static const char reason[] = "the same core has opened this tunnel anew (does it run twice?)";
+    struct attachment *a = ctx, *earlier;
+    while ((earlier = attachments_find_earlier(a->owner, a)) != NULL) {
+        attachments_control_over(earlier, reason);
+        attachment_close(earlier, reason);
+    }
     log_event(LOG_NOTICE, "Tunnel Up", "core=%s tunnel=%u", a->core, control_tunnel(c));
     a->owner->events->tunnel_changed(a->owner->ctx, a->core, control_tunnel(c), NULL);
 }
@@ -85,23 +115,12 @@ static const char *attachments_on_policy(void *ctx, struct control *c, long revi
     return a->owner->events->policy(a->owner->ctx, a->core, revision, msg);
 }
 
-static void attachments_control_over(struct attachment *a, const char *reason)
-{
-    struct attachments *all = a->owner;
-    struct control *control = a->control;
-    a->control = NULL;
-    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control), reason);
-    attachments_end_connection(all, a->core, a->ssh);
-    all->events->tunnel_changed(all->ctx, a->core, control_tunnel(control), reason);
-    control_free(control, NULL);
-}
-
 static void attachments_on_control_close(void *ctx, struct control *c, const char *reason)
 {
     (void)c;
     struct attachment *a = ctx;
     char copy[256];
-    snprintf(copy, sizeof copy, "%s", reason);
+    text_copy(copy, sizeof copy, reason);
     attachments_control_over(a, copy);
     attachment_close(a, copy);
 }
@@ -138,6 +157,20 @@ static const char *attachment_take_data(struct attachment *a, const json_t *msg,
     return NULL;
 }
 
+/* The attach process has gone: sshd ended it, or somebody killed it. */
+static void attachments_on_gone(void *ctx, struct local_connection *connection)
+{
+    struct attachments *all = ctx;
+    struct attachment *a = local_connection_data(connection);
+    if (!a)
+        return;
+    if (a->control)
+        attachments_control_over(a, "the SSH connection ended");
+    else if (a->uplink >= 0)
+        all->events->uplink_close(all->ctx, a->channel, a->uplink);
+    attachment_free(a);
+}
+
 static void attachments_on_message(void *ctx, struct local_connection *connection, const char *type, json_t *msg, int *fds,
                                    size_t n_fds)
 {
@@ -147,7 +180,8 @@ static void attachments_on_message(void *ctx, struct local_connection *connectio
     const char *ssh = json_string_value(json_object_get(msg, "connection"));
     const char *problem = "not an attach message";
     struct attachment *a = local_connection_data(connection) ? NULL : calloc(1, sizeof *a);
-    if (!a) {
+    if (!a) { /* a second message, or no memory */
+        attachments_on_gone(all, connection);
         local_connection_close(connection);
         return;
     }
@@ -167,20 +201,6 @@ static void attachments_on_message(void *ctx, struct local_connection *connectio
     }
     if (problem)
         attachment_close(a, problem);
-}
-
-/* The attach process has gone: sshd ended it, or somebody killed it. */
-static void attachments_on_gone(void *ctx, struct local_connection *connection)
-{
-    struct attachments *all = ctx;
-    struct attachment *a = local_connection_data(connection);
-    if (!a)
-        return;
-    if (a->control)
-        attachments_control_over(a, "the SSH connection ended");
-    else if (a->uplink >= 0)
-        all->events->uplink_close(all->ctx, a->channel, a->uplink);
-    attachment_free(a);
 }
 
 static const struct local_events attachments_local_events = {attachments_on_message, attachments_on_gone};
@@ -209,25 +229,35 @@ enum err attachments_new(struct ev_loop *loop, const struct box *box, const stru
     return ERR_OK;
 }
 
-void attachments_free(struct attachments *all, const char *reason)
+void attachments_say_bye(struct attachments *all, const char *reason)
+{
+    struct attachment *a;
+    LIST_FOREACH(a, &all->list, next)
+    {
+        if (a->control && control_is_up(a->control))
+            control_say_bye(a->control, reason);
+    }
+}
+
+void attachments_free(struct attachments *all)
 {
     if (!all)
         return;
     while (!LIST_EMPTY(&all->list)) {
         struct attachment *a = LIST_FIRST(&all->list);
-        control_free(a->control, reason);
+        control_free(a->control);
         attachment_free(a);
     }
     local_server_free(all->server);
     free(all);
 }
 
-void attachments_uplink_closed(struct attachments *all, long id)
+void attachments_uplink_closed(struct attachments *all, unsigned channel, long id)
 {
     struct attachment *a;
     LIST_FOREACH(a, &all->list, next)
     {
-        if (a->uplink == id) {
+        if (a->uplink >= 0 && a->uplink == id && a->channel == channel) {
             attachment_close(a, NULL);
             return;
         }

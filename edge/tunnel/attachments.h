@@ -28,10 +28,12 @@ struct attachments_events {
 
 enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events, void *ctx,
                          struct attachments **out, char *why);
-/* Says bye to every core. NULL is fine. */
-void attachments_free(struct attachments *a, const char *reason);
-/* A web worker has closed uplink id, or died (then for each of its uplinks): ends its SSH channel. */
-void attachments_uplink_closed(struct attachments *a, long id);
+/* Says goodbye to every core; it leaves at the end of the loop's round. */
+void attachments_say_bye(struct attachments *a, const char *reason);
+/* Closes every channel. NULL is fine. */
+void attachments_free(struct attachments *a);
+/* Web worker `channel` has closed its uplink id, or died (then for each of its uplinks): ends its SSH channel. */
+void attachments_uplink_closed(struct attachments *a, unsigned channel, long id);
 void attachments_worker_gone(struct attachments *a, unsigned channel);
 /* Array of control_status objects, each with the number of its data channels. */
 json_t *attachments_status(const struct attachments *a);

@@ -8,6 +8,7 @@
 #include "common/json_frame.h"
 #include "common/log.h"
 #include "common/stream.h"
+#include "common/text.h"
 #include "proto/ctl_msg.h"
 
 enum {
@@ -43,7 +44,8 @@ static void control_end(struct control *c, const char *reason)
     c->events->on_close(c->ctx, c, reason);
 }
 
-static void control_send(struct control *c, json_t *msg)
+/* False when it cannot be sent: the queue is full, as core does not read, or memory is out. */
+static bool control_send(struct control *c, json_t *msg)
 {
     struct buf frame;
     buf_init(&frame, CTL_MESSAGE_MAX + 4);
@@ -57,6 +59,7 @@ static void control_send(struct control *c, json_t *msg)
         log_event(LOG_WARNING, "Control Message Lost", "core=%s reason=\"%s\"", c->core, err_str(e));
     buf_free(&frame);
     json_decref(msg);
+    return e == ERR_OK;
 }
 
 /* Messages ---------------------------------------------------------------------------------------------- */
@@ -78,25 +81,25 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
     }
     c->tunnel = (unsigned)tunnel;
     c->skew = (int64_t)json_integer_value(json_object_get(msg, "time")) - (int64_t)time(NULL);
-    snprintf(c->version, sizeof c->version, "%s", version ? version : "?");
-    control_send(c, json_pack("{ss ss si ss si sI sI}", "type", "welcome", "version", STILE_VERSION, "protocol",
+    text_copy(c->version, sizeof c->version, version);
+    snprintf(why, size, "out of memory");
+    if (!control_send(c, json_pack("{ss ss si ss si sI sI}", "type", "welcome", "version", STILE_VERSION, "protocol",
                               CTL_PROTOCOL, "edge", c->self.edge, "data_channels", (int)c->self.data_channels,
-                              "revision", (json_int_t)c->self.revision, "time", (json_int_t)time(NULL)));
+                              "revision", (json_int_t)c->self.revision, "time", (json_int_t)time(NULL))))
+        return false;
     c->up_since = ev_now(c->loop);
     c->events->on_up(c->ctx, c);
     return true;
 }
 
-static void control_policy(struct control *c, const json_t *msg)
+static bool control_policy(struct control *c, const json_t *msg)
 {
     json_int_t revision = json_integer_value(json_object_get(msg, "revision"));
     const char *problem = c->events->on_policy(c->ctx, c, (long)revision, msg);
-    if (problem) {
-        control_send(c, json_pack("{ss sI ss}", "type", "policy_ack", "revision", revision, "error", problem));
-        return;
-    }
+    if (problem)
+        return control_send(c, json_pack("{ss sI ss}", "type", "policy_ack", "revision", revision, "error", problem));
     c->policy_revision = (long)revision;
-    control_send(c, json_pack("{ss sI}", "type", "policy_ack", "revision", revision));
+    return control_send(c, json_pack("{ss sI}", "type", "policy_ack", "revision", revision));
 }
 
 static void control_pong(struct control *c, const json_t *msg)
@@ -119,16 +122,15 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
                  log_quote(name, strlen(name), quoted, sizeof quoted));
         return false;
     }
+    snprintf(why, size, "core does not read what the edge sends");
     switch (type) {
     case CTL_HELLO:
         return control_hello(c, msg, why, size);
     case CTL_POLICY:
-        control_policy(c, msg);
-        return true;
+        return control_policy(c, msg);
     case CTL_PING:
-        control_send(c, json_pack("{ss sI}", "type", "pong", "id",
-                                  json_integer_value(json_object_get(msg, "id"))));
-        return true;
+        return control_send(c, json_pack("{ss sI}", "type", "pong", "id",
+                                         json_integer_value(json_object_get(msg, "id"))));
     case CTL_PONG:
         control_pong(c, msg);
         return true;
@@ -201,7 +203,8 @@ static void control_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
         return;
     }
     c->ping_sent = now;
-    control_send(c, json_pack("{ss sI}", "type", "ping", "id", (json_int_t)++c->ping_id));
+    if (!control_send(c, json_pack("{ss sI}", "type", "ping", "id", (json_int_t)++c->ping_id)))
+        control_end(c, "core does not read what the edge sends");
 }
 
 struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core, const struct control_self *self,
@@ -228,12 +231,16 @@ struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const c
     return c;
 }
 
-void control_free(struct control *c, const char *reason)
+void control_say_bye(struct control *c, const char *reason)
+{
+    if (!c->over)
+        (void)control_send(c, json_pack("{ss ss}", "type", "bye", "reason", reason));
+}
+
+void control_free(struct control *c)
 {
     if (!c)
         return;
-    if (reason && !c->over)
-        control_send(c, json_pack("{ss ss}", "type", "bye", "reason", reason));
     ev_timer_stop(c->loop, &c->timer);
     stream_free(c->stream);
     buf_free(&c->in);

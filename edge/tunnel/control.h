@@ -32,8 +32,10 @@ struct control_self {
 /* Owns both descriptors. core is the name that its key stands for. self is copied but for the name. NULL: out of memory. */
 struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core, const struct control_self *self,
                             const struct control_events *events, void *ctx);
-/* Says bye when reason is given and the channel still works. */
-void control_free(struct control *c, const char *reason);
+/* Leaves at the end of the loop's round: free the control after that, not before. */
+void control_say_bye(struct control *c, const char *reason);
+/* Drops what has not left yet. NULL is fine. */
+void control_free(struct control *c);
 
 const char *control_core(const struct control *c);
 unsigned control_tunnel(const struct control *c); /* index that core gave it */
