@@ -115,6 +115,8 @@ demo:
 install: all
 	install -D -m 755 $(BUILD)/stile-edge $(DESTDIR)$(PREFIX)/sbin/stile-edge
 	install -D -m 755 $(BUILD)/stile-core $(DESTDIR)$(PREFIX)/sbin/stile-core
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/stile-core.8 docs/man/stile-edge.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/stile.json.5
 
 clean:
 	rm -rf $(BUILD)
