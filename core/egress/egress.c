@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/fatal.h"
 #include "core/egress/egress_internal.h"
 #include "core/egress/exchange.h"
@@ -45,8 +46,7 @@ static void egress_on_sweep(struct ev_loop *loop, ev_timer *t, int revents)
 {
     struct egress *e = t->data;
     (void)loop, (void)revents;
-    e->now += e->limits->sweep;
-    e->pool.now = e->now;
+    e->now = e->pool.now = clock_monotonic();
     struct exchange *x = TAILQ_FIRST(&e->exchanges);
     while (x) {
         struct exchange *next = TAILQ_NEXT(x, next);
@@ -76,6 +76,7 @@ struct egress *egress_new(struct ev_loop *loop, const struct egress_events *even
     e->ctx = ctx;
     allowlist_init(&e->allowlist);
     pool_init(&e->pool, loop);
+    e->now = e->pool.now = clock_monotonic();
     TAILQ_INIT(&e->exchanges);
     http_message_init(&e->response);
     http_message_init(&e->answer);

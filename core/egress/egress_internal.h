@@ -22,7 +22,7 @@ struct egress {
     TAILQ_HEAD(, exchange) exchanges;
     size_t running;
     ev_timer sweep;
-    double now; /* seconds, counted by the sweep: monotonic, and no clock is read per request */
+    double now;                   /* seconds, monotonic, as of the last sweep: no clock is read per request */
     struct http_message response; /* scratch: a bridge's head during its callback */
     struct http_message answer;   /* scratch: what core answers by itself */
     struct log_limit refusals, failures, unreachables;

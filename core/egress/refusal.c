@@ -22,7 +22,7 @@ static const char *url_as_asked(const struct http_message *m, char *out, size_t 
 void egress_note_refusal(struct egress *e, const struct http_message *m, enum egress_reason reason,
                          const char *why)
 {
-    char client[CLIENT_TEXT], method[METHOD_TEXT], url[URL_TEXT];
+    char client[CLIENT_TEXT], method[METHOD_TEXT], url[URL_TEXT], quoted[ALLOWLIST_WHY + 64];
     struct span from = http_message_find(m, "x-forwarded-for"), verb = http_message_method(m);
     struct egress_refusal r = {
         .status = egress_reason_status(reason), .client = client, .method = method, .url = url, .why = why};
@@ -32,8 +32,9 @@ void egress_note_refusal(struct egress *e, const struct http_message *m, enum eg
     log_quote(from.at ? from.at : "", from.len, client, sizeof client);
     log_quote(verb.at, verb.len, method, sizeof method);
     url_as_asked(m, url, sizeof url);
-    log_event(LOG_NOTICE, "Request Refused", "client=%s method=%s url=%s status=%u reason=\"%s\" dropped=%u",
-              r.client, r.method, r.url, r.status, r.why, r.dropped);
+    log_event(LOG_NOTICE, "Request Refused", "client=%s method=%s url=%s status=%u reason=%s dropped=%u",
+              r.client, r.method, r.url, r.status, log_quote(why, strlen(why), quoted, sizeof quoted),
+              r.dropped);
     if (e->events->on_refused)
         e->events->on_refused(e->ctx, &r);
 }

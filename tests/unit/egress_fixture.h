@@ -66,6 +66,7 @@ struct call {
 
 static struct {
     struct ev_loop *loop;
+    ev_timer beat; /* so that no wait for an event is long */
     struct egress *egress;
     struct egress_session *session;
     struct h2_session *edge;
@@ -90,6 +91,11 @@ static const struct egress_limits quick_limits = {
     .lingering = 0.1,
     .running = 64,
 };
+
+static void on_beat(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)t, (void)revents;
+}
 
 /* Bridge ------------------------------------------------------------------------------------------------ */
 
@@ -414,6 +420,8 @@ UNUSED static void lab_start(void)
 {
     memset(&lab, 0, sizeof lab);
     lab.loop = ev_loop_new(0);
+    ev_timer_init(&lab.beat, on_beat, 0.005, 0.005);
+    ev_timer_start(lab.loop, &lab.beat);
     ck_assert_int_eq(tls_self_signed("join.example.com", 1, &lab.cert, &lab.key), ERR_OK);
     lab.egress = egress_new(lab.loop, &egress_events, NULL);
     lab.session = egress_session_new(lab.egress, &session_events, NULL);
@@ -446,6 +454,7 @@ UNUSED static void lab_stop(void)
     }
     for (size_t i = 0; i < lab.n_bridges; i++)
         bridge_free(&lab.bridges[i]);
+    ev_timer_stop(lab.loop, &lab.beat);
     ev_run(lab.loop, EVRUN_NOWAIT); /* streams are freed at the end of the round */
     ev_loop_destroy(lab.loop);
     free(lab.cert);
