@@ -37,7 +37,7 @@ dns_start() {
     local box=$1 address=$2
     shift 2
     lab_spawn "$box" dns dnsmasq -k --conf-file=/dev/null --user=root --pid-file= --no-resolv --no-hosts \
-        --bind-interfaces --listen-address="$address" --log-queries --log-facility=- --local=/#/ "$@"
+        --bind-interfaces --listen-address="$address" --local-ttl=60 --log-queries --log-facility=- --local=/#/ "$@"
     need 5 "the name server on $box" lab_in "$box" sh -c "ss -Hlnu src $address | grep -q :53"
 }
 

@@ -33,6 +33,7 @@ EDGE_PUBLIC=203.0.113.10
 EDGE_PUBLIC6=2001:db8:b::10
 EDGE_INNER=192.0.2.10
 CORE_ADDRESS=10.20.0.10
+CORE_ADDRESS6=fd20::10
 BRIDGE_ADDRESS=10.20.0.20
 BRIDGE_ADDRESS6=fd20::20
 LAN_NET=10.20.0.0/24
@@ -173,7 +174,7 @@ lab_links() {
     link_address edge inner $EDGE_INNER/24 2001:db8:c::10/64
     link_address fwin dmz 192.0.2.1/24 2001:db8:c::1/64
     link_address fwin lan0 10.20.0.1/24 fd20::1/64
-    link_address core net0 $CORE_ADDRESS/24 fd20::10/64
+    link_address core net0 $CORE_ADDRESS/24 $CORE_ADDRESS6/64
     link_address bridge net0 $BRIDGE_ADDRESS/24 $BRIDGE_ADDRESS6/64
     link_address dns net0 10.20.0.53/24 fd20::53/64
 }
