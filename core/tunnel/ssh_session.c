@@ -354,8 +354,10 @@ static void session_on_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 void ssh_session_wake(struct ssh_session *s)
 {
-    if (ssh_session_alive(s))
-        ev_prepare_start(s->loop, &s->flusher);
+    /* Fed rather than started: whoever wakes us from the end of the round itself (a stream that has drained there gives
+     * window back) would start a prepare watcher too late for this round, and the loop would sleep on its output. */
+    if (ssh_session_alive(s) && !ev_is_pending(&s->flusher))
+        ev_feed_event(s->loop, &s->flusher, EV_PREPARE);
 }
 
 void ssh_session_kick(struct ssh_session *s)
