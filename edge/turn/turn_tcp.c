@@ -23,7 +23,7 @@ struct connection {
     struct turn_client client;
     struct stream *stream;
     struct turn_timer idle; /* in tcp->idle while there is no allocation */
-    struct buf early;       /* what somebody else had read before, until it is used up */
+    struct buf pending;     /* the beginning of a message whose end has not come */
 };
 
 struct acceptor {
@@ -52,7 +52,7 @@ static void connection_free(struct connection *c)
     t->count--;
     turn_wheel_remove(&c->idle);
     stream_free(c->stream);
-    buf_free(&c->early);
+    buf_free(&c->pending);
     free(c);
 }
 
@@ -98,8 +98,8 @@ static void connection_message(struct connection *c, const uint8_t *data, size_t
         turn_request_receive(t->server, &c->client, slot, n);
 }
 
-/* Handles the complete messages of n bytes. How many bytes those were; all of them (and the connection is
- * gone, *gone) when the stream cannot be followed. */
+/* Handles the complete messages of n bytes. How many bytes those were; n (and the connection is gone, *gone)
+ * when the stream cannot be followed. */
 static size_t connection_messages(struct connection *c, const uint8_t *data, size_t n, bool *gone)
 {
     size_t taken = 0;
@@ -120,27 +120,30 @@ static size_t connection_messages(struct connection *c, const uint8_t *data, siz
     }
 }
 
-/* While early bytes are left, what comes is put behind them. */
-static size_t connection_early(struct connection *c, const uint8_t *data, size_t n)
+/* Bytes in their order. Whole messages are handled where they lie, the rest is kept. */
+static void connection_bytes(struct connection *c, const uint8_t *data, size_t n)
 {
     bool gone;
-    if (buf_append(&c->early, data, n) != ERR_OK) {
+    size_t taken = 0;
+    if (buf_len(&c->pending) == 0)
+        taken = connection_messages(c, data, n, &gone);
+    if (taken == n)
+        return;
+    if (buf_append(&c->pending, data + taken, n - taken) != ERR_OK) {
         connection_free(c);
-        return n;
+        return;
     }
-    size_t taken = connection_messages(c, buf_data(&c->early), buf_len(&c->early), &gone);
+    if (taken)
+        return; /* just looked at */
+    taken = connection_messages(c, buf_data(&c->pending), buf_len(&c->pending), &gone);
     if (!gone)
-        buf_consume(&c->early, taken);
-    return n;
+        buf_consume(&c->pending, taken);
 }
 
 static size_t on_data(void *ctx, const uint8_t *data, size_t n)
 {
-    struct connection *c = ctx;
-    bool gone;
-    if (buf_len(&c->early))
-        return connection_early(c, data, n);
-    return connection_messages(c, data, n, &gone);
+    connection_bytes(ctx, data, n);
+    return n;
 }
 
 static void on_close(void *ctx, enum err why, const char *words)
@@ -183,7 +186,7 @@ static struct connection *connection_new(struct turn_tcp *t, int fd)
                                      .verified = true,
                                      .address = client,
                                      .server = server};
-    buf_init(&c->early, 2 * STUN_STREAM_FRAME_MAX + STREAM_KEEP);
+    buf_init(&c->pending, STUN_STREAM_FRAME_MAX + STREAM_KEEP + STREAM_READ);
     TAILQ_INSERT_TAIL(&t->connections, c, link);
     t->count++;
     t->server->counters.events[TURN_EVENT_connections]++;
@@ -197,7 +200,7 @@ enum err turn_tcp_adopt(struct turn_tcp *t, int fd, const uint8_t *data, size_t 
     if (!c)
         return ERR_REFUSED;
     if (n)
-        connection_early(c, data, n);
+        connection_bytes(c, data, n);
     return ERR_OK;
 }
 

@@ -309,6 +309,8 @@ struct turn_udp *turn_udp_new(struct ev_loop *loop)
     slots_prepare(u);
     turn_outbox_init(&u->relay_outbox);
     ev_prepare_init(&u->end_of_round, round_ends);
+    ev_set_priority(&u->end_of_round,
+                    EV_MINPRI); /* behind the streams' end of the round, which may bring packets */
     u->end_of_round.data = u;
     ev_prepare_start(loop, &u->end_of_round);
     return u;

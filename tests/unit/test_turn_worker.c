@@ -1,0 +1,510 @@
+/*
+ * A whole worker over loopback. Loopback is never a peer, so the relay address is advertised as another one
+ * (static NAT), and the peers are sockets on ports that the test claims as a second worker would.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <ev.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sock.h"
+#include "edge/turn/turn_shared.h"
+#include "edge/turn/turn_worker.h"
+#include "proto/chandata.h"
+#include "proto/stun_auth.h"
+#include "proto/stun_stream.h"
+#include "tests/unit/unit.h"
+
+static struct ev_loop *loop;
+static struct turn_worker *worker;
+static struct turn_shared *other; /* the second worker's view */
+static struct netaddr udp_address, tcp_address;
+static int shared_fd;
+static unsigned transactions;
+
+static struct netaddr address(const char *text)
+{
+    struct netaddr a;
+    ck_assert_int_eq(netaddr_parse(text, 0, &a), ERR_OK);
+    return a;
+}
+
+static struct turn_config make_config(unsigned index)
+{
+    struct turn_config c;
+    struct netaddr bind = address("127.0.0.1"), public = address("203.0.113.10");
+    turn_config_init(&c);
+    ck_assert_int_eq(turn_config_set_realm(&c, "example.org"), ERR_OK);
+    ck_assert_int_eq(turn_config_add_user(&c, "alice", "apple"), ERR_OK);
+    ck_assert_int_eq(turn_config_add_relay(&c, &bind, &public), ERR_OK);
+    c.port_min = 40000;
+    c.port_max = 40999;
+    c.worker_count = 2;
+    c.worker_index = index;
+    return c;
+}
+
+static void start(void)
+{
+    struct netaddr any_port = address("127.0.0.1");
+    struct turn_socket sockets[2];
+    struct turn_config mine = make_config(0), others = make_config(1);
+    char why[200] = "";
+    log_set_level(LOG_ERR);
+    loop = ev_default_loop(0);
+    shared_fd = turn_shared_create(&mine);
+    ck_assert_int_ge(shared_fd, 0);
+    ck_assert_int_eq(turn_shared_attach(shared_fd, &others, &other), ERR_OK);
+    ck_assert_int_eq(turn_socket_open(TURN_SOCKET_UDP, &any_port, &sockets[0]), ERR_OK);
+    ck_assert_int_eq(turn_socket_open(TURN_SOCKET_TCP, &any_port, &sockets[1]), ERR_OK);
+    ck_assert_int_eq(sock_local(sockets[0].fd, &udp_address), ERR_OK);
+    ck_assert_int_eq(sock_local(sockets[1].fd, &tcp_address), ERR_OK);
+    sockets[0].local = udp_address;
+    sockets[1].local = tcp_address;
+    worker = turn_worker_start(loop, &mine, sockets, 2, shared_fd, why, sizeof why);
+    ck_assert_msg(worker != NULL, "%s", why);
+    turn_config_free(&others);
+}
+
+static void stop(void)
+{
+    turn_worker_stop(worker);
+    turn_shared_detach(other);
+    close(shared_fd);
+}
+
+/* Lets the worker work until fd has something to read; false after two seconds. */
+static bool turn_until_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < 2000; i++) {
+        ev_run(loop, EVRUN_NOWAIT);
+        if (poll(&p, 1, 1) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Lets the worker see what has been sent so far. */
+static void turn_a_little(void)
+{
+    for (int i = 0; i < 30; i++) {
+        ev_run(loop, EVRUN_NOWAIT);
+        poll(NULL, 0, 1);
+    }
+}
+
+static int connect_to(const struct netaddr *to, int type)
+{
+    struct sockaddr_storage sa;
+    socklen_t n = netaddr_to_sockaddr(to, &sa);
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, n), 0);
+    return fd;
+}
+
+/* A peer that listens where a relay of another worker would. */
+static int peer_socket(uint16_t port)
+{
+    struct netaddr a = address("127.0.0.1");
+    a.port = port;
+    ck_assert(turn_shared_claim_port(other, 0, port));
+    int fd = sock_bind_udp(&a, false);
+    ck_assert_int_ge(fd, 0);
+    return fd;
+}
+
+/* One message off a socket of either kind. */
+static size_t read_message(int fd, uint8_t *out, size_t size)
+{
+    int type;
+    socklen_t n = sizeof type;
+    ck_assert(turn_until_readable(fd));
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+    if (type == SOCK_DGRAM) {
+        ssize_t got = recv(fd, out, size, 0);
+        ck_assert_int_ge(got, 0);
+        return (size_t)got;
+    }
+    size_t have = 0, message, frame;
+    while (stun_stream_next(out, have, &message, &frame) == ERR_AGAIN) {
+        ck_assert(turn_until_readable(fd));
+        ck_assert_int_eq(recv(fd, out + have, 1, 0), 1);
+        have++;
+    }
+    ck_assert_uint_eq(have, frame);
+    return message;
+}
+
+static void begin(struct stun_writer *w, uint8_t *memory, uint16_t method)
+{
+    uint8_t transaction[STUN_TRANSACTION] = "worker";
+    transactions++;
+    memcpy(transaction + 6, &transactions, sizeof transactions);
+    stun_begin(w, memory, 1000, method, STUN_REQUEST, transaction);
+}
+
+static void ask(int fd, struct stun_writer *w, const uint8_t *memory, uint8_t *answer, struct stun_msg *m)
+{
+    size_t n;
+    ck_assert_int_eq(stun_end(w, &n), ERR_OK);
+    ck_assert_int_eq(send(fd, memory, n, 0), (ssize_t)n);
+    n = read_message(fd, answer, 2000);
+    ck_assert_int_eq(stun_parse(answer, n, m), ERR_OK);
+}
+
+static char nonce[STUN_NONCE_TEXT];
+
+static void sign(struct stun_writer *w)
+{
+    uint8_t key[STUN_KEY_MD5];
+    stun_long_term_key("alice", "example.org", "apple", key);
+    stun_put(w, STUN_USERNAME, "alice", 5);
+    stun_put(w, STUN_REALM, "example.org", 11);
+    stun_put(w, STUN_NONCE, nonce, sizeof nonce);
+    stun_put_integrity(w, key, sizeof key);
+}
+
+/* The challenge, then the allocation; its relayed address. */
+static struct netaddr allocate(int fd)
+{
+    uint8_t memory[1000], answer[2000];
+    struct stun_writer w;
+    struct stun_msg m;
+    struct netaddr relayed;
+    begin(&w, memory, STUN_METHOD_ALLOCATE);
+    stun_put_u32(&w, STUN_REQUESTED_TRANSPORT, 17u << 24);
+    ask(fd, &w, memory, answer, &m);
+    ck_assert_uint_eq(m.class, STUN_ERROR);
+    memcpy(nonce, stun_get(&m, STUN_NONCE).at, sizeof nonce);
+    begin(&w, memory, STUN_METHOD_ALLOCATE);
+    stun_put_u32(&w, STUN_REQUESTED_TRANSPORT, 17u << 24);
+    sign(&w);
+    ask(fd, &w, memory, answer, &m);
+    ck_assert_uint_eq(m.class, STUN_SUCCESS);
+    ck_assert_int_eq(stun_get_xor_address(&m, STUN_XOR_RELAYED_ADDRESS, &relayed), ERR_OK);
+    return relayed;
+}
+
+static void bind_channel(int fd, uint16_t number, const struct netaddr *peer)
+{
+    uint8_t memory[1000], answer[2000];
+    struct stun_writer w;
+    struct stun_msg m;
+    begin(&w, memory, STUN_METHOD_CHANNEL_BIND);
+    stun_put_u32(&w, STUN_CHANNEL_NUMBER, (uint32_t)number << 16);
+    stun_put_xor_address(&w, STUN_XOR_PEER_ADDRESS, peer);
+    sign(&w);
+    ask(fd, &w, memory, answer, &m);
+    ck_assert_uint_eq(m.class, STUN_SUCCESS);
+}
+
+static void send_to_relay(int fd, uint16_t port, const void *data, size_t n)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x7f000001)};
+    ck_assert_int_eq(sendto(fd, data, n, 0, (struct sockaddr *)&to, sizeof to), (ssize_t)n);
+}
+
+static int64_t counter(const char *group, const char *name)
+{
+    json_t *status = turn_worker_status(worker, 0);
+    int64_t v = json_integer_value(
+        json_object_get(json_object_get(json_object_get(status, "counters"), group), name));
+    json_decref(status);
+    return v;
+}
+
+/* Data both ways between a client on fd and a peer, many packets at once. */
+static void exchange_data(int fd, bool stream)
+{
+    enum { N = 100 };
+    uint8_t packet[64], got[2000];
+    struct chandata d;
+    int peer = peer_socket(40500);
+    struct netaddr peer_address = address("203.0.113.10:40500"), relayed = allocate(fd);
+    bind_channel(fd, 0x4001, &peer_address);
+    for (unsigned i = 0; i < N; i++) {
+        chandata_write_header(packet, 0x4001, 6);
+        memcpy(packet + 4, "media", 5);
+        packet[9] = (uint8_t)i;
+        packet[10] = packet[11] = 0;
+        ck_assert_int_gt(send(fd, packet, stream ? 12 : 10, 0), 0);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        ck_assert(turn_until_readable(peer));
+        ck_assert_int_eq(recv(peer, got, sizeof got, 0), 6);
+        ck_assert_uint_eq(got[5], i);
+        send_to_relay(peer, relayed.port, got, 5);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        size_t n = read_message(fd, got, sizeof got);
+        ck_assert_int_eq(chandata_parse(got, n, &d), ERR_OK);
+        ck_assert_uint_eq(d.channel, 0x4001);
+        ck_assert_uint_eq(d.len, 5);
+    }
+    json_t *status = turn_worker_status(worker, 10),
+           *relay = json_array_get(json_object_get(status, "relays"), 0);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(relay, "from_client"), "packets")),
+                     N);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(relay, "to_client"), "bytes")),
+                     5 * N);
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "user")), "alice");
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "protocol")), stream ? "TCP" : "UDP");
+    ck_assert_uint_eq(json_array_size(json_object_get(relay, "channels")), 1);
+    json_decref(status);
+    close(peer);
+}
+
+START_TEST(test_udp)
+{
+    start();
+    int fd = connect_to(&udp_address, SOCK_DGRAM);
+    exchange_data(fd, false);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(test_tcp)
+{
+    start();
+    int fd = connect_to(&tcp_address, SOCK_STREAM);
+    exchange_data(fd, true);
+    close(fd);
+    turn_a_little();
+    json_t *status = turn_worker_status(worker, 10); /* the allocation went with its connection */
+    ck_assert_int_eq(json_integer_value(json_object_get(status, "allocations")), 0);
+    ck_assert_int_eq(json_integer_value(json_object_get(status, "connections")), 0);
+    json_decref(status);
+    ck_assert_int_eq(counter("events", "disconnected"), 1);
+    stop();
+}
+END_TEST
+
+static size_t binding_request(uint8_t *memory)
+{
+    struct stun_writer w;
+    size_t n;
+    begin(&w, memory, STUN_METHOD_BINDING);
+    ck_assert_int_eq(stun_end(&w, &n), ERR_OK);
+    return n;
+}
+
+/* facts: with coturn the longest ChannelData frame jams its stream. */
+START_TEST(test_longest_frame_does_not_jam)
+{
+    static uint8_t frame[4 + 65536];
+    uint8_t memory[1000], answer[2000];
+    struct stun_msg m;
+    start();
+    int fd = connect_to(&tcp_address, SOCK_STREAM);
+    struct netaddr peer = address("203.0.113.10:40501");
+    close(peer_socket(40501));
+    allocate(fd);
+    bind_channel(fd, 0x4000, &peer);
+    for (int i = 0; i < 3; i++) {
+        chandata_write_header(frame, 0x4000, 65535);
+        for (size_t sent = 0; sent < sizeof frame;) {
+            ssize_t n = send(fd, frame + sent, sizeof frame - sent, MSG_DONTWAIT);
+            sent += n > 0 ? (size_t)n : 0;
+            ev_run(loop, EVRUN_NOWAIT);
+        }
+    }
+    size_t n = binding_request(memory);
+    ck_assert_int_eq(send(fd, memory, n, 0), (ssize_t)n);
+    n = read_message(fd, answer, sizeof answer);
+    ck_assert_int_eq(stun_parse(answer, n, &m), ERR_OK);
+    ck_assert_int_eq(counter("drops", "too_long"), 3); /* no datagram holds 65 535 bytes */
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(test_stream_byte_by_byte)
+{
+    uint8_t memory[1000], answer[2000];
+    start();
+    int fd = connect_to(&tcp_address, SOCK_STREAM);
+    sock_set_nodelay(fd);
+    size_t n = binding_request(memory);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_int_eq(send(fd, memory + i, 1, 0), 1);
+        ev_run(loop, EVRUN_NOWAIT);
+    }
+    ck_assert_uint_eq(read_message(fd, answer, sizeof answer), 32);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(test_stream_of_something_else_is_closed)
+{
+    char byte;
+    start();
+    int fd = connect_to(&tcp_address, SOCK_STREAM);
+    ck_assert_int_eq(send(fd, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11, 0), 11);
+    ck_assert(turn_until_readable(fd));
+    ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
+    ck_assert_int_eq(counter("events", "stream_errors"), 1);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* A connection that somebody else accepted and read from. */
+START_TEST(test_adopted_connection)
+{
+    uint8_t memory[1000], answer[2000];
+    struct netaddr any_port = address("127.0.0.1"), where;
+    start();
+    int listening = sock_listen_tcp(&any_port, false);
+    ck_assert_int_eq(sock_local(listening, &where), ERR_OK);
+    for (size_t early = 0; early <= 20; early++) {
+        int fd = connect_to(&where, SOCK_STREAM), accepted = accept(listening, NULL, NULL);
+        while (accepted < 0)
+            accepted = accept(listening, NULL, NULL);
+        size_t n = binding_request(memory);
+        ck_assert_uint_eq(n, 20);
+        ck_assert_int_eq(turn_worker_adopt_tcp(worker, accepted, memory, early), ERR_OK);
+        if (early < n) {
+            ck_assert_int_eq(send(fd, memory + early, n - early, 0), (ssize_t)(n - early));
+        }
+        ck_assert_uint_eq(read_message(fd, answer, sizeof answer), 32);
+        ck_assert_int_eq(send(fd, memory, n, 0), (ssize_t)n);
+        ck_assert_uint_eq(read_message(fd, answer, sizeof answer), 32);
+        close(fd);
+    }
+    close(listening);
+    stop();
+}
+END_TEST
+
+/* Who does not read loses packets; the worker does not keep them. */
+START_TEST(test_slow_tcp_client)
+{
+    static const uint8_t packet[1200];
+    start();
+    int fd = connect_to(&tcp_address, SOCK_STREAM), peer = peer_socket(40502);
+    struct netaddr relayed = allocate(fd), peer_address = address("203.0.113.10:40502");
+    bind_channel(fd, 0x4000, &peer_address);
+    for (int i = 0; i < 20000; i++) {
+        send_to_relay(peer, relayed.port, packet, sizeof packet);
+        ev_run(loop, EVRUN_NOWAIT);
+    }
+    turn_a_little();
+    ck_assert_int_gt(counter("drops", "client_full"), 1000);
+    close(fd);
+    close(peer);
+    stop();
+}
+END_TEST
+
+/* Two clients of this worker, one over UDP and one over TCP, through each other's relays. */
+START_TEST(test_hairpin_between_transports)
+{
+    uint8_t packet[16] = {0}, got[2000];
+    struct chandata d;
+    start();
+    int udp = connect_to(&udp_address, SOCK_DGRAM), tcp = connect_to(&tcp_address, SOCK_STREAM);
+    struct netaddr udp_relay = allocate(udp), tcp_relay = allocate(tcp);
+    bind_channel(udp, 0x4000, &tcp_relay);
+    bind_channel(tcp, 0x4001, &udp_relay);
+    chandata_write_header(packet, 0x4000, 3);
+    memcpy(packet + 4, "abc", 3);
+    ck_assert_int_eq(send(udp, packet, 7, 0), 7);
+    size_t n = read_message(tcp, got, sizeof got);
+    ck_assert_int_eq(chandata_parse(got, n, &d), ERR_OK);
+    ck_assert_uint_eq(d.channel, 0x4001);
+    ck_assert_mem_eq(d.data, "abc", 3);
+    chandata_write_header(packet, 0x4001, 3);
+    ck_assert_int_eq(send(tcp, packet, 8, 0), 8);
+    n = read_message(udp, got, sizeof got);
+    ck_assert_int_eq(chandata_parse(got, n, &d), ERR_OK);
+    ck_assert_uint_eq(d.channel, 0x4000);
+    ck_assert_int_eq(counter("events", "hairpin"), 2);
+    close(udp);
+    close(tcp);
+    stop();
+}
+END_TEST
+
+static unsigned open_descriptors(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+START_TEST(test_stop_closes_everything)
+{
+    loop = ev_default_loop(0);
+    unsigned before = open_descriptors();
+    for (int round = 0; round < 3; round++) {
+        int fds[20];
+        start();
+        for (int i = 0; i < 20; i++) {
+            fds[i] = connect_to(i % 2 ? &tcp_address : &udp_address, i % 2 ? SOCK_STREAM : SOCK_DGRAM);
+            allocate(fds[i]);
+        }
+        stop();
+        for (int i = 0; i < 20; i++)
+            close(fds[i]);
+        ck_assert_uint_eq(open_descriptors(), before);
+    }
+}
+END_TEST
+
+/* A worker that was killed left its claims; its successor on the same memory starts clean. */
+START_TEST(test_successor_of_a_killed_worker)
+{
+    start();
+    struct turn_config c = make_config(0);
+    struct turn_shared *killed;
+    ck_assert_int_eq(turn_shared_attach(shared_fd, &c, &killed), ERR_OK);
+    for (uint16_t port = 40000; port < 41000; port++)
+        ck_assert(turn_shared_claim_port(killed, 0, port));
+    turn_shared_detach(killed);
+    turn_config_free(&c);
+    turn_worker_stop(worker);
+    turn_shared_detach(other);
+
+    struct netaddr any_port = address("127.0.0.1");
+    struct turn_socket socket;
+    char why[200];
+    c = make_config(0);
+    ck_assert_int_eq(turn_socket_open(TURN_SOCKET_UDP, &any_port, &socket), ERR_OK);
+    ck_assert_int_eq(sock_local(socket.fd, &udp_address), ERR_OK);
+    worker = turn_worker_start(loop, &c, &socket, 1, shared_fd, why, sizeof why);
+    ck_assert_ptr_nonnull(worker);
+    int fd = connect_to(&udp_address, SOCK_DGRAM);
+    allocate(fd);
+    close(fd);
+    turn_worker_stop(worker);
+    close(shared_fd);
+}
+END_TEST
+
+START_TEST(test_bad_start_says_why)
+{
+    struct turn_config c = make_config(0);
+    char why[200] = "";
+    log_set_level(LOG_ERR);
+    c.port_min = 1;
+    ck_assert_ptr_null(turn_worker_start(ev_default_loop(0), &c, NULL, 0, -1, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, "relay_ports"));
+}
+END_TEST
+
+UNIT_MAIN("turn_worker", test_udp, test_tcp, test_longest_frame_does_not_jam, test_stream_byte_by_byte,
+          test_stream_of_something_else_is_closed, test_adopted_connection, test_slow_tcp_client,
+          test_hairpin_between_transports, test_stop_closes_everything, test_successor_of_a_killed_worker,
+          test_bad_start_says_why)
