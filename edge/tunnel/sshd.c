@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/sock.h"
+#include "common/text.h"
 
 #define SSHD_PROGRAM "/usr/sbin/sshd"
 
@@ -32,7 +33,7 @@ struct sshd {
     ev_child child;
     ev_timer restart;
     ev_io log;
-    int log_fd;
+    int log_fd, log_write_fd; /* one pipe for every sshd: connections outlive the one that took them */
     struct buf line;
     double started, backoff;
     char reason[256];
@@ -43,7 +44,7 @@ struct sshd {
 /* sshd runs the forced command with the user's shell: the path is quoted for it, and for authorized_keys. */
 static bool path_is_plain(const char *path)
 {
-    return !strpbrk(path, "'\"\\\n\r");
+    return !strpbrk(path, "'\"\\%\n\r"); /* sshd_config expands %h and the like */
 }
 
 static enum err sshd_write(struct sshd *s, const char *name, const struct buf *text, char *why)
@@ -70,7 +71,53 @@ enum err sshd_update_keys(struct sshd *s, char *why)
     return e;
 }
 
-/* Options in the order of sshd_config(5). */
+/* In the order of sshd_config(5). */
+static const char sshd_options[] =
+    "AddressFamily any\n"
+    "AllowAgentForwarding no\n"
+    "AllowStreamLocalForwarding no\n"
+    "AllowTcpForwarding no\n"
+    "AuthenticationMethods publickey\n"
+    "Ciphers aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr\n"
+    "ClientAliveCountMax 3\n"
+    "ClientAliveInterval 5\n"
+    "Compression no\n"
+    "DisableForwarding yes\n"
+    "GSSAPIAuthentication no\n"
+    "GatewayPorts no\n"
+    "HostKeyAlgorithms ssh-ed25519\n"
+    "HostbasedAuthentication no\n"
+    "KbdInteractiveAuthentication no\n"
+    "KexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256,"
+    "curve25519-sha256@libssh.org\n"
+    "LogLevel INFO\n"
+    "LoginGraceTime 20\n"
+    "MACs hmac-sha2-256-etm@openssh.com,hmac-sha2-256\n"
+    "MaxAuthTries 2\n"
+    "MaxSessions 128\n"
+    /* One address alone cannot keep cores out: it meets its own limit first. */
+    "MaxStartups 100:30:200\n"
+    "PasswordAuthentication no\n"
+    "PerSourceMaxStartups 32\n"
+    "PermitRootLogin no\n"
+    "PermitTTY no\n"
+    "PermitTunnel no\n"
+    "PermitUserEnvironment no\n"
+    "PermitUserRC no\n"
+    "PidFile none\n"
+    "PrintLastLog no\n"
+    "PrintMotd no\n"
+    "PubkeyAcceptedAlgorithms ssh-ed25519\n"
+    /* Else bash, where it is the login shell, reads ~/.bashrc before every forced command. */
+    "SetEnv SHLVL=1\n"
+    /* The key file is ours, in a folder of ours; folders above may be anyone's. */
+    "StrictModes no\n"
+    /* A connection that has no channel, or has lost them all with the edge, is of no use. */
+    "UnusedConnectionTimeout 30\n"
+    "UseDNS no\n"
+    "UsePAM no\n"
+    "X11Forwarding no\n";
+
 static enum err sshd_write_config(struct sshd *s, char *why)
 {
     char host_key[PATH_MAX], keys[PATH_MAX], at[NETADDR_TEXT];
@@ -90,46 +137,7 @@ static enum err sshd_write_config(struct sshd *s, char *why)
                             box_file(s->box, BOX_HOST_KEY, host_key),
                             box_run_file(s->box, "authorized_keys", keys), s->user, s->user);
     if (e == ERR_OK)
-        e = buf_append_str(&text, "AddressFamily any\n"
-                                  "AllowAgentForwarding no\n"
-                                  "AllowStreamLocalForwarding no\n"
-                                  "AllowTcpForwarding no\n"
-                                  "AuthenticationMethods publickey\n"
-                                  "Ciphers aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr\n"
-                                  "ClientAliveCountMax 3\n"
-                                  "ClientAliveInterval 5\n"
-                                  "Compression no\n"
-                                  "DisableForwarding yes\n"
-                                  "GSSAPIAuthentication no\n"
-                                  "GatewayPorts no\n"
-                                  "HostKeyAlgorithms ssh-ed25519\n"
-                                  "HostbasedAuthentication no\n"
-                                  "KbdInteractiveAuthentication no\n"
-                                  "KexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256,"
-                                  "curve25519-sha256@libssh.org\n"
-                                  "LogLevel INFO\n"
-                                  "LoginGraceTime 20\n"
-                                  "MACs hmac-sha2-256-etm@openssh.com,hmac-sha2-256\n"
-                                  "MaxAuthTries 2\n"
-                                  "MaxSessions 128\n"
-                                  "MaxStartups 20:50:100\n"
-                                  "PasswordAuthentication no\n"
-                                  "PermitRootLogin no\n"
-                                  "PermitTTY no\n"
-                                  "PermitTunnel no\n"
-                                  "PermitUserEnvironment no\n"
-                                  "PermitUserRC no\n"
-                                  "PidFile none\n"
-                                  "PrintLastLog no\n"
-                                  "PrintMotd no\n"
-                                  "PubkeyAcceptedAlgorithms ssh-ed25519\n"
-                                  /* Else bash, where it is the login shell, reads ~/.bashrc before every forced command. */
-                                  "SetEnv SHLVL=1\n"
-                                  /* The key file is ours, in a folder of ours; folders above may be anyone's. */
-                                  "StrictModes no\n"
-                                  "UseDNS no\n"
-                                  "UsePAM no\n"
-                                  "X11Forwarding no\n");
+        e = buf_append_str(&text, sshd_options);
     if (e == ERR_OK)
         e = sshd_write(s, "sshd_config", &text, why);
     else
@@ -148,8 +156,10 @@ static void sshd_log_line(struct sshd *s, const uint8_t *line, size_t n)
         n--;
     if (n == 0)
         return;
-    if (memmem(line, n, "error: ", 7) || memmem(line, n, "fatal: ", 7))
-        snprintf(s->reason, sizeof s->reason, "%.*s", (int)n, line);
+    if (memmem(line, n, "error: ", 7) || memmem(line, n, "fatal: ", 7)) {
+        snprintf(quoted, sizeof quoted, "%.*s", (int)n, line);
+        text_copy(s->reason, sizeof s->reason, quoted);
+    }
     log_event(LOG_INFO, "SSH Server", "message=%s", log_quote(line, n, quoted, sizeof quoted));
 }
 
@@ -161,7 +171,7 @@ static void sshd_on_log(struct ev_loop *loop, ev_io *w, int revents)
     ssize_t n = read(s->log_fd, chunk, sizeof chunk);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0) {
+    if (n <= 0) { /* "cannot happen": we hold the other end */
         ev_io_stop(loop, w);
         return;
     }
@@ -174,15 +184,19 @@ static void sshd_on_log(struct ev_loop *loop, ev_io *w, int revents)
     }
 }
 
-static _Noreturn void sshd_exec(const char *config, int log_fd)
+static _Noreturn void sshd_exec(const char *config, int log_fd, pid_t parent)
 {
     int null = open("/dev/null", O_RDWR);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(1);
     setpgid(0, 0);
+    unsetenv("NOTIFY_SOCKET"); /* it is not sshd that tells systemd that the edge is ready */
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log_fd, 2) < 0)
         _exit(1);
     execl(SSHD_PROGRAM, SSHD_PROGRAM, "-D", "-e", "-f", config, (char *)NULL);
@@ -190,30 +204,25 @@ static _Noreturn void sshd_exec(const char *config, int log_fd)
     _exit(1);
 }
 
+static void sshd_start_in(struct sshd *s, double seconds)
+{
+    ev_timer_set(&s->restart, seconds, 0);
+    ev_timer_start(s->loop, &s->restart);
+    s->backoff = s->backoff * 2 < backoff_longest ? s->backoff * 2 : backoff_longest;
+}
+
 static void sshd_spawn(struct sshd *s)
 {
     char config[PATH_MAX];
-    int fds[2];
+    pid_t parent = getpid();
     s->started = ev_now(s->loop);
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        fatal("pipe: %s", strerror(errno));
     box_run_file(s->box, "sshd_config", config);
     pid_t pid = fork();
     if (pid == 0)
-        sshd_exec(config, fds[1]);
-    close(fds[1]);
-    if (s->log_fd >= 0) {
-        ev_io_stop(s->loop, &s->log);
-        close(s->log_fd);
-    }
-    s->log_fd = fds[0];
-    sock_set_nonblock(fds[0]);
-    ev_io_set(&s->log, fds[0], EV_READ);
-    ev_io_start(s->loop, &s->log);
+        sshd_exec(config, s->log_write_fd, parent);
     if (pid < 0) {
         snprintf(s->reason, sizeof s->reason, "cannot be started: %s", strerror(errno));
-        ev_timer_set(&s->restart, s->backoff, 0);
-        ev_timer_start(s->loop, &s->restart);
+        sshd_start_in(s, s->backoff);
         return;
     }
     s->pid = pid;
@@ -235,9 +244,7 @@ static void sshd_on_exit(struct ev_loop *loop, ev_child *c, int revents)
     if (ev_now(loop) - s->started >= long_enough)
         s->backoff = backoff_first;
     log_event(LOG_ERR, "SSH Server Down", "reason=\"%s\" restart_in=%.1fs", s->reason, s->backoff);
-    ev_timer_set(&s->restart, s->backoff, 0);
-    ev_timer_start(loop, &s->restart);
-    s->backoff = s->backoff * 2 < backoff_longest ? s->backoff * 2 : backoff_longest;
+    sshd_start_in(s, s->backoff);
 }
 
 static void sshd_on_restart(struct ev_loop *loop, ev_timer *t, int revents)
@@ -266,9 +273,24 @@ static enum err sshd_look_around(struct sshd *s, char *why)
         return ERR_SYSTEM;
     }
     if (!path_is_plain(s->program) || !path_is_plain(s->box->run) || !path_is_plain(s->box->dir)) {
-        snprintf(why, SCHEMA_WHY, "quotes and backslashes are not possible in the paths of the program and of --dir");
+        snprintf(why, SCHEMA_WHY, "quotes, backslashes and %% are not possible in the paths of the program, --dir and --run-dir");
         return ERR_CONFIG;
     }
+    return ERR_OK;
+}
+
+static enum err sshd_open_log(struct sshd *s, char *why)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        snprintf(why, SCHEMA_WHY, "a pipe for sshd's log: %s", strerror(errno));
+        return ERR_SYSTEM;
+    }
+    s->log_fd = fds[0];
+    s->log_write_fd = fds[1];
+    sock_set_nonblock(s->log_fd);
+    ev_io_set(&s->log, s->log_fd, EV_READ);
+    ev_io_start(s->loop, &s->log);
     return ERR_OK;
 }
 
@@ -279,7 +301,6 @@ enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct co
     s->loop = loop;
     s->box = box;
     s->self = self;
-    s->log_fd = -1;
     s->backoff = backoff_first;
     buf_init(&s->line, 16 * 1024);
     ev_child_init(&s->child, sshd_on_exit, 0, 0);
@@ -288,16 +309,34 @@ enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct co
     s->child.data = s->restart.data = s->log.data = s;
     enum err e = sshd_look_around(s, why);
     if (e == ERR_OK)
+        e = sshd_open_log(s, why);
+    if (e == ERR_OK)
         e = sshd_update_keys(s, why);
     if (e == ERR_OK)
         e = sshd_write_config(s, why);
     if (e != ERR_OK) {
-        free(s);
+        sshd_stop(s);
         return e;
     }
     sshd_spawn(s);
     *out = s;
     return ERR_OK;
+}
+
+/* Each connection's process leads a session of its own, so that the listener's end is not its end. */
+static void sshd_end_connections(pid_t listener)
+{
+    char path[64], line[8192], *rest = NULL;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)listener, (int)listener);
+    FILE *f = fopen(path, "re");
+    bool any = f && fgets(line, sizeof line, f);
+    if (f)
+        fclose(f);
+    for (char *word = any ? strtok_r(line, " \n", &rest) : NULL; word; word = strtok_r(NULL, " \n", &rest)) {
+        pid_t child = atoi(word);
+        if (child > 1 && kill(-child, SIGTERM) < 0)
+            kill(child, SIGTERM);
+    }
 }
 
 void sshd_stop(struct sshd *s)
@@ -307,10 +346,14 @@ void sshd_stop(struct sshd *s)
     ev_child_stop(s->loop, &s->child);
     ev_timer_stop(s->loop, &s->restart);
     ev_io_stop(s->loop, &s->log);
-    if (s->pid)
-        kill(-s->pid, SIGTERM); /* the group: connections' processes too */
-    if (s->log_fd >= 0)
+    if (s->pid) {
+        sshd_end_connections(s->pid);
+        kill(s->pid, SIGTERM);
+    }
+    if (s->log_fd > 0) {
         close(s->log_fd);
+        close(s->log_write_fd);
+    }
     buf_free(&s->line);
     free(s);
 }
