@@ -234,7 +234,7 @@ static ssize_t stream_read_plain(struct stream *s)
 
 static bool stream_may_read(const struct stream *s)
 {
-    return !s->released && s->state == STREAM_OPEN && !s->paused && !s->read_ended && buf_len(&s->in) < STREAM_KEEP - STREAM_READ;
+    return !s->released && s->state == STREAM_OPEN && !s->paused && !s->read_ended && buf_len(&s->in) <= STREAM_KEEP - STREAM_READ;
 }
 
 static void stream_read(struct stream *s)

@@ -85,7 +85,8 @@ void egress_session_free(struct egress_session *s)
 
 enum err egress_session_receive(struct egress_session *s, const uint8_t *data, size_t n)
 {
-    return h2_session_receive(s->h2, data, n);
+    /* A session that has said its last GOAWAY ignores what comes: the channel is of no more use. */
+    return h2_session_finished(s->h2) ? ERR_PROTOCOL : h2_session_receive(s->h2, data, n);
 }
 
 enum err egress_session_send(struct egress_session *s, struct buf *out, size_t most)

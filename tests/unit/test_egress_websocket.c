@@ -1,5 +1,5 @@
-/* WebSockets through core/egress: the opening is core's own and checked, then bytes both ways, each direction ending by
- * itself. */
+/* WebSockets through core/egress: the opening is core's own and checked, then bytes both ways, each direction
+ * ending by itself. */
 #include "core/egress/exchange.h"
 #include "proto/websocket.h"
 #include "tests/unit/egress_fixture.h"
@@ -20,10 +20,11 @@ static void answer_opening(struct peer *p)
     websocket_accept(key + 21, accept);
     if (manner.wrong_accept)
         accept[0] = accept[0] == 'x' ? 'y' : 'x';
-    snprintf(text, sizeof text,
-             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n%s%s%s%s\r\n%s",
-             manner.no_accept ? "" : "Sec-WebSocket-Accept: ", manner.no_accept ? "" : accept,
-             manner.no_accept ? "" : "\r\n", manner.extra ? manner.extra : "", manner.says_first ? "welcome" : "");
+    snprintf(
+        text, sizeof text,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n%s%s%s%s\r\n%s",
+        manner.no_accept ? "" : "Sec-WebSocket-Accept: ", manner.no_accept ? "" : accept,
+        manner.no_accept ? "" : "\r\n", manner.extra ? manner.extra : "", manner.says_first ? "welcome" : "");
     peer_say(p, manner.instead ? manner.instead : text);
 }
 
@@ -55,7 +56,8 @@ START_TEST(test_echo)
     RUN_UNTIL(c->got_head);
     ck_assert(c->status == 200 && !c->ended);
     ck_assert(call_has(c, "sec-websocket-protocol", "janus") && call_has(c, "x-more", "1"));
-    ck_assert(!http_message_find(&c->head, "sec-websocket-accept").at && !http_message_find(&c->head, "upgrade").at);
+    ck_assert(!http_message_find(&c->head, "sec-websocket-accept").at &&
+              !http_message_find(&c->head, "upgrade").at);
     ck_assert(strncmp(last_head, "GET /ws HTTP/1.1\r\nhost: join.example.com\r\n", 42) == 0);
     ck_assert(strstr(last_head, "\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"));
     ck_assert(strstr(last_head, "\r\nsec-websocket-version: 13\r\n"));
@@ -149,7 +151,8 @@ START_TEST(test_guest_dies)
 }
 END_TEST
 
-/* What the guest says before the bridge has agreed waits for it; the bridge's first words come behind the head. */
+/* What the guest says before the bridge has agreed waits for it; the bridge's first words come behind the
+ * head. */
 START_TEST(test_early_words)
 {
     struct bridge *b = lab_start_with(NULL);
@@ -206,7 +209,8 @@ START_TEST(test_extension_offered)
     struct http_message m;
     message_start(&m, "GET", "/ws");
     m.websocket = true;
-    http_message_add_str(&m, "sec-websocket-extensions", "x-other, permessage-deflate; client_max_window_bits");
+    http_message_add_str(&m, "sec-websocket-extensions",
+                         "x-other, permessage-deflate; client_max_window_bits");
     manner.extra = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n";
     struct call *c = call_message(&m, false);
     http_message_free(&m);
@@ -241,9 +245,9 @@ START_TEST(test_idle_memory)
     for (int i = 0; i < 40; i++)
         RUN_UNTIL(calls[i]->received == 5);
     struct exchange *x;
-    TAILQ_FOREACH(x, &lab.egress->exchanges, next)
-    {
-        ck_assert(x->websocket && !x->request.opening && !x->request.head.mem && !x->upload.mem && !x->trailers);
+    TAILQ_FOREACH (x, &lab.egress->exchanges, next) {
+        ck_assert(x->websocket && !x->request.opening && !x->request.head.mem && !x->upload.mem &&
+                  !x->trailers);
     }
     ck_assert_uint_eq(b->n_peers, 40);
     ck_assert_uint_lt(sizeof *x, 512);
