@@ -22,7 +22,7 @@ static enum err wrong(char *why, size_t why_size, const char *format, ...)
     return ERR_CONFIG;
 }
 
-/* Methods ------------------------------------------------------------------------------------------------ */
+/* Methods ---------------------------------------------------------------------------------------------- */
 
 unsigned allowlist_method_bit(struct span method)
 {
@@ -61,7 +61,7 @@ enum err allowlist_methods_from_json(const json_t *array, unsigned *methods, cha
     return ERR_OK;
 }
 
-/* Rules -------------------------------------------------------------------------------------------------- */
+/* Rules ------------------------------------------------------------------------------------------------ */
 
 static void rule_free(struct allowlist_rule *r)
 {
@@ -154,7 +154,7 @@ enum err allowlist_add_join_url(struct allowlist *a, const char *host, uint16_t 
     return e == ERR_OK ? allowlist_add(a, &rule, why, why_size) : e;
 }
 
-/* JSON --------------------------------------------------------------------------------------------------- */
+/* JSON ------------------------------------------------------------------------------------------------- */
 
 /* A text member that is one of two words; the first when it is missing. */
 static enum err json_choice(const json_t *o, const char *key, const char *first, const char *second,
@@ -258,7 +258,7 @@ json_t *allowlist_to_json(const struct allowlist *a)
     return array;
 }
 
-/* Judging ------------------------------------------------------------------------------------------------ */
+/* Judging ---------------------------------------------------------------------------------------------- */
 
 static bool rule_has_origin(const struct allowlist_rule *r, const struct canonical *c)
 {

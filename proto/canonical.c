@@ -12,7 +12,7 @@ static enum err refuse(const char **why, const char *words)
     return ERR_MALFORMED;
 }
 
-/* Authority ---------------------------------------------------------------------------------------------- */
+/* Authority -------------------------------------------------------------------------------------------- */
 
 static bool parse_port(struct span text, uint16_t *port)
 {
@@ -92,7 +92,7 @@ enum err canonical_authority(struct span text, uint16_t default_port, struct can
     return e;
 }
 
-/* Path --------------------------------------------------------------------------------------------------- */
+/* Path ------------------------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -243,7 +243,7 @@ enum err canonical_path(struct span text, char path[CANONICAL_PATH_MAX + 1], siz
     return ERR_OK;
 }
 
-/* Messages ----------------------------------------------------------------------------------------------- */
+/* Messages --------------------------------------------------------------------------------------------- */
 
 enum err canonical_from_message(const struct http_message *m, struct canonical *out, const char **why)
 {

@@ -6,7 +6,7 @@
 #include "common/fatal.h"
 #include "proto/h2_internal.h"
 
-/* Heads out ---------------------------------------------------------------------------------------------- */
+/* Heads out -------------------------------------------------------------------------------------------- */
 
 static void nv_add(struct h2_nv_list *l, struct span name, struct span value, uint8_t flags)
 {
@@ -66,7 +66,7 @@ void h2_nv_trailers(struct h2_nv_list *l, const struct http_message *m)
     nv_add_fields(l, m);
 }
 
-/* Heads in ----------------------------------------------------------------------------------------------- */
+/* Heads in --------------------------------------------------------------------------------------------- */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {

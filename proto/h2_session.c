@@ -38,7 +38,7 @@ void h2_note_output(struct h2_session *s)
     s->events->on_output(s->ctx);
 }
 
-/* Other frames in ---------------------------------------------------------------------------------------- */
+/* Other frames in -------------------------------------------------------------------------------------- */
 
 static uint64_t get_u64(const uint8_t *p)
 {
@@ -132,7 +132,7 @@ static ssize_t on_send(nghttp2_session *ng, const uint8_t *data, size_t n, int f
     return buf_append(s->out, data, n) == ERR_OK ? (ssize_t)n : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* Session ------------------------------------------------------------------------------------------------ */
+/* Session ---------------------------------------------------------------------------------------------- */
 
 static nghttp2_session_callbacks *make_callbacks(void)
 {

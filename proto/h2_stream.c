@@ -8,7 +8,7 @@
 
 enum { FRAME_HEAD = 9 };
 
-/* Streams ------------------------------------------------------------------------------------------------ */
+/* Streams ---------------------------------------------------------------------------------------------- */
 
 struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
 {
@@ -62,7 +62,7 @@ struct h2_stream *h2_stream_of(struct h2_session *s, int32_t id)
     return nghttp2_session_get_stream_user_data(s->ng, id);
 }
 
-/* Bodies out --------------------------------------------------------------------------------------------- */
+/* Bodies out ------------------------------------------------------------------------------------------- */
 
 /* RFC 9113 §8.1: trailers are a HEADERS frame that ends the stream. */
 static enum err submit_trailers(struct h2_stream *st)
@@ -178,7 +178,7 @@ enum err h2_session_request(struct h2_session *s, const struct http_message *m, 
     return ERR_OK;
 }
 
-/* One stream --------------------------------------------------------------------------------------------- */
+/* One stream ------------------------------------------------------------------------------------------- */
 
 void h2_stream_set_ctx(struct h2_stream *st, void *stream_ctx)
 {

@@ -30,7 +30,7 @@ void http1_body_free(struct http1_body *b)
     *b = (struct http1_body){.state = HTTP1_BODY_DONE};
 }
 
-/* Lines -------------------------------------------------------------------------------------------------- */
+/* Lines ------------------------------------------------------------------------------------------------ */
 
 /* A whole line at data without its CRLF. ERR_AGAIN while it is not complete, ERR_MALFORMED above max or with
  * a bare LF. */
@@ -128,7 +128,7 @@ static enum err take_trailer(struct http1_body *b, const uint8_t *data, size_t n
     return ERR_OK;
 }
 
-/* Pieces ------------------------------------------------------------------------------------------------- */
+/* Pieces ----------------------------------------------------------------------------------------------- */
 
 static void take_bytes(struct http1_body *b, const uint8_t *data, size_t n, size_t room,
                        struct http1_piece *out)
@@ -201,7 +201,7 @@ struct http_message *http1_body_trailers(struct http1_body *b)
     return b->trailers->n_fields ? b->trailers : NULL;
 }
 
-/* Chunks ------------------------------------------------------------------------------------------------- */
+/* Chunks ----------------------------------------------------------------------------------------------- */
 
 size_t http1_chunk_head(char out[HTTP1_CHUNK_HEAD_MAX], size_t n)
 {

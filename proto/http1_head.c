@@ -62,7 +62,7 @@ static enum err bad(struct head_parser *p, const char *words)
     return refuse(p->why, 400, words);
 }
 
-/* Finding the end ---------------------------------------------------------------------------------------- */
+/* Finding the end -------------------------------------------------------------------------------------- */
 
 /* Where the head ends, looking only at bytes that were not looked at before. start is 2 behind a skipped
  * empty line. */
@@ -113,7 +113,7 @@ static enum err head_begin(struct head_parser *p, const uint8_t *data, size_t n,
     return ERR_OK;
 }
 
-/* Fields ------------------------------------------------------------------------------------------------- */
+/* Fields ----------------------------------------------------------------------------------------------- */
 
 static struct span piece_span(const struct head_parser *p, struct http_piece piece)
 {
@@ -290,7 +290,7 @@ static enum err parse_version(struct head_parser *p, const char *v, size_t n)
     return ERR_OK;
 }
 
-/* Requests ----------------------------------------------------------------------------------------------- */
+/* Requests --------------------------------------------------------------------------------------------- */
 
 /* absolute-form (RFC 9112 §3.2.2): "https://host/path"; the host must repeat what Host says. */
 static enum err take_absolute(struct head_parser *p, struct http_piece target, struct http_piece *absolute)
@@ -403,7 +403,7 @@ enum err http1_parse_request(const uint8_t *data, size_t n, size_t *scanned, str
     return ERR_OK;
 }
 
-/* Responses ---------------------------------------------------------------------------------------------- */
+/* Responses -------------------------------------------------------------------------------------------- */
 
 /* The reason phrase is dropped; a missing one is tolerated, with or without its space. */
 static enum err parse_status_line(struct head_parser *p)
@@ -472,7 +472,7 @@ enum err http1_parse_response(const uint8_t *data, size_t n, size_t *scanned,
     return ERR_OK;
 }
 
-/* Trailers ----------------------------------------------------------------------------------------------- */
+/* Trailers --------------------------------------------------------------------------------------------- */
 
 enum err http1_parse_trailer(struct span line, struct http_message *m)
 {

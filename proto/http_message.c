@@ -12,7 +12,7 @@ enum {
     FIELDS_ROOM = HTTP_FIELDS_MAX + 16, /* the same for their number */
 };
 
-/* Spans -------------------------------------------------------------------------------------------------- */
+/* Spans ------------------------------------------------------------------------------------------------ */
 
 struct span span_from(const char *text)
 {
@@ -63,7 +63,7 @@ bool span_list_has(struct span s, const char *token)
     return false;
 }
 
-/* Life --------------------------------------------------------------------------------------------------- */
+/* Life ------------------------------------------------------------------------------------------------- */
 
 void http_message_init(struct http_message *m)
 {
@@ -131,7 +131,7 @@ enum err http_message_copy(struct http_message *to, const struct http_message *f
     return e;
 }
 
-/* Filling ------------------------------------------------------------------------------------------------ */
+/* Filling ---------------------------------------------------------------------------------------------- */
 
 enum err http_message_set_method(struct http_message *m, const char *at, size_t len)
 {
@@ -205,7 +205,7 @@ enum err http_message_add_str(struct http_message *m, const char *name, const ch
     return value ? http_message_add(m, name, strlen(name), value, strlen(value)) : ERR_OK;
 }
 
-/* Looking ------------------------------------------------------------------------------------------------ */
+/* Looking ---------------------------------------------------------------------------------------------- */
 
 struct span http_message_span(const struct http_message *m, struct http_piece p)
 {
@@ -267,7 +267,7 @@ size_t http_message_count(const struct http_message *m, const char *name)
     return count;
 }
 
-/* Taking away -------------------------------------------------------------------------------------------- */
+/* Taking away ------------------------------------------------------------------------------------------ */
 
 static size_t remove_span(struct http_message *m, const char *name, size_t len)
 {

@@ -4,73 +4,13 @@
  *   HANDSHAKE -> IDLE -> BODY -> ANSWER -> IDLE ...
  *                         |        +-----> LINGER -> closed      (Connection: close, errors, unread bodies)
  *                         +-> WEBSOCKET ------------> closed
- *
- * A connection that is done for (conn_kill) stays in memory, in state DEAD, until the end of the loop's
- * round, so that no caller further up holds a pointer to freed memory.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/stream.h"
-#include "edge/web/conn.h"
-#include "edge/web/request.h"
+#include "edge/web/conn_internal.h"
 #include "proto/h2_session.h"
-#include "proto/http1_body.h"
-#include "proto/http1_head.h"
-#include "proto/websocket.h"
-
-enum conn_state {
-    CONN_HANDSHAKE,
-    CONN_IDLE,   /* waiting for a head, or within one */
-    CONN_BODY,   /* the exchange runs; the request's body is still coming */
-    CONN_ANSWER, /* the exchange runs; the request is complete */
-    CONN_WEBSOCKET,
-    CONN_LINGER, /* our side is shut; waiting for the guest's */
-    CONN_DEAD,
-};
-
-enum {
-    /* An answer's bytes wait here until the guest has read them: one stream window, which is all that core
-     * may send before we give window back, and room for heads and chunk sizes. */
-    QUEUE_MAX = 512 * 1024,
-    QUEUE_LOW = 32 * 1024,
-    LINGER_BYTES_MAX = 1024 * 1024,
-};
-
-struct conn {
-    LIST_ENTRY(conn) link;
-    struct web *web;
-    struct stream *stream;
-    struct request *request;
-    struct http1_body body; /* the request's */
-    size_t scanned;         /* of the head that is coming */
-    size_t unconsumed;      /* answer bytes queued, whose window is not given back */
-    uint64_t sent_mark;     /* bytes out at the last look: does the reader read? */
-    ev_tstamp sent_since;   /* 0: nothing waits */
-    ev_tstamp deadline;     /* 0: none */
-    struct netaddr client;
-    enum conn_state state;
-    unsigned lingered;
-    uint8_t minor; /* HTTP/1.minor of the request */
-    bool tls;
-    bool keep_alive;
-    bool head_begun; /* some of the head has come */
-    bool expects_continue;
-    bool head_request; /* HEAD */
-    bool answer_begun, answer_chunked, answer_ended;
-    bool websocket;  /* was one: counted */
-    bool peer_ended; /* the guest has shut its side */
-    bool draining;
-    char accept[WEBSOCKET_ACCEPT_TEXT + 1]; /* of a WebSocket that is being opened; else "" */
-};
 
 static const struct request_guest guest_events;
-
-static void set_deadline(struct conn *c, long seconds)
-{
-    c->deadline = seconds ? ev_now(c->web->loop) + (ev_tstamp)seconds : 0;
-}
 
 static const char *server_name(const struct conn *c)
 {
@@ -85,45 +25,7 @@ static struct request_origin origin_of(const struct conn *c)
                                    .tls = c->tls};
 }
 
-/* Ends ------------------------------------------------------------------------------------------------------
- */
-
-void conn_kill(struct conn *c)
-{
-    struct web *w = c->web;
-    if (c->state == CONN_DEAD)
-        return;
-    w->n_websockets -= c->websocket;
-    c->state = CONN_DEAD;
-    w->counters.bytes_in += stream_bytes_in(c->stream);
-    w->counters.bytes_out += stream_bytes_out(c->stream);
-    request_free(c->request);
-    c->request = NULL;
-    http1_body_free(&c->body);
-    stream_free(c->stream);
-    c->stream = NULL;
-    LIST_REMOVE(c, link);
-    LIST_INSERT_HEAD(&w->dead, c, link);
-    web_connection_closed(w, &c->client);
-}
-
-void conns_bury(struct web *w)
-{
-    while (!LIST_EMPTY(&w->dead)) {
-        struct conn *c = LIST_FIRST(&w->dead);
-        LIST_REMOVE(c, link);
-        free(c);
-    }
-}
-
-/* Says no more, and waits for the guest's close: a reset would take the last answer from under the reader. */
-static void linger(struct conn *c)
-{
-    c->state = CONN_LINGER;
-    c->deadline = 0; /* starts when the queue is out: conn_sweep */
-    stream_shutdown(c->stream);
-    stream_resume(c->stream);
-}
+/* Ends ------------------------------------------------------------------------------------------------- */
 
 /* One direction of a WebSocket has ended: with both, so has the connection. */
 static void websocket_half_ended(struct conn *c)
@@ -131,9 +33,9 @@ static void websocket_half_ended(struct conn *c)
     if (c->peer_ended && c->answer_ended) {
         request_free(c->request);
         c->request = NULL;
-        linger(c);
+        conn_linger(c);
     } else {
-        set_deadline(c, c->web->limits.send_seconds);
+        conn_set_deadline(c, c->web->limits.send_seconds);
     }
 }
 
@@ -145,18 +47,17 @@ static void finish_exchange(struct conn *c)
     c->request = NULL;
     http1_body_free(&c->body);
     if (!complete || !c->keep_alive || c->peer_ended || c->draining) {
-        linger(c);
+        conn_linger(c);
         return;
     }
     c->state = CONN_IDLE;
     c->scanned = c->unconsumed = 0;
     c->head_begun = c->expects_continue = false;
-    set_deadline(c, c->web->limits.idle_seconds);
+    conn_set_deadline(c, c->web->limits.idle_seconds);
     stream_resume(c->stream);
 }
 
-/* Reading ---------------------------------------------------------------------------------------------------
- */
+/* Reading ---------------------------------------------------------------------------------------------- */
 
 static void begin_exchange(struct conn *c)
 {
@@ -169,7 +70,7 @@ static void begin_exchange(struct conn *c)
 }
 
 /* What the parser refused is answered, and nothing behind it is looked at. */
-static void refuse(struct conn *c, const struct http1_failure *why)
+void conn_h1_refuse(struct conn *c, const struct http1_failure *why)
 {
     struct request_origin origin;
     c->keep_alive = false;
@@ -206,7 +107,7 @@ static void accept_head(struct conn *c, const struct http1_head *head)
     http1_body_init(&c->body, m, head);
     bool end = http1_body_done(&c->body) && !m->websocket;
     c->state = m->no_body || m->websocket ? CONN_ANSWER : CONN_BODY;
-    set_deadline(c, c->state == CONN_BODY ? c->web->limits.body_seconds : c->web->limits.answer_seconds);
+    conn_set_deadline(c, c->state == CONN_BODY ? c->web->limits.body_seconds : c->web->limits.answer_seconds);
     struct request_origin origin = origin_of(c);
     request_start(c->request, &origin, m, end);
 }
@@ -220,7 +121,7 @@ static size_t read_head(struct conn *c, const uint8_t *data, size_t n)
     size_t used = 0;
     if (!c->head_begun) {
         c->head_begun = true;
-        set_deadline(c, c->web->limits.head_seconds);
+        conn_set_deadline(c, c->web->limits.head_seconds);
     }
     switch (http1_parse_request(data, n, &c->scanned, &c->web->parsed, &head, &used, &why)) {
     case ERR_OK:
@@ -229,7 +130,7 @@ static size_t read_head(struct conn *c, const uint8_t *data, size_t n)
     case ERR_AGAIN:
         return 0;
     case ERR_MALFORMED:
-        refuse(c, &why);
+        conn_h1_refuse(c, &why);
         return 0;
     default:
         conn_kill(c);
@@ -251,7 +152,7 @@ static void body_done(struct conn *c)
 {
     c->state = CONN_ANSWER;
     if (!c->answer_begun)
-        set_deadline(c, c->web->limits.answer_seconds);
+        conn_set_deadline(c, c->web->limits.answer_seconds);
     else
         c->deadline = 0;
     request_end(c->request, http1_body_trailers(&c->body));
@@ -266,7 +167,7 @@ static size_t read_body(struct conn *c, const uint8_t *data, size_t n)
     if (e == ERR_MALFORMED && !c->answer_begun) {
         request_free(c->request);
         c->request = NULL;
-        refuse(c, &broken);
+        conn_h1_refuse(c, &broken);
         return 0;
     }
     if (e != ERR_OK) {
@@ -280,7 +181,7 @@ static size_t read_body(struct conn *c, const uint8_t *data, size_t n)
         body_done(c);
     } else if (room == 0 || piece.n == room) {
         stream_pause(c->stream); /* until on_room */
-        set_deadline(c, c->web->limits.answer_seconds);
+        conn_set_deadline(c, c->web->limits.answer_seconds);
     }
     return piece.used;
 }
@@ -306,7 +207,7 @@ static size_t read_some(struct conn *c, const uint8_t *data, size_t n)
         return read_websocket(c, data, n);
     case CONN_LINGER:
         c->lingered += (unsigned)n;
-        if (c->lingered > LINGER_BYTES_MAX)
+        if (c->lingered > CONN_LINGER_BYTES_MAX)
             conn_kill(c);
         return n;
     case CONN_ANSWER: /* pipelined, or a WebSocket's first bytes before its 101: later */
@@ -358,7 +259,7 @@ static void on_stream_open(void *ctx)
 {
     struct conn *c = ctx;
     c->state = CONN_IDLE;
-    set_deadline(c, c->web->limits.head_seconds);
+    conn_set_deadline(c, c->web->limits.head_seconds);
 }
 
 static void on_stream_close(void *ctx, enum err why, const char *words)
@@ -385,14 +286,13 @@ static void on_stream_drained(void *ctx)
         request_consumed(c->request, n);
 }
 
-static const struct stream_events stream_events = {.on_open = on_stream_open,
-                                                   .on_data = on_stream_data,
-                                                   .on_eof = on_stream_eof,
-                                                   .on_drained = on_stream_drained,
-                                                   .on_close = on_stream_close};
+const struct stream_events conn_h1_stream_events = {.on_open = on_stream_open,
+                                                    .on_data = on_stream_data,
+                                                    .on_eof = on_stream_eof,
+                                                    .on_drained = on_stream_drained,
+                                                    .on_close = on_stream_close};
 
-/* Answering -------------------------------------------------------------------------------------------------
- */
+/* Answering -------------------------------------------------------------------------------------------- */
 
 static void send_bytes(struct conn *c, const void *data, size_t n)
 {
@@ -488,7 +388,7 @@ static void on_data(void *ctx, const uint8_t *data, size_t n)
     if (c->state == CONN_DEAD)
         return;
     c->unconsumed += n;
-    if (stream_queued(c->stream) <= QUEUE_LOW)
+    if (stream_queued(c->stream) <= CONN_QUEUE_LOW)
         on_stream_drained(c);
 }
 
@@ -518,7 +418,7 @@ static void on_room(void *ctx)
 {
     struct conn *c = ctx;
     if (c->state == CONN_BODY)
-        set_deadline(c, c->web->limits.body_seconds);
+        conn_set_deadline(c, c->web->limits.body_seconds);
     if (c->state == CONN_BODY || c->state == CONN_WEBSOCKET)
         stream_resume(c->stream);
 }
@@ -536,105 +436,3 @@ static const struct request_guest guest_events = {.on_head = on_head,
                                                   .on_end = on_end,
                                                   .on_room = on_room,
                                                   .on_abort = on_abort};
-
-/* Life and deadlines ----------------------------------------------------------------------------------------
- */
-
-void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
-{
-    struct conn *c = calloc(1, sizeof *c);
-    if (c && tls)
-        c->stream = stream_new_tls_server(w->loop, fd, w->tls, &stream_events, c, QUEUE_MAX, QUEUE_LOW);
-    else if (c)
-        c->stream = stream_new(w->loop, fd, fd, &stream_events, c, QUEUE_MAX, QUEUE_LOW);
-    else
-        close(fd);
-    if (!c || !c->stream) {
-        free(c);
-        web_connection_closed(w, client);
-        return;
-    }
-    c->web = w;
-    c->client = *client;
-    c->tls = tls;
-    c->state = tls ? CONN_HANDSHAKE : CONN_IDLE;
-    set_deadline(c, tls ? w->limits.handshake_seconds : w->limits.head_seconds);
-    LIST_INSERT_HEAD(&w->conns, c, link);
-}
-
-static void conn_expired(struct conn *c)
-{
-    static const struct http1_failure late = {408, "the request took too long to arrive"};
-    bool request_unfinished = c->state == CONN_BODY || (c->state == CONN_IDLE && c->head_begun);
-    c->web->counters.timed_out += c->state != CONN_IDLE || c->head_begun;
-    if (c->state == CONN_IDLE && !c->head_begun) {
-        linger(c);
-    } else if (request_unfinished && !(c->request && c->answer_begun)) {
-        request_free(c->request);
-        c->request = NULL;
-        refuse(c, &late);
-    } else if (c->state == CONN_ANSWER && !c->answer_begun) {
-        c->deadline = 0;
-        request_timed_out(c->request);
-    } else {
-        conn_kill(c);
-    }
-}
-
-/* A reader that takes nothing at all for send_seconds is given up. */
-static bool reader_is_stuck(struct conn *c, ev_tstamp now)
-{
-    uint64_t sent = stream_bytes_out(c->stream);
-    if (stream_queued(c->stream) == 0) {
-        c->sent_since = 0;
-    } else if (c->sent_since == 0 || sent != c->sent_mark) {
-        c->sent_mark = sent;
-        c->sent_since = now;
-    }
-    return c->sent_since > 0 && now - c->sent_since > (ev_tstamp)c->web->limits.send_seconds;
-}
-
-static void conn_sweep(struct conn *c, ev_tstamp now)
-{
-    if (reader_is_stuck(c, now)) {
-        c->web->counters.timed_out++;
-        conn_kill(c);
-        return;
-    }
-    if (c->state == CONN_LINGER && stream_queued(c->stream) == 0) {
-        if (c->peer_ended)
-            conn_kill(c);
-        else if (c->deadline == 0)
-            set_deadline(c, c->web->limits.linger_seconds);
-    }
-    if (c->state != CONN_DEAD && c->deadline > 0 && now > c->deadline)
-        conn_expired(c);
-}
-
-void conns_sweep(struct web *w)
-{
-    ev_tstamp now = ev_now(w->loop);
-    struct conn *next;
-    for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
-        next = LIST_NEXT(c, link);
-        conn_sweep(c, now);
-    }
-}
-
-void conns_drain(struct web *w)
-{
-    struct conn *next;
-    for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
-        next = LIST_NEXT(c, link);
-        c->draining = true;
-        if (c->state == CONN_IDLE && !c->head_begun)
-            linger(c);
-    }
-}
-
-void conns_free(struct web *w)
-{
-    while (!LIST_EMPTY(&w->conns))
-        conn_kill(LIST_FIRST(&w->conns));
-    conns_bury(w);
-}

@@ -62,8 +62,7 @@ void request_free(struct request *r)
     free(r);
 }
 
-/* Answers of our own ----------------------------------------------------------------------------------------
- */
+/* Answers of our own ----------------------------------------------------------------------------------- */
 
 /* A finished answer to the guest. The request may be gone after the first callback; the guest is not. */
 static void answer_page(struct request *r, struct http_message *m, const struct buf *body)
@@ -165,8 +164,7 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
     http_message_free(&answer);
 }
 
-/* Judging ---------------------------------------------------------------------------------------------------
- */
+/* Judging ---------------------------------------------------------------------------------------------- */
 
 /* True when the request may go on; else it has been answered. */
 static bool judge(struct request *r, const struct request_origin *origin, struct http_message *m)
@@ -199,8 +197,7 @@ static bool judge(struct request *r, const struct request_origin *origin, struct
     return false;
 }
 
-/* Sending ---------------------------------------------------------------------------------------------------
- */
+/* Sending ---------------------------------------------------------------------------------------------- */
 
 static bool is_idempotent(struct span method)
 {
@@ -288,8 +285,7 @@ const char *request_id(const struct request *r)
     return r->id;
 }
 
-/* What comes back -------------------------------------------------------------------------------------------
- */
+/* What comes back -------------------------------------------------------------------------------------- */
 
 void request_answer_head(struct request *r, struct http_message *m, bool end)
 {

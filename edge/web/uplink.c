@@ -60,8 +60,7 @@ void uplink_close(struct uplink *u, const char *reason)
     web_check_drained(w);
 }
 
-/* The stream's side ----------------------------------------------------------------------------------------
- */
+/* The stream's side ------------------------------------------------------------------------------------ */
 
 /* True when the uplink had nothing left to do and is gone. */
 static bool close_if_finished(struct uplink *u)
@@ -112,8 +111,7 @@ static const struct stream_events stream_events = {.on_data = on_stream_data,
                                                    .on_close = on_stream_close,
                                                    .on_flush = on_stream_flush};
 
-/* The session's side ---------------------------------------------------------------------------------------
- */
+/* The session's side ----------------------------------------------------------------------------------- */
 
 static void on_ready(void *ctx)
 {
@@ -182,8 +180,7 @@ static const struct h2_events session_events = {.on_ready = on_ready,
                                                 .on_output = on_output,
                                                 .on_goaway = on_goaway};
 
-/* Life ------------------------------------------------------------------------------------------------------
- */
+/* Life ------------------------------------------------------------------------------------------------- */
 
 struct uplink *uplink_new(struct web *w, int64_t id, const char *core, int tunnel, int channel, int fd_in,
                           int fd_out)

@@ -18,8 +18,7 @@ enum { OUT_MAX = 256 * 1024, EVENT_BURST = 20, EVENT_SECONDS = 10, LOG_LINE = 10
 
 static const char alpn[] = "\x08http/1.1";
 
-/* Shared with the parts -------------------------------------------------------------------------------------
- */
+/* Shared with the parts -------------------------------------------------------------------------------- */
 
 void web_check_drained(struct web *w)
 {
@@ -70,8 +69,7 @@ void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fi
     (void)ipc_send(w->main, fields, NULL, 0);
 }
 
-/* Messages --------------------------------------------------------------------------------------------------
- */
+/* Messages --------------------------------------------------------------------------------------------- */
 
 static const char *text_of(const json_t *msg, const char *key)
 {
@@ -232,8 +230,7 @@ void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, 
     refuse_message(w, type, "unknown message");
 }
 
-/* Life ------------------------------------------------------------------------------------------------------
- */
+/* Life ------------------------------------------------------------------------------------------------- */
 
 static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
 {

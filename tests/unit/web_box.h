@@ -57,8 +57,7 @@ static struct {
     char last_event[1024];
 } box;
 
-/* Core ------------------------------------------------------------------------------------------------------
- */
+/* Core ------------------------------------------------------------------------------------------------- */
 
 static void core_answer(struct h2_stream *st, unsigned status, int64_t length, bool end)
 {
@@ -293,8 +292,7 @@ static void core_detach(int i)
     core->stream = NULL;
 }
 
-/* Main ------------------------------------------------------------------------------------------------------
- */
+/* Main ------------------------------------------------------------------------------------------------- */
 
 static void worker_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
@@ -418,8 +416,7 @@ static json_int_t box_count(const char *name)
     return json_integer_value(json_object_get(json_object_get(box.last_status, "web"), name));
 }
 
-/* Guests ----------------------------------------------------------------------------------------------------
- */
+/* Guests ----------------------------------------------------------------------------------------------- */
 
 struct guest {
     struct stream *stream;

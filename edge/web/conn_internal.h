@@ -1,0 +1,68 @@
+/* What conn.c (a connection's life and deadlines) and conn_h1.c (what is said on it) share; nobody else
+ * includes it. */
+#ifndef EDGE_WEB_CONN_INTERNAL_H
+#define EDGE_WEB_CONN_INTERNAL_H
+
+#include "common/stream.h"
+#include "edge/web/conn.h"
+#include "edge/web/request.h"
+#include "proto/http1_body.h"
+#include "proto/http1_head.h"
+#include "proto/websocket.h"
+
+enum conn_state {
+    CONN_HANDSHAKE,
+    CONN_IDLE,   /* waiting for a head, or within one */
+    CONN_BODY,   /* the exchange runs; the request's body is still coming */
+    CONN_ANSWER, /* the exchange runs; the request is complete */
+    CONN_WEBSOCKET,
+    CONN_LINGER, /* our side is shut; waiting for the guest's */
+    CONN_DEAD,
+};
+
+enum {
+    /* An answer's bytes wait here until the guest has read them: one stream window, which is all that core
+     * may send before we give window back, and room for heads and chunk sizes. */
+    CONN_QUEUE_MAX = 512 * 1024,
+    CONN_QUEUE_LOW = 32 * 1024,
+    CONN_LINGER_BYTES_MAX = 1024 * 1024,
+};
+
+struct conn {
+    LIST_ENTRY(conn) link;
+    struct web *web;
+    struct stream *stream;
+    struct request *request;
+    struct http1_body body; /* the request's */
+    size_t scanned;         /* of the head that is coming */
+    size_t unconsumed;      /* answer bytes queued, whose window is not given back */
+    uint64_t sent_mark;     /* bytes out at the last look: does the reader read? */
+    ev_tstamp sent_since;   /* 0: nothing waits */
+    ev_tstamp deadline;     /* 0: none */
+    struct netaddr client;
+    enum conn_state state;
+    unsigned lingered;
+    uint8_t minor; /* HTTP/1.minor of the request */
+    bool tls;
+    bool keep_alive;
+    bool head_begun; /* some of the head has come */
+    bool expects_continue;
+    bool head_request; /* HEAD */
+    bool answer_begun, answer_chunked, answer_ended;
+    bool websocket;  /* was one: counted */
+    bool peer_ended; /* the guest has shut its side */
+    bool draining;
+    char accept[WEBSOCKET_ACCEPT_TEXT + 1]; /* of a WebSocket that is being opened; else "" */
+};
+
+/* conn.c: seconds from now; 0: none. */
+void conn_set_deadline(struct conn *c, long seconds);
+/* Says no more, and waits for the guest's close: a reset would take the last answer from under the reader. */
+void conn_linger(struct conn *c);
+
+/* conn_h1.c */
+extern const struct stream_events conn_h1_stream_events;
+/* Answers a request that cannot be taken, and takes no more. */
+void conn_h1_refuse(struct conn *c, const struct http1_failure *why);
+
+#endif

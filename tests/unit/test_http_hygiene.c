@@ -1,0 +1,86 @@
+#include <string.h>
+
+#include "proto/http_hygiene.h"
+#include "tests/unit/unit.h"
+
+static struct http_message m;
+
+static void add(const char *name, const char *value)
+{
+    ck_assert_int_eq(http_message_add_str(&m, name, value), ERR_OK);
+}
+
+START_TEST(test_request)
+{
+    struct netaddr client;
+    struct http_hygiene_origin origin = {.client = &client, .received = "2.0", .request_id = "abc"};
+    netaddr_parse("[2001:db8::7]:1234", 0, &client);
+    http_message_init(&m);
+    http_message_set_authority(&m, "join.example.com", 16);
+    static const char *const claims[] = {"X-Forwarded-For",
+                                         "X-Forwarded-Proto",
+                                         "X-Forwarded-Host",
+                                         "X-Forwarded-Server",
+                                         "X-Forwarded-Anything",
+                                         "X-Forwarded",
+                                         "X-Real-IP",
+                                         "Forwarded",
+                                         "X-Request-ID",
+                                         "True-Client-IP",
+                                         "X-Client-IP",
+                                         "X-HTTP-Method-Override",
+                                         "X-HTTP-Method",
+                                         "X-Method-Override",
+                                         "X-Original-URL",
+                                         "X-Rewrite-URL",
+                                         "X-Host",
+                                         "Connection",
+                                         "Upgrade",
+                                         "Proxy-Authorization"};
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++)
+        add(claims[i], "lie");
+    add("from", "kept");
+    add("x-custom", "kept");
+    add("user-agent", "kept");
+    ck_assert_int_eq(http_hygiene_request(&m, &origin), ERR_OK);
+    for (size_t i = 0; i < m.n_fields; i++)
+        ck_assert(!span_is(http_message_value(&m, i), "lie"));
+    ck_assert_uint_eq(m.n_fields, 3 + 7);
+    ck_assert(span_is(http_message_find(&m, "x-forwarded-for"), "2001:db8::7"));
+    ck_assert(span_is(http_message_find(&m, "forwarded"),
+                      "for=\"[2001:db8::7]\";host=\"join.example.com\";proto=https"));
+    ck_assert(span_is(http_message_find(&m, "via"), "2.0 stile-edge"));
+    ck_assert(span_is(http_message_find(&m, "x-request-id"), "abc"));
+    http_message_free(&m);
+}
+END_TEST
+
+START_TEST(test_core_takes_overrides_only)
+{
+    http_message_init(&m);
+    add("x-forwarded-for", "192.0.2.1");
+    add("x-http-method-override", "PATCH");
+    add("x-rewrite-url", "/admin");
+    http_hygiene_strip_overrides(&m);
+    ck_assert_uint_eq(m.n_fields, 1);
+    http_message_free(&m);
+}
+END_TEST
+
+START_TEST(test_response)
+{
+    http_message_init(&m);
+    add("alt-svc", "h3=\":443\"");
+    add("connection", "close");
+    add("keep-alive", "timeout=5");
+    add("set-cookie", "a=1");
+    add("set-cookie", "b=2");
+    add("server", "bridge");
+    http_hygiene_response(&m);
+    ck_assert_uint_eq(m.n_fields, 3);
+    ck_assert_uint_eq(http_message_count(&m, "set-cookie"), 2);
+    http_message_free(&m);
+}
+END_TEST
+
+UNIT_MAIN("http_hygiene", test_request, test_core_takes_overrides_only, test_response)
