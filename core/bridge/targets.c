@@ -12,7 +12,7 @@
 
 enum { TARGETS_MAX = 64, TARGETS_NAMES_MAX = 64, BRIDGE_PORT = 443 };
 
-static const double ttl_least = 5, dns_retry = 2, probe_active_every = 10, probe_failed_every = 1;
+static const double ttl_least = 5, dns_retry = 2, probe_active_every = 3, probe_failed_every = 1;
 
 enum target_state { TARGET_UNKNOWN, TARGET_ACTIVE, TARGET_FAILED };
 static const char *const state_names[] = {"unknown", "active", "failed"};

@@ -178,7 +178,7 @@ static void channel_end_step(struct ssh_channel *ch)
     if (n > 0)
         ssh_clean_words(text, sizeof text, raw, (size_t)n);
     int code = libssh2_channel_get_exit_status(ch->raw);
-    if (code == 0 && !text[0])
+    if (code == 0) /* what login shells write to stderr says nothing then */
         snprintf(words, sizeof words, "\"%s\" was ended by the edge", ch->command);
     else
         snprintf(words, sizeof words, "forced command failed: \"%s\" ended with exit code %d%s%s",

@@ -146,7 +146,10 @@ void ssh_session_fail_raw(struct ssh_session *s, int rc, const char *during)
     const char *words = raw_words(rc);
     if (rc == LIBSSH2_ERROR_SOCKET_DISCONNECT || rc == LIBSSH2_ERROR_SOCKET_RECV ||
         rc == LIBSSH2_ERROR_SOCKET_SEND) {
-        ssh_session_fail(s, ERR_CLOSED, "the connection was closed during %s", during);
+        if (s->state == SSH_OPEN)
+            ssh_session_fail(s, ERR_CLOSED, "the edge closed the connection");
+        else
+            ssh_session_fail(s, ERR_CLOSED, "the connection was closed during %s", during);
         return;
     }
     if (!words) {
@@ -420,13 +423,18 @@ static bool session_new_raw(struct ssh_session *s)
            session_prefer(s, LIBSSH2_METHOD_MAC_CS, macs) && session_prefer(s, LIBSSH2_METHOD_MAC_SC, macs);
 }
 
-/* After an outage the first bytes through should be ours and soon: a thin stream backs off linearly (six
- * times). What the kernel holds unsent is kept small, so that a ping never waits behind megabytes. */
+/* A connection that a firewall has forgotten is noticed within seconds where it answers with RST (keepalive), and by our own
+ * pings where it does not. After an outage the first bytes through should be ours and soon: a thin stream backs off
+ * linearly, six times. What the kernel holds unsent is kept small, so that a ping never waits behind megabytes. */
 static void session_tune_socket(int fd)
 {
-    const int on = 1, unsent = SSH_QUEUE_HIGH;
+    const int on = 1, unsent = SSH_QUEUE_HIGH, idle = 2, interval = 3, count = 5;
     sock_set_nonblock(fd);
     sock_set_nodelay(fd);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
