@@ -58,6 +58,10 @@ enum err bundle_decode(const char *name, const char *text, time_t now, struct bu
         e = ERR_MEMORY;
         goto out;
     }
+    if (!*b.edge || !*b.config || !*b.secrets || strncmp(b.host_key, "-----BEGIN ", 11) != 0) {
+        snprintf(why, SCHEMA_WHY, "%s: a part of the bundle is missing; make it anew on core", name);
+        goto out;
+    }
     *out = b;
     b = (struct bundle){0};
     e = ERR_OK;

@@ -236,7 +236,8 @@ static void ipc_on_writable(struct ev_loop *loop, ev_io *w, int revents)
             return;
         if (sent < 0) {
             ev_io_stop(loop, &c->writer);
-            return; /* the reader meets the end and says so */
+            shutdown(c->fd, SHUT_RDWR); /* whatever it was: the reader meets the end and says so */
+            return;
         }
         if (with) {
             STAILQ_REMOVE_HEAD(&c->parcels, next);

@@ -1,5 +1,6 @@
 #include "common/json_frame.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +11,18 @@
 const char *json_frame_type(const json_t *msg)
 {
     return json_string_value(json_object_get(msg, "type"));
+}
+
+static void json_free_wiped(void *p)
+{
+    if (p)
+        OPENSSL_cleanse(p, malloc_usable_size(p));
+    free(p);
+}
+
+void json_frame_wipe_memory(void)
+{
+    json_set_alloc_funcs(malloc, json_free_wiped);
 }
 
 enum err json_frame_encode(struct buf *out, const json_t *msg, size_t most)
@@ -31,10 +44,12 @@ enum err json_frame_encode(struct buf *out, const json_t *msg, size_t most)
     return e;
 }
 
-/* Depth of nesting outside of strings: jansson's own limit (2048) is more stack than a stranger should get. */
-static bool json_frame_depth_ok(const uint8_t *text, size_t n)
+/* Depth of nesting and number of values: jansson's own limit of depth (2048) is more stack than a stranger should get, and it
+ * has none for values. */
+static bool json_frame_shape_ok(const uint8_t *text, size_t n, size_t most_values)
 {
     int depth = 0;
+    size_t values = 0;
     bool quoted = false;
     for (size_t i = 0; i < n; i++) {
         if (quoted) {
@@ -45,10 +60,12 @@ static bool json_frame_depth_ok(const uint8_t *text, size_t n)
         } else if (text[i] == '"') {
             quoted = true;
         } else if (text[i] == '[' || text[i] == '{') {
-            if (++depth > JSON_FRAME_DEPTH_MAX)
+            if (++depth > JSON_FRAME_DEPTH_MAX || ++values > most_values)
                 return false;
         } else if (text[i] == ']' || text[i] == '}') {
             depth--;
+        } else if (text[i] == ',' && ++values > most_values) {
+            return false;
         }
     }
     return true;
@@ -65,7 +82,7 @@ enum err json_frame_decode(const uint8_t *data, size_t n, size_t most, size_t *c
     if (wire_left(&r) < length)
         return ERR_AGAIN;
     const char *text = (const char *)wire_get_bytes(&r, length);
-    if (!json_frame_depth_ok((const uint8_t *)text, length))
+    if (!json_frame_shape_ok((const uint8_t *)text, length, most / JSON_FRAME_BYTES_PER_VALUE + 8))
         return ERR_MALFORMED;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     if (!json)

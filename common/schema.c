@@ -139,8 +139,12 @@ static enum err __attribute__((format(printf, 2, 3))) walk_problem(struct schema
 }
 
 /* The value as it would be written, shortened, for messages. */
-static const char *schema_value_text(const json_t *value, char out[80])
+static const char *schema_value_text(const struct schema_row *row, const json_t *value, char out[80])
 {
+    if (row && row->secret) {
+        snprintf(out, 80, "its value (not shown)");
+        return out;
+    }
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     snprintf(out, 80, "%.70s%s", text ? text : "?", text && strlen(text) > 70 ? "…" : "");
     free(text);
@@ -172,7 +176,7 @@ static const char *type_words(const struct schema_row *row)
 static enum err wrong_type(struct schema_walk *walk, const struct schema_row *row, const json_t *value)
 {
     char text[80];
-    return walk_problem(walk, "%s is not %s", schema_value_text(value, text), type_words(row));
+    return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), type_words(row));
 }
 
 static enum err read_string(struct schema_walk *walk, const struct schema_row *row, const json_t *value, char **out)
@@ -180,12 +184,12 @@ static enum err read_string(struct schema_walk *walk, const struct schema_row *r
     char text[80];
     const char *s = json_string_value(value), *right;
     if (!s)
-        return walk_problem(walk, "%s is not a string", schema_value_text(value, text));
+        return walk_problem(walk, "%s is not a string", schema_value_text(row, value, text));
     if (strlen(s) != json_string_length(value))
-        return walk_problem(walk, "%s contains a NUL character", schema_value_text(value, text));
+        return walk_problem(walk, "%s contains a NUL character", schema_value_text(row, value, text));
     right = row->check ? row->check(s) : NULL;
     if (right)
-        return walk_problem(walk, "%s is not %s", schema_value_text(value, text), right);
+        return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), right);
     *out = strdup(s);
     return *out ? ERR_OK : ERR_MEMORY;
 }
@@ -194,7 +198,7 @@ static enum err read_int(struct schema_walk *walk, const struct schema_row *row,
 {
     char text[80];
     if (!json_is_integer(value) || json_integer_value(value) < row->min || json_integer_value(value) > row->max)
-        return walk_problem(walk, "%s is not a whole number from %ld to %ld", schema_value_text(value, text), row->min,
+        return walk_problem(walk, "%s is not a whole number from %ld to %ld", schema_value_text(row, value, text), row->min,
                             row->max);
     *out = (long)json_integer_value(value);
     return ERR_OK;
@@ -345,7 +349,7 @@ static enum err schema_object(struct schema_walk *walk, const json_t *object, co
     char text[80];
     enum err e = ERR_OK;
     if (!json_is_object(object))
-        return walk_problem(walk, "%s is not an object", schema_value_text(object, text));
+        return walk_problem(walk, "%s is not an object", schema_value_text(NULL, object, text));
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
         const struct schema_row *row = rows;

@@ -40,6 +40,7 @@ struct schema_row {
     enum schema_type type;
     size_t offset; /* of the member in its struct */
     bool required;
+    bool secret;                /* messages do not quote the value */
     long min, max;              /* INT, RANGE: value; STRINGS, OBJECTS: count (max 0: none) */
     const char *default_text;   /* as JSON text; NULL: zero */
     const struct schema_row *rows; /* OBJECT, OBJECTS */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_frame.h"
+
 static void verb_help(const struct verb *verbs, const char *about)
 {
     printf("usage: %s COMMAND [OPTION]...\n%s\n\nCommands:\n", program_invocation_short_name, about);
@@ -35,6 +37,7 @@ int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
         printf("%s %s\n", program_invocation_short_name, STILE_VERSION);
         return EXIT_OK;
     }
+    json_frame_wipe_memory();
     for (const struct verb *v = verbs; v->name; v++)
         if (strcmp(v->name, argv[1]) == 0)
             return v->run(argc - 1, argv + 1);

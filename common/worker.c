@@ -69,6 +69,13 @@ static void worker_describe_end(int status, char *out, size_t size)
         snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
 }
 
+static void worker_start_in(struct worker *w, double seconds)
+{
+    ev_timer_set(&w->timer, seconds, 0);
+    ev_timer_start(w->loop, &w->timer);
+    w->backoff = w->backoff * 2 < backoff_longest ? w->backoff * 2 : backoff_longest;
+}
+
 static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
 {
     (void)revents;
@@ -84,9 +91,7 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
         if (ev_now(loop) - w->started >= long_enough)
             w->backoff = backoff_first;
         log_event(LOG_ERR, "Worker Crashed", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, how, w->backoff);
-        ev_timer_set(&w->timer, w->backoff, 0);
-        ev_timer_start(loop, &w->timer);
-        w->backoff = w->backoff * 2 < backoff_longest ? w->backoff * 2 : backoff_longest;
+        worker_start_in(w, w->backoff);
         w->restarts++;
     }
     w->events->on_exit(w->ctx, w, how, w->stopping);
@@ -113,29 +118,36 @@ static _Noreturn void worker_exec(struct worker *w, int fd, pid_t parent)
     _exit(1);
 }
 
+/* errno says why. */
+static void worker_not_started(struct worker *w)
+{
+    log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, strerror(errno), w->backoff);
+    worker_start_in(w, w->backoff);
+}
+
 static void worker_start(struct worker *w)
 {
     int fds[2];
     pid_t parent = getpid();
     w->started = ev_now(w->loop);
-    if (sock_pair(fds, false) < 0)
-        fatal("socketpair: %s", strerror(errno));
+    if (sock_pair(fds, false) < 0) {
+        worker_not_started(w);
+        return;
+    }
     pid_t pid = fork();
     if (pid == 0)
         worker_exec(w, fds[1], parent);
+    if (pid < 0)
+        worker_not_started(w);
     close(fds[1]);
     if (pid < 0) {
-        log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, strerror(errno),
-                  w->backoff);
         close(fds[0]);
-        ev_timer_set(&w->timer, w->backoff, 0);
-        ev_timer_start(w->loop, &w->timer);
         return;
     }
     w->pid = pid;
     w->ipc = ipc_new(w->loop, fds[0], &worker_ipc_events, w);
     if (!w->ipc)
-        fatal("out of memory");
+        kill(pid, SIGKILL); /* out of memory: once more, later */
     ev_child_set(&w->child, pid, 0);
     ev_child_start(w->loop, &w->child);
     w->events->on_start(w->ctx, w);

@@ -93,8 +93,9 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     ev_signal_start(p.loop, &p.term);
     ev_signal_start(p.loop, &p.interrupt);
     ev_run(p.loop, 0);
-    ev_signal_stop(p.loop, &p.term); /* a SIGTERM that is still pending finds nobody to drain */
+    ev_signal_stop(p.loop, &p.term); /* main says SIGTERM again when it sees us go; nobody is there to drain */
     ev_signal_stop(p.loop, &p.interrupt);
+    signal(SIGTERM, SIG_IGN);
     p.role->free(p.worker);
     ipc_free(p.main);
     ev_run(p.loop, EVRUN_NOWAIT); /* what the streams put off */
