@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/http_hygiene.h"
+
 /* RFC 9110 §7.6.3: the version each message came in with. */
 static const char via_request[] = "2.0 stile-core", via_response[] = "1.1 stile-core";
 
@@ -71,6 +73,7 @@ static enum err request_clean(struct http_message *m)
 {
     http_message_strip_hop_by_hop(m);
     remove_own_fields(m);
+    http_hygiene_strip_overrides(m); /* the edge has done so; but the edge may be lying */
     say_empty_body(m);
     if (m->websocket) {
         http_message_remove(m, "te");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "edge/web/page.h"
 #include "edge/web/uplink.h"
@@ -64,6 +65,17 @@ void request_free(struct request *r)
 
 /* Answers of our own ----------------------------------------------------------------------------------- */
 
+/* RFC 9110 §6.6.1: who makes an answer says when. Without memory for it the answer goes without. */
+static void add_date(const struct web *w, struct http_message *m)
+{
+    char text[64];
+    time_t now = (time_t)ev_now(w->loop);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    (void)http_message_add_str(m, "date", text);
+}
+
 /* A finished answer to the guest. The request may be gone after the first callback; the guest is not. */
 static void answer_page(struct request *r, struct http_message *m, const struct buf *body)
 {
@@ -72,6 +84,7 @@ static void answer_page(struct request *r, struct http_message *m, const struct 
     bool bodiless = r->head || buf_len(body) == 0;
     r->web->counters.codes[m->status / 100]++;
     r->answered = r->over = true;
+    add_date(r->web, m);
     m->no_body = bodiless;
     guest->on_head(ctx, m, bodiless);
     if (bodiless)
