@@ -13,18 +13,18 @@ box_pids() {
 
 # box_memory BOX PROGRAM : KiB.
 box_memory() {
-    local pid
-    for pid in $(box_pids "$@"); do
-        cat "/proc/$pid/smaps_rollup" 2>/dev/null
-    done | awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
+    local files
+    files=$(box_pids "$@" | sed 's|.*|/proc/&/smaps_rollup|')
+    # shellcheck disable=SC2086 # a list of files
+    awk '/^Pss:/ { sum += $2 } END { print sum + 0 }' $files /dev/null 2>/dev/null
 }
 
 # box_descriptors BOX PROGRAM
 box_descriptors() {
-    local pid
-    for pid in $(box_pids "$@"); do
-        ls "/proc/$pid/fd" 2>/dev/null
-    done | wc -l
+    local folders
+    folders=$(box_pids "$@" | sed 's|.*|/proc/&/fd|')
+    # shellcheck disable=SC2086 # a list of folders
+    find $folders -mindepth 1 2>/dev/null | wc -l
 }
 
 # memory_watch NAME BOX PROGRAM : from now on keeps the greatest value of box_memory, until memory_peak NAME asks for it.
@@ -33,7 +33,7 @@ memory_watch() {
     shift
     (
         peak=0
-        while sleep 0.2; do
+        while sleep 0.5; do
             now=$(box_memory "$@")
             [ "$now" -le "$peak" ] || { peak=$now; echo "$peak" >"$LAB/tmp/peak-$name.new"; }
             mv "$LAB/tmp/peak-$name.new" "$LAB/tmp/peak-$name" 2>/dev/null
