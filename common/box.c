@@ -111,7 +111,9 @@ enum err box_make_dir(struct box *b, const char *dir, const char *user, char *wh
 {
     uid_t uid;
     gid_t gid;
-    enum err e = file_make_dir(dir, 0750, why, SCHEMA_WHY);
+    enum err e = sandbox_need_user(user, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        e = file_make_dir(dir, 0750, why, SCHEMA_WHY);
     if (e == ERR_OK)
         e = box_open(b, dir, NULL, why);
     if (e != ERR_OK)

@@ -1,10 +1,12 @@
 #include "common/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +69,23 @@ static enum err daemon_make_run_dir(const struct box *box, const char *user, cha
     return file_make_dir_as(box->run, 0700, uid, gid, why, SCHEMA_WHY);
 }
 
+/* Two of one kind on one folder would take each other's sockets away, and with SO_REUSEPORT each other's guests. */
+static enum err daemon_lock(struct daemon *d, char *why)
+{
+    char name[64], path[PATH_MAX];
+    snprintf(name, sizeof name, "%.50s.lock", program_invocation_short_name);
+    box_run_file(&d->box, name, path);
+    d->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (d->lock < 0) {
+        snprintf(why, SCHEMA_WHY, "%s: %s", path, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s: %s runs already with this folder", path, program_invocation_short_name);
+    return ERR_EXISTS;
+}
+
 static void daemon_on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 {
     (void)loop, (void)revents;
@@ -88,6 +107,7 @@ static void daemon_watch_signals(struct daemon *d)
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why)
 {
     umask(077);
+    d->lock = -1;
     d->loop = ev_default_loop(EVFLAG_NOENV);
     d->started = ev_now(d->loop);
     daemon_watch_signals(d);
@@ -103,7 +123,8 @@ enum err daemon_begin(struct daemon *d, const struct daemon_options *options, ch
     else
         sandbox_harden();
     sandbox_raise_descriptors();
-    return box_load(&d->box, why);
+    e = daemon_lock(d, why);
+    return e == ERR_OK ? box_load(&d->box, why) : e;
 }
 
 void daemon_end(struct daemon *d)
@@ -111,4 +132,6 @@ void daemon_end(struct daemon *d)
     ev_signal_stop(d->loop, &d->term);
     ev_signal_stop(d->loop, &d->interrupt);
     box_close(&d->box);
+    if (d->lock >= 0)
+        close(d->lock);
 }

@@ -14,6 +14,7 @@ struct daemon {
     bool keep_low_ports; /* set by the program: keep CAP_NET_BIND_SERVICE */
     void (*on_stop)(void *ctx); /* SIGTERM or SIGINT, each time one comes */
     void *ctx;
+    int lock; /* of the run folder */
     ev_signal term, interrupt;
 };
 

@@ -195,15 +195,15 @@ enum err file_make_dir_as(const char *path, mode_t mode, uid_t uid, gid_t gid, c
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0) {
         bool other = errno == ENOTDIR || errno == ELOOP;
-        enum err e = file_system_error(path, other ? "exists, but is not a folder" : "cannot be opened", why, why_size);
+        enum err e = file_system_error(path, other ? "must be a folder, no link" : "cannot be opened", why, why_size);
         if (fd >= 0)
             close(fd);
         return other ? ERR_EXISTS : e;
     }
     enum err e = ERR_OK;
     if (geteuid() == 0 && st.st_uid != uid && !folder_is_empty(fd)) {
-        snprintf(why, why_size, "%s: holds files, and belongs to user id %u instead of %u; name a folder of its own, or run: "
-                                "chown %u:%u %s", path, (unsigned)st.st_uid, (unsigned)uid, (unsigned)uid, (unsigned)gid, path);
+        snprintf(why, why_size, "%s: holds files, and belongs to user id %u instead of %u; name a folder of its own, or give this "
+                                "one to that user yourself", path, (unsigned)st.st_uid, (unsigned)uid);
         e = ERR_REFUSED;
     } else if (geteuid() == 0 && fchown(fd, uid, gid) < 0) {
         e = file_system_error(path, "cannot be given to its user", why, why_size);

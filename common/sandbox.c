@@ -54,18 +54,24 @@ void sandbox_harden_main(void)
     sandbox_close_doors();
 }
 
+enum err sandbox_need_user(const char *user, char *why, size_t why_size)
+{
+    if (geteuid() != 0 || getpwnam(user))
+        return ERR_OK;
+    snprintf(why, why_size,
+             "running as root needs the account '%s' to give root up for; make it with: "
+             "useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh %s (or name another with --user)",
+             user, user);
+    return ERR_NOT_FOUND;
+}
+
 enum err sandbox_become(const char *user, char *why, size_t why_size)
 {
     if (geteuid() != 0)
         return ERR_OK;
     const struct passwd *pw = getpwnam(user);
-    if (!pw) {
-        snprintf(why, why_size,
-                 "running as root needs the account '%s' to give root up for; make it with: "
-                 "useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh %s (or name another with --user)",
-                 user, user);
-        return ERR_NOT_FOUND;
-    }
+    if (!pw)
+        return sandbox_need_user(user, why, why_size);
     if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
         setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0) {
         snprintf(why, why_size, "cannot become user %s: %s", user, strerror(errno));

@@ -3,8 +3,7 @@
  * is underneath.
  *
  * One event loop per process. Writes are queued and leave together at the end of the loop's round (one system
- * call, full TLS records). No callback is ever called from inside a stream_… function called by the owner,
- * except from stream_flush_now.
+ * call, full TLS records). No callback is ever called from inside a stream_… function called by the owner.
  * The owner may call stream_free from any callback; after on_close it must do so sooner or later.
  */
 #ifndef COMMON_STREAM_H

@@ -10,6 +10,8 @@
 #include "common/table.h"
 #include "edge/edge.h"
 
+enum { STATUS_RELAYS_ENOUGH = 12000 }; /* no further worker's are added: the answer has to fit into one message */
+
 /* The asking connection may go before the workers have answered. */
 struct edge_status_request {
     struct edge *edge;
@@ -57,7 +59,8 @@ static void edge_status_done(void *ctx, json_t *results)
     {
         json_t *t = json_object_get(result, "turn"), *w = json_object_get(result, "web");
         if (t) {
-            json_array_extend(relays, json_object_get(t, "relays"));
+            if (json_array_size(relays) < STATUS_RELAYS_ENOUGH)
+                json_array_extend(relays, json_object_get(t, "relays"));
             json_object_del(t, "relays");
             json_array_append(turn, t);
         }

@@ -114,6 +114,13 @@ static enum err edge_web_load_certificate(struct edge *e, char *why)
         return err;
     }
     SSL_CTX_free(ctx);
+    json_t *text = json_pack("{ss ss}", "cert", e->cert_pem, "key", e->key_pem); /* as workers are sent it */
+    if (!text) {
+        snprintf(why, SCHEMA_WHY, "%s, %s: text beside the certificates is not UTF-8; remove what is not between BEGIN and END",
+                 cert, key);
+        return ERR_CONFIG;
+    }
+    json_decref(text);
     return ERR_OK;
 }
 

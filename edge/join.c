@@ -22,13 +22,14 @@ static const char help[] =
     "Installs the bundle that 'stile-core init' made for this edge.\n"
     "\n"
     "  --dir DIR    where it goes (default /etc/stile); made if missing\n"
-    "  --cert FILE  certificate for the join host, its chain behind it (PEM). Without one a self-signed\n"
-    "               certificate is made, which browsers warn about\n"
+    "  --cert FILE  certificate for the join host, its chain behind it (PEM). Without one that of an earlier\n"
+    "               join is kept, or a self-signed one is made, which browsers warn about\n"
     "  --key FILE   its private key (PEM, without passphrase)\n"
     "  --user NAME  owner of the files when run as root (default stile)\n"
     "  --force      replace what an earlier join installed\n";
 
 struct join {
+    char own_cert[PATH_MAX], own_key[PATH_MAX]; /* in dir, from an earlier join */
     const char *bundle_file, *dir, *cert_file, *key_file, *user;
     bool force;
     struct box box;
@@ -66,6 +67,11 @@ static enum err join_certificate(struct join *j, char *why)
     char problem[256];
     SSL_CTX *ctx;
     enum err e;
+    if (!j->cert_file && access(box_file(&j->box, BOX_CERT, j->own_cert), F_OK) == 0 &&
+        access(box_file(&j->box, BOX_CERT_KEY, j->own_key), F_OK) == 0) {
+        j->cert_file = j->own_cert; /* a bundle has none, so a new bundle is no reason for a new one */
+        j->key_file = j->own_key;
+    }
     if (!j->cert_file) {
         j->self_signed = true;
         e = tls_self_signed(j->config.join_host, SELF_SIGNED_DAYS, &j->cert, &j->key);
@@ -164,9 +170,9 @@ int edge_join_command(int argc, char **argv)
     umask(077);
     enum err e = join_read_bundle(&j, why);
     if (e == ERR_OK)
-        e = join_certificate(&j, why);
-    if (e == ERR_OK)
         e = join_prepare_dir(&j, why);
+    if (e == ERR_OK)
+        e = join_certificate(&j, why);
     if (e == ERR_OK)
         e = join_write(&j, why);
     if (e == ERR_OK) {
@@ -174,7 +180,7 @@ int edge_join_command(int argc, char **argv)
         if (j.self_signed)
             fprintf(stderr,
                     "stile-edge join: warning: made a self-signed certificate for %s; guests' browsers will warn until a\n"
-                    "real one is in place: stile-edge join --force --cert FILE --key FILE\n", j.config.join_host);
+                    "real one is in its place: %s/" BOX_CERT " and " BOX_CERT_KEY "\n", j.config.join_host, j.box.dir);
         printf("Delete the bundle, then start the edge: stile-edge run%s%s\n", strcmp(j.box.dir, BOX_DIR) ? " --dir " : "",
                strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
     } else {
