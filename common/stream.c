@@ -45,6 +45,8 @@ struct stream {
     int connect_errno;
     unsigned chores;
     TAILQ_ENTRY(stream) next_chore;
+    bool is_unread;
+    TAILQ_ENTRY(stream) next_unread;
     struct netaddr peer;
     uint64_t bytes_in, bytes_out;
 };
@@ -59,6 +61,14 @@ static struct {
     bool ready;
 } rounds;
 
+/* Streams whose TLS layer still holds bytes that the kernel will not tell about: read again in the next round, after
+ * everybody else has had a turn. */
+static struct {
+    ev_timer timer;
+    TAILQ_HEAD(, stream) streams;
+    bool ready;
+} unread;
+
 /* One read at a time per process: no callback reads another stream. */
 static uint8_t scratch[STREAM_READ];
 
@@ -66,6 +76,7 @@ static void stream_on_readable(struct ev_loop *loop, ev_io *w, int revents);
 static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents);
 static void stream_flush(struct stream *s);
 static void stream_offer(struct stream *s);
+static void stream_read(struct stream *s);
 
 /* Chores ---------------------------------------------------------------------------------------------- */
 
@@ -133,6 +144,38 @@ static void stream_schedule(struct stream *s, unsigned chore)
     if (!s->chores)
         TAILQ_INSERT_TAIL(&rounds.streams, s, next_chore);
     s->chores |= chore;
+}
+
+static void unread_run(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop, (void)w, (void)revents;
+    size_t n = 0;
+    struct stream *s;
+    TAILQ_FOREACH(s, &unread.streams, next_unread)
+    {
+        n++;
+    }
+    while (n-- > 0 && (s = TAILQ_FIRST(&unread.streams)) != NULL) {
+        TAILQ_REMOVE(&unread.streams, s, next_unread);
+        s->is_unread = false;
+        stream_read(s);
+    }
+    if (!TAILQ_EMPTY(&unread.streams))
+        ev_timer_start(loop, &unread.timer);
+}
+
+static void stream_read_later(struct stream *s)
+{
+    if (!unread.ready) {
+        TAILQ_INIT(&unread.streams);
+        ev_timer_init(&unread.timer, unread_run, 0, 0);
+        unread.ready = true;
+    }
+    if (s->is_unread)
+        return;
+    s->is_unread = true;
+    TAILQ_INSERT_TAIL(&unread.streams, s, next_unread);
+    ev_timer_start(s->loop, &unread.timer);
 }
 
 /* Reading --------------------------------------------------------------------------------------------- */
@@ -237,6 +280,12 @@ static bool stream_may_read(const struct stream *s)
     return !s->released && s->state == STREAM_OPEN && !s->paused && !s->read_ended && buf_len(&s->in) <= STREAM_KEEP - STREAM_READ;
 }
 
+/* The TLS layer reads ahead: a whole record, or a part of one, may be there already. */
+static bool stream_has_unread(const struct stream *s)
+{
+    return s->ssl && stream_may_read(s) && SSL_has_pending(s->ssl);
+}
+
 static void stream_read(struct stream *s)
 {
     for (int i = 0; i < STREAM_READS_PER_EVENT && stream_may_read(s); i++) {
@@ -244,9 +293,11 @@ static void stream_read(struct stream *s)
         if (n <= 0)
             return;
         stream_take(s, scratch, (size_t)n);
-        if ((size_t)n < STREAM_SHORT_READ && !(s->ssl && !s->released && SSL_has_pending(s->ssl)))
+        if ((size_t)n < STREAM_SHORT_READ && !stream_has_unread(s))
             break; /* most likely there is no more: the loop will tell, and a useless system call is saved */
     }
+    if (stream_has_unread(s))
+        stream_read_later(s);
     if (!s->released && s->state == STREAM_OPEN && !s->read_ended && !stream_may_read(s))
         ev_io_stop(s->loop, &s->reader);
 }
@@ -571,6 +622,9 @@ void stream_free(struct stream *s)
         close(s->fd_in);
     if (s->fd_out >= 0 && s->fd_out != s->fd_in)
         close(s->fd_out);
+    if (s->is_unread)
+        TAILQ_REMOVE(&unread.streams, s, next_unread);
+    s->is_unread = false;
     s->released = true;
     s->state = STREAM_DEAD;
     stream_schedule(s, CHORE_FREE);
@@ -608,8 +662,10 @@ void stream_resume(struct stream *s)
         return;
     if (!s->read_ended)
         ev_io_start(s->loop, &s->reader);
-    if (buf_len(&s->in) > 0 || (s->read_ended && !s->eof_told) || (s->ssl && SSL_has_pending(s->ssl)))
+    if (buf_len(&s->in) > 0 || (s->read_ended && !s->eof_told))
         stream_schedule(s, CHORE_OFFER);
+    if (s->ssl && !s->read_ended && SSL_has_pending(s->ssl))
+        stream_read_later(s);
 }
 
 SSL *stream_ssl(const struct stream *s)

@@ -1,8 +1,11 @@
 /* Streams over a socket pair and over TLS on loopback: order, back-pressure, half-close, failure words. */
 #include <check.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/sock.h"
@@ -197,6 +200,73 @@ START_TEST(test_tls_wrong_name)
 }
 END_TEST
 
+enum { RECORDS = 1000, RECORD = 10 };
+
+/* A client of its own process, so that all its small records are there before one is read; then it says nothing more. */
+static pid_t small_records_client(int fd, int other)
+{
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid > 0)
+        return pid;
+    close(other);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    uint8_t bytes[RECORD];
+    fcntl(fd, F_SETFL, 0);
+    SSL_set_fd(ssl, fd);
+    if (SSL_connect(ssl) != 1)
+        _exit(1);
+    for (size_t i = 0; i < RECORDS; i++) {
+        for (size_t k = 0; k < RECORD; k++)
+            bytes[k] = pattern(i * RECORD + k);
+        if (SSL_write(ssl, bytes, RECORD) != RECORD)
+            _exit(1);
+    }
+    pause();
+    _exit(0);
+}
+
+static void on_give_up(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)t, (void)revents;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+/* The TLS layer reads ahead of what it is asked for: what it holds must come without another byte from the network. */
+START_TEST(test_tls_small_records)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end server = {.loop = loop, .take = _i ? 100 : 0}, none = {0};
+    char *cert, *key, why[256];
+    SSL_CTX *ctx;
+    ev_timer give_up;
+    int fds[2];
+    ck_assert_int_eq(tls_self_signed("join.example.com", 1, &cert, &key), ERR_OK);
+    ck_assert_int_eq(tls_server_ctx(cert, key, NULL, &ctx, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(sock_pair(fds, true), 0);
+    pid_t pid = small_records_client(fds[1], fds[0]);
+    server.stream = stream_new_tls_server(loop, fds[0], ctx, &events, &server, QUEUE, LOW);
+    while (!server.open)
+        ev_run(loop, EVRUN_ONCE);
+    usleep(200 * 1000);
+    ev_timer_init(&give_up, on_give_up, 5, 0);
+    ev_timer_start(loop, &give_up);
+    while (server.got < RECORDS * RECORD && ev_is_active(&give_up))
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_uint_eq(server.got, RECORDS * RECORD);
+    ck_assert(!server.bad);
+    ev_timer_stop(loop, &give_up);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    SSL_CTX_free(ctx);
+    free(cert);
+    free(key);
+    close(fds[1]);
+    finish(loop, &server, &none);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -215,12 +285,14 @@ int main(void)
 {
     Suite *suite = suite_create("stream");
     TCase *tc = tcase_create("stream");
+    tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_pair, 0, 1);
     tcase_add_loop_test(tc, test_pair, 777, 778);
     tcase_add_loop_test(tc, test_tls, 0, 1);
     tcase_add_loop_test(tc, test_tls, 5000, 5001);
     tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_wrong_name);
+    tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_refused);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
