@@ -20,7 +20,7 @@ static bool is_claim(struct span name)
 {
     return has_prefix(name, "x-forwarded") || span_is(name, "x-real-ip") || span_is(name, "x-request-id") ||
            span_is(name, "x-client-ip") || span_is(name, "x-cluster-client-ip") ||
-           span_is(name, "true-client-ip") || span_is(name, "forwarded");
+           span_is(name, "true-client-ip") || span_is(name, "forwarded") || has_prefix(name, "stile-");
 }
 
 static void strip(struct http_message *m, bool claims)
@@ -28,8 +28,8 @@ static void strip(struct http_message *m, bool claims)
     size_t kept = 0;
     for (size_t i = 0; i < m->n_fields; i++) {
         struct span name = http_message_name(m, i);
-        /* Every one of them starts with one of three letters; most fields do not. */
-        bool suspect = name.at[0] == 'x' || name.at[0] == 'f' || name.at[0] == 't';
+        /* Every one of them starts with one of four letters; most fields do not. */
+        bool suspect = name.at[0] == 'x' || name.at[0] == 'f' || name.at[0] == 't' || name.at[0] == 's';
         if (suspect && (is_override(name) || (claims && is_claim(name))))
             continue;
         m->fields[kept++] = m->fields[i];
@@ -71,6 +71,12 @@ enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_
 
 void http_hygiene_response(struct http_message *m)
 {
+    size_t kept = 0;
     http_message_strip_hop_by_hop(m);
-    http_message_remove(m, "alt-svc");
+    for (size_t i = 0; i < m->n_fields; i++) {
+        struct span name = http_message_name(m, i);
+        if (!span_is(name, "alt-svc") && !has_prefix(name, "stile-"))
+            m->fields[kept++] = m->fields[i];
+    }
+    m->n_fields = kept;
 }

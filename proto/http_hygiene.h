@@ -25,8 +25,8 @@ struct http_hygiene_origin {
 };
 enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_origin *origin);
 
-/* A response on its way to the guest: hop-by-hop fields out, and Alt-Svc, which would name ports that are not
- * ours. */
+/* A response on its way to the guest: hop-by-hop fields out, what the boxes say to each other (stile-*), and
+ * Alt-Svc, which would name ports that are not ours. */
 void http_hygiene_response(struct http_message *m);
 
 #endif

@@ -1,6 +1,7 @@
 #include "edge/web/page.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* status, seconds for Retry-After (0: none), what a guest may do, where an administrator looks. */
 #define PAGES(X)                                                                                             \
@@ -27,6 +28,20 @@
       "Run 'stile-core status': it shows the state of each web bridge.")                                     \
     X(505, 0, "Your browser speaks a version of HTTP that is not served here.", "")
 
+/* What core says about an answer of its own (stile-reason), for the administrator. */
+#define REASONS(X)                                                                                           \
+    X("malformed", "Core could not bring the request into canonical form: its log has the reason.")          \
+    X("not-allowed",                                                                                         \
+      "No rule of core's allow-list covers this address: its log names the one that is missing.")            \
+    X("wrong-host", "No rule of core's allow-list is for this host and port.")                               \
+    X("no-target", "No web bridge is Active: 'stile-core status' shows each with its reason.")               \
+    X("connect-failed",                                                                                      \
+      "No web bridge took the connection: 'stile-core status' shows each with its reason.")                  \
+    X("bridge-closed", "The web bridge ended the connection before it had answered: see core's log.")        \
+    X("bad-response", "The web bridge's answer broke the rules of HTTP: see core's log.")                    \
+    X("busy", "Core has as many requests as it takes at once: 'stile-core status' shows how many.")          \
+    X("timeout", "The web bridge did not answer in time: see core's log.")
+
 struct page_row {
     unsigned status, retry_after;
     const char *guest, *admin;
@@ -46,8 +61,18 @@ static const struct page_row *row_find(unsigned status)
     return &rows[0];
 }
 
-static enum err write_body(unsigned status, const struct page_row *row, const char *request_id,
-                           struct buf *body)
+static const char *admin_hint(const struct page_row *row, const char *reason)
+{
+#define X(name, hint)                                                                                        \
+    if (reason && strcmp(reason, name) == 0)                                                                 \
+        return hint;
+    REASONS(X)
+#undef X
+    return row->admin;
+}
+
+static enum err write_body(unsigned status, const struct page_row *row, const char *hint,
+                           const char *request_id, struct buf *body)
 {
     const char *reason = http_status_reason(status);
     enum err e =
@@ -57,19 +82,20 @@ static enum err write_body(unsigned status, const struct page_row *row, const ch
                    "<body style=\"font-family:sans-serif;max-width:40em;margin:4em auto;padding:0 1em\">\n"
                    "<h1>%s</h1>\n<p>%s</p>\n",
                    status, reason, reason, row->guest);
-    if (e == ERR_OK && row->admin[0])
-        e = buf_printf(body, "<p><small>For the administrator: %s</small></p>\n", row->admin);
+    if (e == ERR_OK && hint[0])
+        e = buf_printf(body, "<p><small>For the administrator: %s</small></p>\n", hint);
     if (e == ERR_OK && request_id)
         e = buf_printf(body, "<p><small>Request %s</small></p>\n", request_id);
     return e == ERR_OK ? buf_append_str(body, "</body></html>\n") : e;
 }
 
-enum err page_make(unsigned status, const char *request_id, struct http_message *m, struct buf *body)
+enum err page_make(unsigned status, const char *reason, const char *request_id, struct http_message *m,
+                   struct buf *body)
 {
     const struct page_row *row = row_find(status);
     char seconds[16];
     m->status = status;
-    enum err e = write_body(status, row, request_id, body);
+    enum err e = write_body(status, row, admin_hint(row, reason), request_id, body);
     m->content_length = (int64_t)buf_len(body);
     if (e == ERR_OK)
         e = http_message_add_str(m, "content-type", "text/html; charset=utf-8");

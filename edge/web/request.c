@@ -93,7 +93,7 @@ static void answer_page(struct request *r, struct http_message *m, const struct 
     guest->on_end(ctx, NULL);
 }
 
-static void answer_status(struct request *r, unsigned status)
+static void answer_reason(struct request *r, unsigned status, const char *reason)
 {
     struct http_message m;
     struct buf body;
@@ -101,7 +101,7 @@ static void answer_status(struct request *r, unsigned status)
     buf_init(&body, 16 * 1024);
     let_stream_go(r, H2_CANCEL);
     http_message_free(&r->again);
-    if (page_make(status, r->id, &m, &body) == ERR_OK) {
+    if (page_make(status, reason, r->id, &m, &body) == ERR_OK) {
         answer_page(r, &m, &body);
     } else {
         r->over = true;
@@ -109,6 +109,11 @@ static void answer_status(struct request *r, unsigned status)
     }
     buf_free(&body);
     http_message_free(&m);
+}
+
+static void answer_status(struct request *r, unsigned status)
+{
+    answer_reason(r, status, NULL);
 }
 
 /* One event for all refusals: who wanted what, and what was missing. */
@@ -300,8 +305,25 @@ const char *request_id(const struct request *r)
 
 /* What comes back -------------------------------------------------------------------------------------- */
 
+/* Core answers by itself without a body, and says why in a field of its own: the page is ours. */
+static bool core_answered(struct request *r, const struct http_message *m, bool end)
+{
+    char reason[32];
+    struct span why = http_message_find(m, "stile-reason");
+    if (!why.at || m->status < 400)
+        return false;
+    snprintf(reason, sizeof reason, "%.*s", (int)(why.len < 31 ? why.len : 31), why.at);
+    web_event(r->web, &r->web->core_log, "Core Refused",
+              json_pack("{s:i, s:s, s:s}", "status", (int)m->status, "reason", reason, "request", r->id));
+    r->over = end;
+    answer_reason(r, m->status, reason);
+    return true;
+}
+
 void request_answer_head(struct request *r, struct http_message *m, bool end)
 {
+    if (core_answered(r, m, end))
+        return;
     http_message_free(&r->again);
     http_hygiene_response(m);
     r->web->counters.codes[m->status / 100]++;

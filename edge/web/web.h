@@ -67,7 +67,7 @@ struct web {
     LIST_HEAD(, uplink) uplinks;
     size_t n_websockets;
     struct web_counters counters;
-    struct log_limit refused_log, malformed_log, uplink_log, limit_log;
+    struct log_limit refused_log, malformed_log, core_log, limit_log;
     ev_timer sweep;  /* once a second, for every deadline */
     ev_prepare bury; /* at the end of a round */
     struct http_message

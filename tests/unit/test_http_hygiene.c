@@ -34,6 +34,7 @@ START_TEST(test_request)
                                          "X-Original-URL",
                                          "X-Rewrite-URL",
                                          "X-Host",
+                                         "Stile-Reason",
                                          "Connection",
                                          "Upgrade",
                                          "Proxy-Authorization"};
@@ -70,6 +71,7 @@ END_TEST
 START_TEST(test_response)
 {
     http_message_init(&m);
+    add("stile-reason", "no-target");
     add("alt-svc", "h3=\":443\"");
     add("connection", "close");
     add("keep-alive", "timeout=5");

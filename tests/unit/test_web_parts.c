@@ -103,12 +103,14 @@ START_TEST(test_pages)
         struct buf body;
         http_message_init(&m);
         buf_init(&body, 16 * 1024);
-        ck_assert_int_eq(page_make(status, "0123", &m, &body), ERR_OK);
+        ck_assert_int_eq(page_make(status, status % 2 ? "no-target" : "<b>", "0123", &m, &body), ERR_OK);
         ck_assert_uint_eq(m.status, status);
         ck_assert_int_eq(m.content_length, (int64_t)buf_len(&body));
         buf_append(&body, "", 1);
         const char *text = (const char *)buf_data(&body);
         ck_assert(strstr(text, "Request 0123") && strstr(text, "</body></html>\n"));
+        ck_assert_int_eq(strstr(text, "No web bridge is Active") != NULL, status % 2 == 1);
+        ck_assert(!strstr(text, "<b>"));
         ck_assert(!strstr(text, STILE_VERSION) && !strstr(text, "nginx"));
         ck_assert_int_eq(http_message_find(&m, "retry-after").at != NULL, status == 502 || status == 503);
         buf_free(&body);

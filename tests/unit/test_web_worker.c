@@ -590,6 +590,16 @@ START_TEST(test_broken_answers)
     box_start();
     ck_assert_uint_eq(status_for(&g, "join.example.com", GET("/reset")), 502);
     guest_close(&g);
+    ck_assert_uint_eq(status_for(&g, "join.example.com", GET("/refused-by-core")), 502);
+    RUN_UNTIL(guest_has(&g, "No web bridge is Active"));
+    ck_assert(!guest_has(&g, "stile-reason") && guest_has(&g, "retry-after: 5\r\n"));
+    guest_send(&g, GET("/hello"));
+    RUN_UNTIL(guest_ends_with(&g, "hello"));
+    guest_close(&g);
+    ck_assert_uint_eq(
+        status_for(&g, "join.example.com", HEAD_OF("POST", "/refused-by-core") "Content-Length: 9\r\n\r\nx"),
+        502);
+    guest_close(&g);
     /* In the middle of a body: the guest must see that it is not complete. */
     guest_connect(&g, true, "join.example.com");
     guest_send(&g, HEAD_OF("POST", "/cut") "Content-Length: 5\r\n\r\n");

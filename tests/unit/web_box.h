@@ -175,6 +175,14 @@ static void core_on_head(void *ctx, struct h2_stream *st, struct http_message *m
     } else if (strcmp(s->path, "/cut") == 0) {
         core_answer(st, 200, 100, false);
         h2_stream_write(st, (const uint8_t *)"half", 4);
+    } else if (strcmp(s->path, "/refused-by-core") == 0) {
+        struct http_message answer;
+        http_message_init(&answer);
+        answer.status = 502;
+        answer.no_body = true;
+        http_message_add_str(&answer, "stile-reason", "no-target");
+        ck_assert_int_eq(h2_stream_respond(st, &answer, true), ERR_OK);
+        http_message_free(&answer);
     } else if (strcmp(s->path, "/reset") == 0) {
         h2_stream_reset(st, H2_INTERNAL_ERROR);
     } /* anything else: no answer */
