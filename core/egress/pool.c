@@ -43,14 +43,15 @@ void pool_free(struct pool *p)
 
 /* Identity ----------------------------------------------------------------------------------------------- */
 
-/* A session that a bridge gave us; returning 1 keeps the reference. */
+/* A session that a bridge gave us; returning 1 keeps the reference. Resuming skips the certificate: what was
+ * verified against an earlier CA or name must not be resumed under the present one. */
 static int pool_on_session(SSL *ssl, SSL_SESSION *session)
 {
-    struct target *t = SSL_get_app_data(ssl);
-    if (!t || !SSL_SESSION_is_resumable(session))
+    const struct connection *c = SSL_get_app_data(ssl);
+    if (!c || c->generation != c->pool->generation || !SSL_SESSION_is_resumable(session))
         return 0;
-    SSL_SESSION_free(t->session);
-    t->session = session;
+    SSL_SESSION_free(c->target->session);
+    c->target->session = session;
     return 1;
 }
 
@@ -263,7 +264,7 @@ struct connection *pool_connect(struct pool *p, struct target *t, const struct s
     }
     SSL *ssl = stream_ssl(c->stream);
     if (ssl) {
-        SSL_set_app_data(ssl, t);
+        SSL_set_app_data(ssl, c);
         if (t->session)
             SSL_set_session(ssl, t->session);
     }

@@ -199,6 +199,27 @@ START_TEST(test_policy_change)
 }
 END_TEST
 
+/* A connection from before a change of the CA is still in use and is given a new TLS session: resuming that
+ * one would skip the certificate. */
+START_TEST(test_old_session_is_not_resumed)
+{
+    struct bridge *b = lab_start_with(NULL);
+    struct call *running = call_start("GET", "/app", true);
+    RUN_UNTIL(b->n_peers == 1 && b->peers[0].received > 0);
+    char *cert, *key;
+    ck_assert_int_eq(tls_self_signed("join.example.com", 1, &cert, &key), ERR_OK);
+    ck_assert_int_eq(set_policy(DEFAULT_RULES, cert), ERR_OK);
+    ck_assert_int_eq(SSL_new_session_ticket(stream_ssl(b->peers[0].stream)), 1);
+    peer_say(&b->peers[0], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    RUN_UNTIL(running->closed);
+    ck_assert_uint_eq(running->status, 200);
+    ck_assert(call_failed(get("/app"), 502, "connect-failed"));
+    free(cert);
+    free(key);
+    lab_stop();
+}
+END_TEST
+
 /* Responses without a body ---------------------------------------------------------------------------------
  */
 
@@ -342,6 +363,7 @@ int main(void)
     tcase_add_loop_test(tc, test_hostile_fields, 0, 8);
     tcase_add_test(tc, test_no_policy);
     tcase_add_test(tc, test_policy_change);
+    tcase_add_test(tc, test_old_session_is_not_resumed);
     tcase_add_loop_test(tc, test_bodiless, 0, 6);
     tcase_add_test(tc, test_interim);
     tcase_add_test(tc, test_chunked);
