@@ -24,6 +24,7 @@ struct core_control {
     double next_ping, ping_sent; /* ping_sent: 0 when no pong is awaited */
     int64_t ping_id;
     double rtt;
+    unsigned unanswered; /* policies sent that the edge has not acknowledged */
 };
 
 /* Ending ------------------------------------------------------------------------------------------------- */
@@ -88,7 +89,9 @@ enum err core_control_send_policy(struct core_control *c, int64_t revision, cons
         json_decref(msg);
         msg = NULL;
     }
-    return core_control_send(c, msg);
+    enum err e = core_control_send(c, msg);
+    c->unanswered += e == ERR_OK;
+    return e;
 }
 
 void core_control_bye(struct core_control *c, const char *reason)
@@ -169,6 +172,11 @@ static void core_control_policy_ack(struct core_control *c, const json_t *msg)
         core_control_over(c, ERR_PROTOCOL, "the edge's policy_ack lacks its revision");
         return;
     }
+    if (c->unanswered == 0) { /* each is logged and told to main: an edge must not choose how many */
+        core_control_over(c, ERR_PROTOCOL, "the edge acknowledged a policy that nobody sent");
+        return;
+    }
+    c->unanswered--;
     if (!problem)
         c->peer.revision = revision;
     c->events->on_policy_ack(c->ctx, revision, problem ? clean_text(problem, error, sizeof error) : NULL);

@@ -158,6 +158,7 @@ START_TEST(policy_and_its_answers)
     ck_assert(json_object_get(policy, "type") == NULL);
     edge_says(json_pack("{ss si}", "type", "policy_ack", "revision", 4), 51);
     ck_assert(seen.acks == 1 && seen.ack_revision == 4 && !seen.ack_error[0]);
+    ck_assert_int_eq(core_control_send_policy(c, 5, policy), ERR_OK);
     edge_says(json_pack("{ss si ss}", "type", "policy_ack", "revision", 5, "error", "bad \"rule\"\n2"), 51);
     ck_assert(seen.acks == 2 && seen.ack_revision == 5);
     ck_assert_str_eq(seen.ack_error, "bad \\\"rule\\\"\\x0a2");
@@ -236,6 +237,7 @@ static const char *const violations[] = {
     "{\"type\":\"ping\",\"id\":\"x\"}",
     "{\"type\":\"policy_ack\"}",
     "{\"type\":\"policy_ack\",\"revision\":1,\"error\":5}",
+    "{\"type\":\"policy_ack\",\"revision\":1}", /* of a policy that nobody sent */
     "{\"type\":5}",
     "[]",
     "{\"type\":\"ping\",\"id\":1",
