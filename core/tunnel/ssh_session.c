@@ -95,7 +95,7 @@ void ssh_clean_words(char *out, size_t size, const char *text, size_t n)
     for (size_t i = 0; i < n && used + 1 < size; i++) {
         bool printable = text[i] > ' ' && text[i] < 0x7f;
         if (printable)
-            out[used++] = text[i];
+            out[used++] = text[i] == '"' ? '\'' : text[i]; /* words stand in quotes in the log */
         else if (used > 0 && out[used - 1] != ' ')
             out[used++] = ' ';
     }
@@ -143,7 +143,7 @@ void ssh_session_fail_raw(struct ssh_session *s, int rc, const char *during)
 {
     char text[128], *message = NULL;
     int n = 0;
-    const char *words = raw_words(rc);
+    const char *words = s->memory.overrun ? "the edge's sshd sends more than core is willing to hold" : raw_words(rc);
     if (rc == LIBSSH2_ERROR_SOCKET_DISCONNECT || rc == LIBSSH2_ERROR_SOCKET_RECV ||
         rc == LIBSSH2_ERROR_SOCKET_SEND) {
         if (s->state == SSH_OPEN)
