@@ -23,7 +23,7 @@
 /* A knock lives a little shorter than two ticks: with the kernel's own second try after 1 s, a SYN leaves
  * every second. */
 static const double tick_seconds = 1, knock_patience = 1.9, dial_patience = 5, dns_retry = 2;
-static const double reopen_first = 0.1, reopen_longest = 10;
+static const double reopen_first = 0.1, reopen_longest = 10, reopen_steady = 5;
 
 enum tunnel_phase {
     PHASE_RESOLVING,
@@ -41,6 +41,7 @@ struct data_slot {
     unsigned index;
     struct data_channel *channel; /* NULL: to be opened when the timer says so */
     double wait;
+    double open_since; /* 0: not open */
     ev_timer reopen;
 };
 
@@ -206,7 +207,7 @@ static void slot_on_open(void *ctx)
 {
     struct data_slot *slot = ctx;
     struct tunnel *t = slot->tunnel;
-    slot->wait = reopen_first;
+    slot->open_since = clock_monotonic();
     if (t->state != TUNNEL_ACTIVE)
         reconnect_up(&t->reconnect, clock_monotonic());
     if (t->phase == PHASE_UP)
@@ -219,6 +220,10 @@ static void slot_on_close(void *ctx, const char *words)
     struct tunnel *t = slot->tunnel;
     data_channel_free(slot->channel);
     slot->channel = NULL;
+    /* An edge that closes what it has just opened must not keep us, and our log, busy. */
+    if (slot->open_since > 0 && clock_monotonic() - slot->open_since >= reopen_steady)
+        slot->wait = reopen_first;
+    slot->open_since = 0;
     log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=\"%s\"", t->edge, slot->index,
               words);
     if (t->draining)

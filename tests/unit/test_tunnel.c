@@ -331,6 +331,13 @@ START_TEST(a_closed_data_channel_is_opened_again)
     RUN_UNTIL(2, echoes == 3);
     ck_assert_uint_eq(sessions, 2);
     ck_assert_uint_eq(seen.changes, changes); /* the other one served on */
+    /* One that does not stay open is waited for longer and longer: 0.1, 0.2, 0.4 s. */
+    double took = 0;
+    for (unsigned n = 4; n <= 5; n++) {
+        fixture_run("kill -KILL $(cat %s/pid-1)", sshd.dir);
+        took = RUN_UNTIL(3, echoes == n);
+    }
+    ck_assert_msg(took > 0.35, "%.2f s", took);
 }
 END_TEST
 
