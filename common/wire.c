@@ -4,7 +4,7 @@
 
 struct wire_reader wire_reader(const void *data, size_t n)
 {
-    return (struct wire_reader){.at = data, .end = (const uint8_t *)data + n, .err = ERR_OK};
+    return (struct wire_reader){.at = data, .end = n ? (const uint8_t *)data + n : data, .err = ERR_OK};
 }
 
 const uint8_t *wire_get_bytes(struct wire_reader *r, size_t n)

@@ -1,7 +1,7 @@
 #include "core/bridge/resolver.h"
 
-#include <arpa/nameser.h>
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,14 @@
 #include <strings.h>
 #include <sys/queue.h>
 
-enum { RESOLVER_SOCKETS_MAX = 16, RESOLVER_NAMES_MAX = 16, RESOLVER_TTL_MOST = 3600, RESOLVER_PATIENCE_MS = 2000 };
+#include "core/bridge/dns_answer.h"
+
+enum {
+    RESOLVER_SOCKETS_MAX = 16,
+    RESOLVER_NAMES_MAX = 16,
+    RESOLVER_TTL_MOST = 3600,
+    RESOLVER_PATIENCE_MS = 2000
+};
 
 struct resolver_socket {
     ev_io io;
@@ -20,12 +27,14 @@ struct resolver_socket {
 struct resolver {
     struct ev_loop *loop;
     ares_channel channel;
+    bool stale; /* the last query failed: /etc/resolv.conf is read again before the next */
     ev_timer timer;
     struct resolver_socket sockets[RESOLVER_SOCKETS_MAX];
     LIST_HEAD(, resolver_query) queries;
 };
 
-/* c-ares calls back with a pointer to one of these, also for queries that were cancelled: it outlives its query. */
+/* c-ares calls back with a pointer to one of these, also for queries that were cancelled: it outlives its
+ * query. */
 struct resolver_part {
     struct resolver_query *query; /* NULL: cancelled */
     char name[256];
@@ -75,7 +84,8 @@ static void resolver_on_socket(struct ev_loop *loop, ev_io *w, int revents)
     (void)loop;
     struct resolver_socket *s = w->data;
     struct resolver *r = s->owner;
-    ares_process_fd(r->channel, revents & EV_READ ? w->fd : ARES_SOCKET_BAD, revents & EV_WRITE ? w->fd : ARES_SOCKET_BAD);
+    ares_process_fd(r->channel, revents & EV_READ ? w->fd : ARES_SOCKET_BAD,
+                    revents & EV_WRITE ? w->fd : ARES_SOCKET_BAD);
     resolver_set_timer(r);
 }
 
@@ -99,11 +109,31 @@ static void resolver_on_state(void *ctx, ares_socket_t fd, int readable, int wri
     ev_io_start(r->loop, &s->io);
 }
 
+static bool resolver_open(struct resolver *r)
+{
+    struct ares_options options = {.timeout = RESOLVER_PATIENCE_MS,
+                                   .tries = 2,
+                                   .sock_state_cb = resolver_on_state,
+                                   .sock_state_cb_data = r};
+    return ares_init_options(&r->channel, &options,
+                             ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) == ARES_SUCCESS;
+}
+
+/* c-ares reads /etc/resolv.conf once; a box that moved to another network, or that came up before its DHCP,
+ * has a new one. */
+static void resolver_reopen(struct resolver *r)
+{
+    ares_channel old = r->channel;
+    r->stale = false;
+    if (resolver_open(r))
+        ares_destroy(old);
+    else
+        r->channel = old;
+}
+
 struct resolver *resolver_new(struct ev_loop *loop)
 {
     struct resolver *r = calloc(1, sizeof *r);
-    struct ares_options options = {.timeout = RESOLVER_PATIENCE_MS, .tries = 2, .sock_state_cb = resolver_on_state,
-                                   .sock_state_cb_data = r};
     if (!r)
         return NULL;
     r->loop = loop;
@@ -115,9 +145,7 @@ struct resolver *resolver_new(struct ev_loop *loop)
     }
     ev_init(&r->timer, resolver_on_timer);
     r->timer.data = r;
-    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
-        ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) !=
-            ARES_SUCCESS) {
+    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS || !resolver_open(r)) {
         free(r);
         return NULL;
     }
@@ -163,8 +191,9 @@ static void query_on_finish(struct ev_loop *loop, ev_timer *t, int revents)
     struct resolver_query *q = t->data;
     if (!LIST_EMPTY(&q->parts))
         return; /* c-ares answered one name at once while others were still being asked */
-    struct resolver_answer answer = {.addresses = q->addresses, .n = q->n, .ttl = q->ttl,
-                                     .error = q->n ? NULL : q->error};
+    struct resolver_answer answer = {
+        .addresses = q->addresses, .n = q->n, .ttl = q->ttl, .error = q->n ? NULL : q->error};
+    q->owner->stale = q->n == 0;
     q->done(q->ctx, &answer);
     query_free(q);
 }
@@ -216,8 +245,8 @@ static void part_on_addresses(void *ctx, int status, int timeouts, struct ares_a
     free(part);
 }
 
-static struct resolver_part *query_part(struct resolver_query *q, const char *name, uint16_t port, unsigned priority,
-                                        unsigned weight)
+static struct resolver_part *query_part(struct resolver_query *q, const char *name, uint16_t port,
+                                        unsigned priority, unsigned weight)
 {
     struct resolver_part *part = calloc(1, sizeof *part);
     if (!part) {
@@ -236,8 +265,8 @@ static struct resolver_part *query_part(struct resolver_query *q, const char *na
 static void query_ask_addresses(struct resolver_query *q, const char *name, uint16_t port, unsigned priority,
                                 unsigned weight)
 {
-    static const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
-                                                     .ai_flags = ARES_AI_NOSORT};
+    static const struct ares_addrinfo_hints hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
     struct netaddr ip;
     struct resolver_part *part = query_part(q, name, port, priority, weight);
     if (!part)
@@ -263,16 +292,22 @@ static void part_on_srv(void *ctx, int status, int timeouts, unsigned char *data
         return;
     }
     LIST_REMOVE(part, next);
-    if (status == ARES_SUCCESS)
+    if (status == ARES_SUCCESS) {
         status = ares_parse_srv_reply(data, n, &list);
+        q->ttl = dns_answer_ttl(data, (size_t)n, q->ttl);
+    }
     for (struct ares_srv_reply *srv = list; srv && names < RESOLVER_NAMES_MAX; srv = srv->next) {
         if (!srv->host || strcmp(srv->host, "") == 0 || strcmp(srv->host, ".") == 0)
             continue; /* RFC 2782: the service is decidedly not there */
         query_ask_addresses(q, srv->host, srv->port, srv->priority, srv->weight);
         names++;
     }
-    if (names == 0)
-        query_ask_addresses(q, q->host, q->port, RESOLVER_NO_SRV_PRIORITY, 0);
+    if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND) {
+        if (names == 0) /* there is no such record */
+            query_ask_addresses(q, q->host, q->port, RESOLVER_NO_SRV_PRIORITY, 0);
+    } else {
+        query_words(q, part->name, status); /* nobody knows whether there is one */
+    }
     ares_free_data(list);
     free(part);
     query_finish_if_complete(q);
@@ -285,6 +320,8 @@ struct resolver_query *resolver_ask(struct resolver *r, const char *host, uint16
     struct resolver_query *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
+    if (r->stale && LIST_EMPTY(&r->queries))
+        resolver_reopen(r);
     q->owner = r;
     q->port = port;
     q->done = done;
