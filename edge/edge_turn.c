@@ -106,6 +106,18 @@ static json_t *edge_cluster_addresses(const struct edge *e)
     return list;
 }
 
+/* From the lowest to the highest relay port of any edge. */
+static json_t *edge_cluster_ports(const struct edge *e)
+{
+    long first = e->self->relay_ports[0], last = e->self->relay_ports[1];
+    for (size_t i = 0; i < e->box->config.edges.n; i++) {
+        const struct config_edge *other = config_edge_at(&e->box->config, i);
+        first = other->relay_ports[0] < first ? other->relay_ports[0] : first;
+        last = other->relay_ports[1] > last ? other->relay_ports[1] : last;
+    }
+    return json_pack("[II]", (json_int_t)first, (json_int_t)last);
+}
+
 static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind, const struct local_addresses *local,
                                 unsigned index)
 {
@@ -113,12 +125,12 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     const struct config_turn *turn = &e->box->config.turn;
     netaddr_print_ip(bind, bind_text);
     json_t *quota = json_pack("{sI sI}", "total", (json_int_t)turn->total_quota, "user", (json_int_t)turn->user_quota);
-    return json_pack("{ss s[{ssss}] s[II] so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind", bind_text,
+    return json_pack("{ss s[{ssss}] s[II] so so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind", bind_text,
                      "advertised", e->self->public_address ? e->self->public_address : bind_text, "relay_ports",
                      (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
                      "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers", strings_to_json(&turn->deny_peers),
-                     "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e), "quota",
-                     quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
+                     "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e),
+                     "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
                      (int)e->n_turn);
 }
 

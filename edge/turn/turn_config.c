@@ -209,6 +209,8 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
         wrong = "software: must have 1 to 128 characters";
     else if (c->port_min < 1024 || c->port_max < c->port_min)
         wrong = "relay_ports: must be two ports from 1024 to 65535, the smaller first";
+    else if (c->cluster_port_max < c->cluster_port_min)
+        wrong = "cluster_ports: must be two ports, the smaller first";
     else if (c->permissions_max < 1 || c->permissions_max > TURN_PERMISSIONS_MAX)
         wrong = "quota.permissions: must be 1 to 4096";
     else if (c->channels_max < 1 || c->channels_max > TURN_CHANNELS_MAX)

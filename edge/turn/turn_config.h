@@ -12,6 +12,7 @@
  *     "allow_peers": [], "deny_peers": [],           CIDR notation
  *     "own_addresses": [],                           "IP" or "IP:PORT", see struct turn_config
  *     "cluster_addresses": [],                       CIDR notation
+ *     "cluster_ports": [24000, 29999],              as relay_ports where absent
  *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64 },       0: no limit
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
@@ -78,8 +79,9 @@ struct turn_config {
      * listed here. */
     struct netaddr *own_addresses;
     size_t n_own_addresses;
-    struct netcidr *cluster_addresses; /* other edges' relay addresses: always peers */
+    struct netcidr *cluster_addresses; /* other edges' relay addresses: always peers, … */
     size_t n_cluster_addresses;
+    uint16_t cluster_port_min, cluster_port_max; /* … with these ports; 0: those of our own relays */
 
     /* 0: no limit. Allocations are counted over all workers. */
     uint32_t quota_total, quota_user, quota_address;

@@ -174,15 +174,25 @@ static void read_own_addresses(struct reader *r, const json_t *v)
             check(r, turn_config_add_own(r->config, &a), "own_addresses");
 }
 
-static void read_ports(struct reader *r, const json_t *v)
+static void read_ports(struct reader *r, const json_t *v, const char *key, uint16_t *first, uint16_t *last)
 {
     uint32_t ports[2] = {0};
     if (json_array_size(v) != 2)
-        fail(r, "relay_ports: must be a list of two ports");
+        fail(r, "%s: must be a list of two ports", key);
     for (size_t i = 0; i < json_array_size(v) && i < 2; i++)
-        read_number(r, json_array_get(v, i), "relay_ports", 65535, &ports[i]);
-    r->config->port_min = (uint16_t)ports[0];
-    r->config->port_max = (uint16_t)ports[1];
+        read_number(r, json_array_get(v, i), key, 65535, &ports[i]);
+    *first = (uint16_t)ports[0];
+    *last = (uint16_t)ports[1];
+}
+
+static void read_relay_ports(struct reader *r, const json_t *v)
+{
+    read_ports(r, v, "relay_ports", &r->config->port_min, &r->config->port_max);
+}
+
+static void read_cluster_ports(struct reader *r, const json_t *v)
+{
+    read_ports(r, v, "cluster_ports", &r->config->cluster_port_min, &r->config->cluster_port_max);
 }
 
 /* An object whose members are all numbers. */
@@ -281,11 +291,12 @@ static const struct {
     {"software", read_software},
     {"users", read_users},
     {"relays", read_relays},
-    {"relay_ports", read_ports},
+    {"relay_ports", read_relay_ports},
     {"allow_peers", read_allow_peers},
     {"deny_peers", read_deny_peers},
     {"own_addresses", read_own_addresses},
     {"cluster_addresses", read_cluster_addresses},
+    {"cluster_ports", read_cluster_ports},
     {"quota", read_quota},
     {"lifetime", read_lifetime},
     {"channel_numbers", read_channel_numbers},
@@ -399,6 +410,9 @@ json_t *turn_config_to_json(const struct turn_config *c)
     bool good = json && numbers && json_object_update(json, numbers) == 0;
     if (good && c->software)
         good = json_object_set_new(json, "software", json_string(c->software)) == 0;
+    if (good && c->cluster_port_min)
+        good = json_object_set_new(json, "cluster_ports",
+                                   json_pack("[i,i]", c->cluster_port_min, c->cluster_port_max)) == 0;
     json_decref(numbers);
     if (good)
         return json;

@@ -130,8 +130,8 @@ void turn_forward_send(struct turn_allocation *a, const struct netaddr *peer, ui
         turn_drop(s, TURN_DROP_no_permission);
         return;
     }
-    /* A permission names no port; on this box some ports are not for peers. */
-    if (peer->port == 0 || (p->own && turn_policy_judge(s->policy, peer) != TURN_PEER_ALLOWED)) {
+    /* A permission names no port; on edges some ports are not for peers. */
+    if (peer->port == 0 || (p->port_counts && turn_policy_judge(s->policy, peer) != TURN_PEER_ALLOWED)) {
         turn_drop(s, TURN_DROP_peer_refused);
         return;
     }

@@ -32,6 +32,7 @@ struct turn_permission *turn_permission_install(struct turn_allocation *a, const
     uint32_t due = turn_server_due(s, TURN_PERMISSION_LIFETIME);
     if (p) {
         p->end.due = due;
+        p->port_counts = turn_policy_port_counts(s->policy, peer);
         return p;
     }
     p = calloc(1, sizeof *p);
@@ -40,7 +41,7 @@ struct turn_permission *turn_permission_install(struct turn_allocation *a, const
     p->allocation = a;
     p->peer = *peer;
     p->peer.port = 0;
-    p->own = turn_policy_is_own(s->policy, peer);
+    p->port_counts = turn_policy_port_counts(s->policy, peer);
     p->next = a->permissions;
     a->permissions = p;
     a->n_permissions++;

@@ -12,7 +12,7 @@ struct turn_permission {
     struct turn_allocation *allocation;
     struct turn_timer end;
     struct netaddr peer; /* port 0 */
-    bool own;            /* an address of this box: its port is judged for each packet */
+    bool port_counts;    /* the port of each packet is judged, see turn_policy_port_counts */
 };
 
 /* NULL when there is none. The port of peer does not count. */

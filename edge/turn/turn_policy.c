@@ -46,7 +46,7 @@ struct turn_policy {
     size_t n_own;
     struct turn_relay_address *relays;
     size_t n_relays;
-    uint16_t port_min, port_max;
+    uint16_t port_min, port_max, cluster_port_min, cluster_port_max;
 };
 
 const char *turn_verdict_words(enum turn_verdict v)
@@ -96,6 +96,8 @@ struct turn_policy *turn_policy_new(const struct turn_config *c, const struct ne
         return NULL;
     p->port_min = c->port_min;
     p->port_max = c->port_max;
+    p->cluster_port_min = c->cluster_port_min ? c->cluster_port_min : c->port_min;
+    p->cluster_port_max = c->cluster_port_min ? c->cluster_port_max : c->port_max;
     p->n_allow = c->n_allow_peers;
     p->n_deny = c->n_deny_peers;
     p->n_cluster = c->n_cluster_addresses;
@@ -153,7 +155,7 @@ static bool is_relay(const struct turn_policy *p, const struct netaddr *a)
     return false;
 }
 
-bool turn_policy_is_own(const struct turn_policy *p, const struct netaddr *peer)
+static bool is_own(const struct turn_policy *p, const struct netaddr *peer)
 {
     for (size_t i = 0; i < p->n_own; i++)
         if (netaddr_equal_ip(peer, &p->own[i]))
@@ -175,7 +177,7 @@ static bool is_service(const struct turn_policy *p, const struct netaddr *a, boo
 
 static enum turn_verdict judge_plain(const struct turn_policy *p, const struct netaddr *a)
 {
-    bool own = turn_policy_is_own(p, a), allowed = list_contains(p->allow, p->n_allow, a);
+    bool own = is_own(p, a), allowed = list_contains(p->allow, p->n_allow, a);
     if (table_contains(never, COUNT(never), a))
         return TURN_PEER_NEVER;
     if (list_contains(p->deny, p->n_deny, a))
@@ -186,8 +188,12 @@ static enum turn_verdict judge_plain(const struct turn_policy *p, const struct n
         return TURN_PEER_SERVICE;
     if (own)
         return allowed ? TURN_PEER_ALLOWED : TURN_PEER_OWN;
-    if (allowed || list_contains(p->cluster, p->n_cluster, a))
+    if (allowed)
         return TURN_PEER_ALLOWED;
+    if (list_contains(p->cluster, p->n_cluster, a))
+        return a->port == 0 || (a->port >= p->cluster_port_min && a->port <= p->cluster_port_max)
+                   ? TURN_PEER_ALLOWED
+                   : TURN_PEER_CLUSTER;
     return table_contains(private, COUNT(private), a) ? TURN_PEER_PRIVATE : TURN_PEER_ALLOWED;
 }
 
@@ -219,6 +225,22 @@ enum turn_verdict turn_policy_judge(const struct turn_policy *p, const struct ne
             v = judge_plain(p, &inner);
         }
     return v;
+}
+
+static bool port_counts(const struct turn_policy *p, const struct netaddr *a)
+{
+    return is_own(p, a) || list_contains(p->cluster, p->n_cluster, a);
+}
+
+bool turn_policy_port_counts(const struct turn_policy *p, const struct netaddr *peer)
+{
+    bool counts = port_counts(p, peer);
+    for (size_t i = 0; !counts && i < COUNT(embeddings); i++)
+        if (netcidr_contains(&embeddings[i].net, peer)) {
+            struct netaddr inner = embedded(peer, &embeddings[i]);
+            counts = port_counts(p, &inner);
+        }
+    return counts;
 }
 
 const char *turn_policy_never(const struct netcidr *net)

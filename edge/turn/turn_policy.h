@@ -2,17 +2,18 @@
  * Who may be a peer. A relay reaches what the edge reaches, so by default nothing that is only reachable from
  * here: not this host, not its neighbours' link-local and private addresses, in whatever notation they come.
  * The rules in their order:
- *   1. an address that carries an IPv4 address inside (IPv4-mapped, -compatible, 6to4, NAT64, ISATAP-like) is
- * judged as that one too;
+ *   1. an address that carries an IPv4 address inside (IPv4-mapped, -compatible, 6to4, NAT64 with the well-known
+ * prefix, Teredo) is judged as that one too; a NAT64 prefix of the network's own belongs into deny_peers;
  *   2. never: the ranges of TURN_NEVER_TABLE, allow_peers or not;
  *   3. deny_peers;
  *   4. a relayed address of this edge (relay address and a port of the relay range): allowed, that is a call
  * between two clients of this edge;
  *   5. never: a service of this box (own_addresses with a port, listening sockets);
  *   6. an address of this box: only if allow_peers has it;
- *   7. allowed: cluster_addresses, then allow_peers;
- *   8. refused: the private ranges of TURN_PRIVATE_TABLE;
- *   9. everything else is allowed.
+ *   7. allowed: allow_peers;
+ *   8. cluster_addresses: allowed with a port of cluster_ports, refused with others;
+ *   9. refused: the private ranges of TURN_PRIVATE_TABLE;
+ *   10. everything else is allowed.
  */
 #ifndef EDGE_TURN_TURN_POLICY_H
 #define EDGE_TURN_TURN_POLICY_H
@@ -50,6 +51,7 @@
     X(DENIED, "in deny_peers")                                                                               \
     X(SERVICE, "a service of this box")                                                                      \
     X(OWN, "an address of this box, not in allow_peers")                                                     \
+    X(CLUSTER, "another edge, but not a port of its relays")                                                 \
     X(PRIVATE, "a private address, not in allow_peers")
 
 enum turn_verdict {
@@ -68,10 +70,11 @@ struct turn_policy *turn_policy_new(const struct turn_config *c, const struct ne
 void turn_policy_free(struct turn_policy *p);
 
 /* May this be a peer? Port 0: judged as if for some port (CreatePermission names none); a judgement with the
- * port follows before anything is sent, for addresses of this box. */
+ * port follows before anything is sent, where the port counts. */
 enum turn_verdict turn_policy_judge(const struct turn_policy *p, const struct netaddr *peer);
-/* True for every address of this box, also the advertised ones. */
-bool turn_policy_is_own(const struct turn_policy *p, const struct netaddr *peer);
+/* True where the judgement depends on the port: addresses of this box, also the advertised ones, and of other
+ * edges, in whatever notation. */
+bool turn_policy_port_counts(const struct turn_policy *p, const struct netaddr *peer);
 
 /* The words of the never-allowed range that net lies in, or NULL: for checking a config. */
 const char *turn_policy_never(const struct netcidr *net);

@@ -40,6 +40,7 @@ START_TEST(test_round_trip)
         "\"advertised\":\"2001:db8::1\"}],"
         "\"relay_ports\":[30000,30999],\"allow_peers\":[\"10.0.0.0/8\"],\"deny_peers\":[\"198.51.100.0/24\"],"
         "\"own_addresses\":[\"10.0.0.36\",\"0.0.0.0:22\"],\"cluster_addresses\":[\"203.0.113.11/32\"],"
+        "\"cluster_ports\":[20000,20999],"
         "\"quota\":{\"total\":9,\"user\":8,\"address\":7,\"permissions\":6,\"channels\":5},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
         "\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\","
@@ -92,6 +93,7 @@ START_TEST(test_errors_name_the_key)
         {"\"relay_ports\":[30000]", "relay_ports"},
         {"\"relay_ports\":[30000,29999]", "relay_ports"},
         {"\"relay_ports\":[80,29999]", "relay_ports"},
+        {"\"cluster_ports\":[30000,29999]", "cluster_ports"},
         {"\"allow_peers\":[\"10.0.0.0/33\"]", "allow_peers"},
         {"\"allow_peers\":[\"127.0.0.0/8\"]", "loopback"},
         {"\"allow_peers\":[\"169.254.169.254/32\"]", "link-local"},

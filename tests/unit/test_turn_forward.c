@@ -308,8 +308,34 @@ START_TEST(test_unaligned)
 }
 END_TEST
 
+/* The same by an IPv6 name for it that something on the way translates, and for other edges. */
+START_TEST(test_services_of_edges_are_out_of_reach_in_every_notation)
+{
+    start_allocated("\"cluster_addresses\":[\"203.0.113.11\"]");
+    fixture_refresh(&f, 0);
+    fixture_begin(&f, STUN_METHOD_ALLOCATE);
+    stun_put_u32(&f.writer, STUN_REQUESTED_TRANSPORT, 17u << 24);
+    stun_put_u32(&f.writer, STUN_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
+    ck_assert_int_eq(fixture_request(&f), 0);
+    ck_assert_int_eq(fixture_permit(&f, "64:ff9b::203.0.113.10"), 0);
+    ck_assert_int_eq(fixture_permit(&f, "2002:cb00:710b::1"), 0);
+    ck_assert_int_eq(fixture_permit(&f, "203.0.113.11"), 0);
+    fixture_send(&f, "[64:ff9b::203.0.113.10]:3478", "x", 1);
+    fixture_send(&f, "[2002:cb00:710b::1]:3478", "x", 1);
+    fixture_send(&f, "203.0.113.11:3478", "x", 1);
+    ck_assert_uint_eq(f.n_to_peer, 0);
+    ck_assert_uint_eq(f.server->counters.drops[TURN_DROP_peer_refused], 3);
+    ck_assert_int_eq(fixture_bind(&f, 0x4000, "203.0.113.11:3478"), 403);
+    ck_assert_int_eq(fixture_bind(&f, 0x4000, "203.0.113.11:24000"), 0);
+    fixture_send(&f, "203.0.113.11:24001", "x", 1);
+    ck_assert_uint_eq(f.n_to_peer, 1);
+    fixture_stop(&f);
+}
+END_TEST
+
 UNIT_MAIN("turn_forward", test_send_and_data_indication, test_indication_ipv6, test_channel_data_both_ways,
           test_without_permission_nothing_passes, test_lying_channel_data, test_bad_send_indications,
           test_longest_packets, test_hairpin, test_hairpin_behind_nat,
           test_hairpin_needs_permission_and_relay, test_own_services_are_out_of_reach,
-          test_relay_of_another_worker, test_unaligned)
+          test_relay_of_another_worker, test_unaligned,
+          test_services_of_edges_are_out_of_reach_in_every_notation)

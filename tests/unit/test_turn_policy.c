@@ -117,7 +117,7 @@ START_TEST(test_private_unless_allowed)
           {"fd00::1", 9, TURN_PEER_PRIVATE}, {"fec0::1", 9, TURN_PEER_PRIVATE},
           {"10.1.2.3", 9, TURN_PEER_ALLOWED}, {"fd00:1::1", 9, TURN_PEER_ALLOWED},
           {"10.1.99.1", 9, TURN_PEER_DENIED}, {"::ffff:10.1.2.3", 9, TURN_PEER_ALLOWED},
-          {"::ffff:10.1.99.1", 9, TURN_PEER_DENIED}, {"192.168.7.7", 9, TURN_PEER_ALLOWED} /* another edge */,
+          {"::ffff:10.1.99.1", 9, TURN_PEER_DENIED}, {"192.168.7.7", 24000, TURN_PEER_ALLOWED} /* another edge */,
           {"192.0.2.1", 9, TURN_PEER_ALLOWED}, {"2001:db8::99", 9, TURN_PEER_ALLOWED});
 }
 END_TEST
@@ -181,5 +181,34 @@ START_TEST(test_never_of_networks)
 }
 END_TEST
 
+START_TEST(test_other_edges_by_their_relay_ports)
+{
+    JUDGE({"192.168.7.7", 0, TURN_PEER_ALLOWED}, {"192.168.7.7", 24000, TURN_PEER_ALLOWED},
+          {"192.168.7.7", 29999, TURN_PEER_ALLOWED}, {"192.168.7.7", 30000, TURN_PEER_CLUSTER},
+          {"192.168.7.7", 3478, TURN_PEER_CLUSTER}, {"192.168.7.7", 161, TURN_PEER_CLUSTER},
+          {"64:ff9b::192.168.7.7", 3478, TURN_PEER_CLUSTER});
+}
+END_TEST
+
+START_TEST(test_where_the_port_counts)
+{
+    static const struct {
+        const char *ip;
+        bool counts;
+    } rows[] = {{"203.0.113.10", true},          {"10.0.0.36", true},
+                {"192.168.7.7", true},           {"198.51.100.1", false},
+                {"2001:db8::36", true},          {"2001:db8::37", false},
+                {"64:ff9b::203.0.113.10", true}, {"64:ff9b::198.51.100.1", false},
+                {"2002:cb00:710a::1", true},     {"2002:c0a8:707::1", true}};
+    make_policy();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct netaddr a = address(rows[i].ip);
+        ck_assert_msg(turn_policy_port_counts(policy, &a) == rows[i].counts, "%s", rows[i].ip);
+    }
+    free_policy();
+}
+END_TEST
+
 UNIT_MAIN("turn_policy", test_never, test_every_notation_of_loopback_and_private, test_private_unless_allowed,
-          test_edges_of_ranges, test_own_addresses, test_own_address_allowed, test_never_of_networks)
+          test_edges_of_ranges, test_own_addresses, test_own_address_allowed, test_never_of_networks,
+          test_other_edges_by_their_relay_ports, test_where_the_port_counts)
