@@ -22,6 +22,7 @@ struct connection {
     struct turn_tcp *tcp;
     struct turn_client client;
     struct stream *stream;
+    bool allocated;
     struct turn_timer idle; /* in tcp->idle while there is no allocation */
     struct buf pending;     /* the beginning of a message whose end has not come */
 };
@@ -62,7 +63,8 @@ static void connection_free(struct connection *c)
 static void client_reply(struct turn_client *client, const uint8_t *message, size_t n)
 {
     struct connection *c = client->via;
-    if (stream_write(c->stream, message, n) != ERR_OK)
+    if ((!c->allocated && stream_queued(c->stream) + n > TURN_TCP_STRANGER) ||
+        stream_write(c->stream, message, n) != ERR_OK)
         turn_drop(c->tcp->server, TURN_DROP_client_full);
 }
 
@@ -77,6 +79,7 @@ static void client_forward(struct turn_client *client, uint8_t *message, size_t 
 static void client_allocated(struct turn_client *client, bool is)
 {
     struct connection *c = client->via;
+    c->allocated = is;
     turn_wheel_remove(&c->idle);
     if (!is)
         turn_wheel_add(&c->tcp->idle, &c->idle, c->tcp->idle.now + TURN_TCP_IDLE + 1);
@@ -98,6 +101,12 @@ static void connection_message(struct connection *c, const uint8_t *data, size_t
         turn_request_receive(t->server, &c->client, slot, n);
 }
 
+static void connection_bad(struct connection *c)
+{
+    c->tcp->server->counters.events[TURN_EVENT_stream_errors]++;
+    connection_free(c);
+}
+
 /* Handles the complete messages of n bytes. How many bytes those were; n (and the connection is gone, *gone)
  * when the stream cannot be followed. */
 static size_t connection_messages(struct connection *c, const uint8_t *data, size_t n, bool *gone)
@@ -110,8 +119,7 @@ static size_t connection_messages(struct connection *c, const uint8_t *data, siz
         if (e == ERR_AGAIN)
             return taken;
         if (e != ERR_OK) {
-            c->tcp->server->counters.events[TURN_EVENT_stream_errors]++;
-            connection_free(c);
+            connection_bad(c);
             *gone = true;
             return n;
         }
@@ -133,11 +141,14 @@ static void connection_bytes(struct connection *c, const uint8_t *data, size_t n
         connection_free(c);
         return;
     }
-    if (taken)
-        return; /* just looked at */
-    taken = connection_messages(c, buf_data(&c->pending), buf_len(&c->pending), &gone);
-    if (!gone)
+    if (!taken) { /* else it was just looked at */
+        taken = connection_messages(c, buf_data(&c->pending), buf_len(&c->pending), &gone);
+        if (gone)
+            return;
         buf_consume(&c->pending, taken);
+    }
+    if (!c->allocated && buf_len(&c->pending) > TURN_TCP_STRANGER)
+        connection_bad(c);
 }
 
 static size_t on_data(void *ctx, const uint8_t *data, size_t n)

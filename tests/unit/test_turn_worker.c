@@ -357,6 +357,39 @@ START_TEST(test_stream_of_something_else_is_closed)
 }
 END_TEST
 
+/* Strangers may have many connections: each holds little. */
+START_TEST(test_strangers_on_streams_hold_little)
+{
+    static uint8_t junk[20000] = {0x40, 0x00, 0xff, 0xff};
+    uint8_t requests[400 * 20];
+    char byte;
+    start();
+    int fd = connect_to(&tcp_address, SOCK_STREAM);
+    ck_assert_int_eq(send(fd, junk, 4000, 0), 4000);
+    turn_a_little();
+    ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1); /* still open */
+    ck_assert_int_eq(send(fd, junk + 4, 4000, 0), 4000);
+    ck_assert(turn_until_readable(fd));
+    ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
+    ck_assert_int_eq(counter("events", "stream_errors"), 1);
+    close(fd);
+    fd = connect_to(&tcp_address, SOCK_STREAM);
+    for (size_t i = 0; i < sizeof requests; i += 20)
+        binding_request(requests + i);
+    ck_assert_int_eq(send(fd, requests, sizeof requests, 0), (ssize_t)sizeof requests);
+    turn_a_little();
+    ck_assert_int_gt(counter("drops", "client_full"), 0);
+    close(fd);
+    fd = connect_to(&tcp_address, SOCK_STREAM);
+    allocate(fd);
+    ck_assert_int_eq(send(fd, junk, sizeof junk, 0), (ssize_t)sizeof junk);
+    turn_a_little();
+    ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    close(fd);
+    stop();
+}
+END_TEST
+
 /* A connection that somebody else accepted and read from. */
 START_TEST(test_adopted_connection)
 {
@@ -505,6 +538,7 @@ START_TEST(test_bad_start_says_why)
 END_TEST
 
 UNIT_MAIN("turn_worker", test_udp, test_tcp, test_longest_frame_does_not_jam, test_stream_byte_by_byte,
-          test_stream_of_something_else_is_closed, test_adopted_connection, test_slow_tcp_client,
+          test_stream_of_something_else_is_closed, test_adopted_connection,
+          test_strangers_on_streams_hold_little, test_slow_tcp_client,
           test_hairpin_between_transports, test_stop_closes_everything, test_successor_of_a_killed_worker,
           test_bad_start_says_why)
