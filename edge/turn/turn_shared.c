@@ -121,6 +121,11 @@ static void counts_clear(_Atomic uint32_t *counts)
         atomic_store(&counts[i], 0);
 }
 
+static _Atomic uint8_t *port_byte(const struct turn_shared *s, size_t relay, uint16_t port)
+{
+    return &s->ports[relay * s->range + (size_t)(port - s->memory->port_min)];
+}
+
 /* What a worker of this index left behind when it died. */
 static void release_predecessor(struct turn_shared *s)
 {
@@ -129,7 +134,9 @@ static void release_predecessor(struct turn_shared *s)
         struct reservation *r = &m->reservations[i];
         if (atomic_load(&r->token) == TOKEN_FREE || r->worker != s->worker)
             continue;
-        if (atomic_load(&s->ports[r->relay * s->range + (r->port - m->port_min)]) == PORT_RESERVED)
+        /* Whoever was killed while making it may have left it half written. */
+        bool whole = r->relay < m->n_relays && r->port >= m->port_min && r->port <= m->port_max;
+        if (whole && atomic_load(port_byte(s, r->relay, r->port)) == PORT_RESERVED)
             turn_shared_release_port(s, r->relay, r->port);
         atomic_store(&r->token, TOKEN_FREE);
     }
@@ -191,20 +198,18 @@ void turn_shared_detach(struct turn_shared *s)
 /* Ports ----------------------------------------------------------------------------------------------------
  */
 
-static _Atomic uint8_t *port_byte(const struct turn_shared *s, size_t relay, uint16_t port)
-{
-    return &s->ports[relay * s->range + (size_t)(port - s->memory->port_min)];
-}
-
 bool turn_shared_claim_port(struct turn_shared *s, size_t relay, uint16_t port)
 {
     uint8_t expected = PORT_FREE;
     if (port < s->memory->port_min || port > s->memory->port_max)
         return false;
-    if (!atomic_compare_exchange_strong(port_byte(s, relay, port), &expected, (uint8_t)(s->worker + 1)))
-        return false;
+    /* Counted before it is taken, and given back before it is counted down: a worker killed in between leaves the
+     * count too high by one, never below nothing. */
     atomic_fetch_add(&s->memory->ports_used[relay], 1);
-    return true;
+    if (atomic_compare_exchange_strong(port_byte(s, relay, port), &expected, (uint8_t)(s->worker + 1)))
+        return true;
+    atomic_fetch_sub(&s->memory->ports_used[relay], 1);
+    return false;
 }
 
 void turn_shared_release_port(struct turn_shared *s, size_t relay, uint16_t port)
