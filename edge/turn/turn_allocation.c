@@ -42,6 +42,12 @@ struct turn_allocation *turn_allocation_new(struct turn_server *s, const struct 
     return a;
 }
 
+/* A user may allocate and delete as fast as it likes. */
+static bool log_wanted(struct turn_server *s, unsigned *not_logged)
+{
+    return log_enabled(LOG_INFO) && log_limit_allow(&s->allocation_log, s->now, 1000, 10, not_logged);
+}
+
 /* "IP:PORT" of each relay, with a comma between two. */
 static void relayed_print(const struct turn_allocation *a, char out[2 * NETADDR_TEXT])
 {
@@ -58,17 +64,18 @@ static void relayed_print(const struct turn_allocation *a, char out[2 * NETADDR_
 void turn_allocation_announce(const struct turn_allocation *a)
 {
     char client[NETADDR_TEXT], relayed[2 * NETADDR_TEXT], user[200];
-    if (!log_enabled(LOG_INFO))
+    unsigned not_logged;
+    if (!log_wanted(a->server, &not_logged))
         return;
     relayed_print(a, relayed);
     log_event(LOG_INFO, "Relay Allocated",
-              "client=%s protocol=%s relayed=%s user=%s lifetime=%u allocations=%zu",
+              "client=%s protocol=%s relayed=%s user=%s lifetime=%u allocations=%zu not_logged=%u",
               netaddr_print(&a->client.address, client), transport_words[a->client.transport], relayed,
               log_quote(a->account->name, strlen(a->account->name), user, sizeof user), a->lifetime,
-              a->server->allocations.count);
+              a->server->allocations.count, not_logged);
 }
 
-static void allocation_log_end(const struct turn_allocation *a, enum turn_end why, const char *relayed)
+static void allocation_log_end(const struct turn_allocation *a, enum turn_end why)
 {
     static const char *const words[] = {
 #define X(name, event, text, reason) text,
@@ -80,15 +87,20 @@ static void allocation_log_end(const struct turn_allocation *a, enum turn_end wh
         TURN_END_TABLE(X)
 #undef X
     };
-    char client[NETADDR_TEXT], user[200];
+    char client[NETADDR_TEXT], relayed[2 * NETADDR_TEXT], user[200];
+    unsigned not_logged;
+    if (!log_wanted(a->server, &not_logged))
+        return;
+    relayed_print(a, relayed);
     log_event(LOG_INFO, words[why],
               "client=%s protocol=%s relayed=%s user=%s reason=\"%s\" age=%u packets_from_client=%llu "
-              "bytes_from_client=%llu packets_to_client=%llu bytes_to_client=%llu",
+              "bytes_from_client=%llu packets_to_client=%llu bytes_to_client=%llu "
+              "not_logged=%u",
               netaddr_print(&a->client.address, client), transport_words[a->client.transport], relayed,
               log_quote(a->account->name, strlen(a->account->name), user, sizeof user), reasons[why],
               a->server->now - a->created, (unsigned long long)a->from_client.packets,
               (unsigned long long)a->from_client.bytes, (unsigned long long)a->to_client.packets,
-              (unsigned long long)a->to_client.bytes);
+              (unsigned long long)a->to_client.bytes, not_logged);
 }
 
 void turn_allocation_delete(struct turn_allocation *a, enum turn_end why)
@@ -99,11 +111,7 @@ void turn_allocation_delete(struct turn_allocation *a, enum turn_end why)
 #undef X
     };
     struct turn_server *s = a->server;
-    if (log_enabled(LOG_INFO)) {
-        char relayed[2 * NETADDR_TEXT];
-        relayed_print(a, relayed);
-        allocation_log_end(a, why, relayed);
-    }
+    allocation_log_end(a, why);
     s->counters.events[events[why]]++;
     hashmap_remove(&s->allocations, &a->node);
     for (int f = 0; f < TURN_FAMILIES; f++)

@@ -51,7 +51,7 @@ struct turn_server {
 
     struct turn_limiter *limiter;
     struct turn_counters counters;
-    struct log_limit refused_log;
+    struct log_limit refused_log, allocation_log;
     uint64_t next_id;       /* of allocations */
     uint64_t indication[2]; /* makes transactions of indications differ */
     uint8_t random[TURN_RANDOM_POOL];

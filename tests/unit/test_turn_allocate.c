@@ -407,10 +407,27 @@ START_TEST(test_draining)
 }
 END_TEST
 
+/* Who allocates and deletes without end does not fill the disk. */
+START_TEST(test_log_is_bounded)
+{
+    fixture_start(&f, "");
+    ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+    log_set_level(LOG_INFO);
+    for (int i = 0; i < 600; i++) {
+        ck_assert_int_eq(fixture_allocate(&f), 0);
+        ck_assert_int_eq(fixture_refresh(&f, 0), 0);
+    }
+    ck_assert_uint_eq(f.server->allocation_log.seen, 1000);
+    ck_assert_uint_eq(f.server->allocation_log.dropped, 200);
+    fixture_stop(&f);
+}
+END_TEST
+
 UNIT_MAIN("turn_allocate", test_success, test_retransmission_and_mismatch, test_requested_transport,
           test_lifetime_is_bounded, test_expires, test_address_families, test_dual_allocation,
           test_dual_without_ipv6, test_families_that_contradict, test_even_port_and_reservation,
           test_reservation_runs_out, test_even_port_alone, test_dont_fragment_is_understood,
           test_user_quota_is_486, test_address_and_total_quota, test_ports_used_up_and_given_back,
           test_even_ports_used_up, test_socket_failure_leaves_nothing, test_several_relay_addresses,
-          test_ports_are_not_predictable, test_draining)
+          test_ports_are_not_predictable, test_draining,
+          test_log_is_bounded)
