@@ -7,6 +7,7 @@
 #   make bench san lint install clean
 
 BUILD   ?= build
+JOBS    ?= -j$(shell nproc)
 PREFIX  ?= /usr/local
 VERSION := 0.1.0
 
@@ -81,21 +82,21 @@ deps:
 
 check:
 	@packaging/deps check
-	$(MAKE) BUILD=$(BUILD) all unit-build
-	$(MAKE) BUILD=$(BUILD)/san SAN=1 all unit-build
+	$(MAKE) $(JOBS) BUILD=$(BUILD) all unit-build
+	$(MAKE) $(JOBS) BUILD=$(BUILD)/san SAN=1 all unit-build
 	tests/run $(BUILD)
 
 lint: all
 	@set -e; for l in tests/lint/*.sh; do BUILD=$(BUILD) $$l; done
 
 san:
-	$(MAKE) BUILD=$(BUILD)/san SAN=1 all unit-build
+	$(MAKE) $(JOBS) BUILD=$(BUILD)/san SAN=1 all unit-build
 	tests/run --unit $(BUILD)/san
 
 FUZZ_SECONDS ?= 300
 FUZZFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 fuzz:
-	$(MAKE) BUILD=$(BUILD)/fuzzobj CC=$(CLANG) OPT="$(FUZZFLAGS)" HARDEN=-fPIE \
+	$(MAKE) $(JOBS) BUILD=$(BUILD)/fuzzobj CC=$(CLANG) OPT="$(FUZZFLAGS)" HARDEN=-fPIE \
 	    LDFLAGS="-fsanitize=fuzzer,address,undefined" WARN=-Wall FUZZOUT=$(BUILD)/fuzz fuzz-link
 fuzz-link: $(patsubst tests/fuzz/%.c,$(FUZZOUT)/%,$(FUZZ))
 $(FUZZOUT)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(ARCHIVES)
@@ -109,7 +110,7 @@ bench: deps all
 
 demo:
 	@packaging/deps demo
-	@$(MAKE) -s BUILD=$(BUILD) all
+	@$(MAKE) -s $(JOBS) BUILD=$(BUILD) all
 	@tests/demo/demo $(BUILD)
 
 install: all
