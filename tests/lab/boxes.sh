@@ -3,8 +3,6 @@
 
 . "$ROOT/tests/bridge/bridge.sh"
 
-EDGE=$RUN/stile-edge
-CORE=$RUN/stile-core
 TURN_USER=guest
 TURN_PASSWORD=stile-lab-pass
 
@@ -77,6 +75,7 @@ bridge_answers() {
 # pair_install: the programs, and the account that they run as, on the boxes alone.
 pair_install() {
     local box
+    EDGE=$RUN/stile-edge CORE=$RUN/stile-core
     cp "$BUILD/stile-edge" "$BUILD/stile-core" "$RUN" || { echo "Bail out! no programs in $BUILD"; exit 1; }
     for box in edge core; do
         { grep -v ^stile: /etc/passwd; echo "stile:x:64711:64711::/nonexistent:/bin/sh"; } >"/etc/netns/$(lab_ns $box)/passwd"

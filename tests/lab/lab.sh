@@ -24,7 +24,7 @@ BUILD=$(realpath -m "${BUILD:-$ROOT/build}")
 TEST_NAME=$(basename "$0" .sh)
 LAB=$BUILD/lab/$TEST_NAME
 LAB_PREFIX=stile$$
-RUN=/run/$LAB_PREFIX # the boxes' own folders and programs, where the account of the daemons can reach them
+RUN= # the boxes' own folders and programs, where the account of the daemons can reach them
 LAB_BOXES="guest fwout edge fwin core bridge dns"
 
 # shellcheck disable=SC2034 # addresses for the tests
@@ -109,7 +109,8 @@ tcp_open() { lab_in "$1" timeout 1 bash -c ": </dev/tcp/$2/$3" 2>/dev/null; }
 lab_prepare() {
     [ "$(id -u)" = 0 ] || { echo "1..0 # skip the lab takes root (network namespaces)"; exit 0; }
     rm -rf "$LAB"
-    mkdir -p "$LAB/log" "$LAB/pid" "$LAB/tmp" "$RUN"
+    mkdir -p "$LAB/log" "$LAB/pid" "$LAB/tmp"
+    RUN=$(mktemp -d "/var/tmp/$LAB_PREFIX.XXXXXX")
     chmod 755 "$RUN"
     lab_remove_dead
     trap lab_exit EXIT
@@ -218,7 +219,7 @@ lab_remove() {
         ip netns delete "$ns"
         rm -rf "/etc/netns/$ns"
     done
-    rm -rf "/run/$1"
+    rm -rf "/var/tmp/$1".*
 }
 
 # Runs that were killed before they could tidy up.
