@@ -11,7 +11,7 @@
 
 #include "proto/canonical.h"
 
-enum { METHOD_MAX = 32, CONNECTION_OPTIONS_MAX = 32, LENGTH_DIGITS_MAX = 19 };
+enum { METHOD_MAX = 32, CONNECTION_OPTIONS_MAX = 32, LENGTH_DIGITS_MAX = 18 };
 
 /* RFC 9110 §5.6.2: a token character in lower case, or 0. */
 static const char token_char[256] = {
