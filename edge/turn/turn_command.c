@@ -22,6 +22,8 @@
 #include "edge/turn/turn_shared.h"
 #include "edge/turn/turn_worker.h"
 
+enum { DESCRIPTORS_WANTED = 200000 /* per worker: an allocation takes one */ };
+
 /* Sockets --------------------------------------------------------------------------------------------------
  */
 
@@ -254,13 +256,15 @@ static int serve(const struct turn_options *o, struct turn_config *config, struc
     return started < o->workers ? 1 : status;
 }
 
+/* As far as this user may: root may more than the hard limit. */
 static void raise_descriptor_limit(void)
 {
-    struct rlimit limit;
+    struct rlimit limit, wanted = {DESCRIPTORS_WANTED, DESCRIPTORS_WANTED};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max >= DESCRIPTORS_WANTED || setrlimit(RLIMIT_NOFILE, &wanted) != 0)
+        setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int turn_command(int argc, char **argv)

@@ -73,9 +73,11 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
 
 void turn_server_free(struct turn_server *s)
 {
-    struct hashmap_node *at;
-    while ((at = hashmap_walk(&s->allocations, NULL)))
+    struct hashmap_node *next;
+    for (struct hashmap_node *at = hashmap_walk(&s->allocations, NULL); at; at = next) {
+        next = hashmap_walk(&s->allocations, at);
         turn_allocation_delete(hashmap_entry(at, struct turn_allocation, node), TURN_END_STOPPED);
+    }
     turn_accounts_free(&s->accounts);
     hashmap_free(&s->allocations);
     hashmap_free(&s->channels);

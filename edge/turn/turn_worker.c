@@ -1,6 +1,6 @@
 #include "edge/turn/turn_worker.h"
 
-#include <errno.h>
+#include <malloc.h>
 #include <netinet/ip.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ struct turn_worker {
     struct turn_udp *udp;
     struct turn_tcp *tcp;
     ev_timer tick;
+    bool busy; /* there were allocations at the last tick */
 };
 
 enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out)
@@ -60,6 +61,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     uint32_t now = seconds(CLOCK_MONOTONIC);
     turn_server_tick(worker->server, now, seconds(CLOCK_REALTIME));
     turn_tcp_tick(worker->tcp, now);
+    bool busy = worker->server->allocations.count > 0;
+    if (worker->busy && !busy)
+        malloc_trim(0); /* what a rush took goes back when it is over */
+    worker->busy = busy;
 }
 
 /* Connections get a quarter of the descriptors: each that is of use has an allocation, with a socket or two
