@@ -77,6 +77,8 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *data, size_t le
 {
     struct h2_stream *st = source->ptr;
     (void)ng, (void)id, (void)data, (void)user;
+    if (st->reset)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* never a clean end */
     size_t waiting = buf_len(&st->queue), n = waiting < length ? waiting : length;
     if (n == 0 && !st->ended) {
         st->deferred = true;
@@ -122,6 +124,8 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
     struct h2_stream *st = source->ptr;
     uint8_t *at;
     (void)ng;
+    if (st->reset)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     REQUIRE(n <= buf_len(&st->queue) && frame->data.padlen == 0);
     if (buf_len(s->out) >= s->most)
         return NGHTTP2_ERR_WOULDBLOCK;
@@ -281,6 +285,7 @@ void h2_stream_reset(struct h2_stream *st, uint32_t code)
     if (st->reset)
         return;
     st->reset = true;
+    buf_free(&st->queue); /* the RST_STREAM may have to wait long for a peer that reads nothing */
     nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
     h2_note_output(st->session);
 }

@@ -16,6 +16,7 @@ const struct egress_limits egress_limits_default = {
     .half_closed = 30,
     .lingering = 5,
     .running = 16384,
+    .waiting = 256 * 1024 * 1024,
 };
 
 /* Reasons ------------------------------------------------------------------------------------------------ */
@@ -42,6 +43,20 @@ const char *egress_reason_words(enum egress_reason r)
 
 /* The sweep ---------------------------------------------------------------------------------------------- */
 
+/* Each request's share is small, but an edge that reads nothing can make core hold all of them at once. */
+static void egress_shed(struct egress *e)
+{
+    struct exchange *x;
+    size_t sum = 0, share = e->running ? e->limits->waiting / e->running / 2 : 0;
+    TAILQ_FOREACH (x, &e->exchanges, next)
+        sum += exchange_waiting(x);
+    if (sum <= e->limits->waiting)
+        return;
+    TAILQ_FOREACH (x, &e->exchanges, next)
+        if (exchange_waiting(x) > share)
+            exchange_shed(x);
+}
+
 static void egress_on_sweep(struct ev_loop *loop, ev_timer *t, int revents)
 {
     struct egress *e = t->data;
@@ -53,6 +68,7 @@ static void egress_on_sweep(struct ev_loop *loop, ev_timer *t, int revents)
         exchange_sweep(x);
         x = next;
     }
+    egress_shed(e);
     pool_sweep(&e->pool);
 }
 

@@ -74,6 +74,7 @@ struct egress_limits {
     double half_closed; /* a WebSocket of which one side has finished */
     double lingering;   /* a request whose body goes on after its response is complete */
     size_t running;     /* most requests and WebSockets at once: 503 above */
+    size_t waiting;     /* most bytes of theirs held in memory, seen at a sweep: those with most are ended */
 };
 extern const struct egress_limits egress_limits_default;
 

@@ -447,3 +447,16 @@ void exchange_sweep(struct exchange *x)
         break;
     }
 }
+
+size_t exchange_waiting(const struct exchange *x)
+{
+    size_t n = buf_len(&x->upload) + buf_len(&x->request.head) + h2_stream_queued(x->stream);
+    if (x->client.connection)
+        n += stream_queued(x->client.connection->stream);
+    return n + (x->client.waits_for_room ? STREAM_READ : 0);
+}
+
+void exchange_shed(struct exchange *x)
+{
+    exchange_fail(x, EGRESS_BUSY, "too much waits in memory");
+}

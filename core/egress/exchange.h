@@ -57,5 +57,9 @@ void exchange_drained(struct exchange *x);
 void exchange_free(struct exchange *x);
 /* Checks its deadlines. */
 void exchange_sweep(struct exchange *x);
+/* Bytes it holds for somebody who does not take them, about. */
+size_t exchange_waiting(const struct exchange *x);
+/* Ends it, since core holds too much. */
+void exchange_shed(struct exchange *x);
 
 #endif

@@ -90,6 +90,7 @@ static const struct egress_limits quick_limits = {
     .half_closed = 0.3,
     .lingering = 0.1,
     .running = 64,
+    .waiting = 64 * 1024 * 1024,
 };
 
 static void on_beat(struct ev_loop *loop, ev_timer *t, int revents)

@@ -477,6 +477,65 @@ START_TEST(test_busy)
 }
 END_TEST
 
+/* An edge that sends bodies to a bridge that takes none, and one that reads no answers. */
+START_TEST(test_memory_is_bounded)
+{
+    static char piece[60 * 1024];
+    static struct egress_limits small;
+    lab_start_with(NULL)->deaf = true;
+    small = quick_limits;
+    small.connect = small.upload = small.head = 20;
+    small.waiting = 1024 * 1024;
+    egress_set_limits(lab.egress, &small);
+    struct call *calls[40];
+    for (int i = 0; i < 40; i++) {
+        calls[i] = call_start("POST", "/", false);
+        if (i < 39)
+            h2_stream_write(calls[i]->stream, (const uint8_t *)piece, i < 10 ? 2000 : sizeof piece);
+    }
+    RUN_UNTIL(calls[38]->status);
+    run_for(0.2);
+    for (int i = 0; i < 40; i++)
+        ck_assert_uint_eq(calls[i]->status, i < 10 || i == 39 ? 0 : 503);
+    ck_assert_uint_eq(lab.refused, 0);
+    lab_stop();
+}
+END_TEST
+
+START_TEST(test_unread_answers_are_bounded)
+{
+    static char big[64 * 1024 + 64];
+    static struct egress_limits small;
+    lab_start_with(serve_silence);
+    small = quick_limits;
+    small.waiting = 256 * 1024;
+    egress_set_limits(lab.egress, &small);
+    int n = sprintf(big, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 60 * 1024);
+    memset(big + n, 'x', 60 * 1024);
+    answer = big;
+    struct call *calls[10];
+    for (int i = 0; i < 10; i++)
+        calls[i] = call_start("GET", "/", true);
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    ck_assert_int_eq(h2_session_send(lab.edge, &out, 1 << 20), ERR_OK);
+    ck_assert_int_eq(egress_session_receive(lab.session, buf_data(&out), buf_len(&out)), ERR_OK);
+    buf_free(&out);
+    lab.stop_fetching = true;
+    run_for(0.5);
+    lab.stop_fetching = false;
+    size_t kept = 0;
+    for (int i = 0; i < 10; i++) {
+        RUN_UNTIL(calls[i]->closed);
+        ck_assert_int_eq(calls[i]->ended, calls[i]->code == H2_NO_ERROR);
+        ck_assert(calls[i]->ended || calls[i]->code == H2_INTERNAL_ERROR);
+        kept += calls[i]->ended;
+    }
+    ck_assert_uint_le(kept * 60 * 1024, small.waiting);
+    lab_stop();
+}
+END_TEST
+
 /* The session ---------------------------------------------------------------------------------------------
  */
 
@@ -542,6 +601,8 @@ int main(void)
     tcase_add_test(tc, test_silent);
     tcase_add_test(tc, test_slow_guest);
     tcase_add_test(tc, test_busy);
+    tcase_add_test(tc, test_memory_is_bounded);
+    tcase_add_test(tc, test_unread_answers_are_bounded);
     tcase_add_test(tc, test_session_dies);
     tcase_add_test(tc, test_drain);
     suite_add_tcase(suite, tc);
