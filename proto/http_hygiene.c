@@ -3,6 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { FOLDED_MAX = 64 };
+
+/* Gateways that hand fields on as variables (CGI and its heirs) do not tell "_" from "-": neither do we when we
+ * look for names. None that is looked for is longer than FOLDED_MAX. */
+static struct span fold(struct span name, char out[FOLDED_MAX])
+{
+    size_t n = name.len < FOLDED_MAX ? name.len : FOLDED_MAX;
+    for (size_t i = 0; i < n; i++)
+        out[i] = name.at[i] == '_' ? '-' : name.at[i];
+    return (struct span){.at = out, .len = n};
+}
+
 static bool has_prefix(struct span name, const char *prefix)
 {
     size_t n = strlen(prefix);
@@ -13,7 +25,11 @@ static bool is_override(struct span name)
 {
     return has_prefix(name, "x-http-method") || span_is(name, "x-method-override") ||
            span_is(name, "x-original-url") || span_is(name, "x-rewrite-url") ||
-           span_is(name, "x-original-host") || span_is(name, "x-host");
+           span_is(name, "x-original-host") || span_is(name, "x-original-uri") || span_is(name, "x-host") ||
+           span_is(name, "x-forwarded-uri") || span_is(name, "x-forwarded-path") ||
+           span_is(name, "x-forwarded-prefix") || span_is(name, "x-forwarded-method") ||
+           /* The true ones are no fields (http_message.h): these were spelt with "_". */
+           span_is(name, "content-length") || span_is(name, "transfer-encoding");
 }
 
 static bool is_claim(struct span name)
@@ -27,10 +43,14 @@ static void strip(struct http_message *m, bool claims)
 {
     size_t kept = 0;
     for (size_t i = 0; i < m->n_fields; i++) {
+        char folded[FOLDED_MAX];
         struct span name = http_message_name(m, i);
-        /* Every one of them starts with one of four letters; most fields do not. */
-        bool suspect = name.at[0] == 'x' || name.at[0] == 'f' || name.at[0] == 't' || name.at[0] == 's';
-        if (suspect && (is_override(name) || (claims && is_claim(name))))
+        /* Every one of them starts with one of five letters; many fields do not. */
+        if (strchr("cfstx", name.at[0]))
+            name = fold(name, folded);
+        else
+            name.len = 0;
+        if (name.len && (is_override(name) || (claims && is_claim(name))))
             continue;
         m->fields[kept++] = m->fields[i];
     }

@@ -10,7 +10,7 @@
 #include "proto/http_message.h"
 
 /* Removes fields that override what the allow-list judged (X-HTTP-Method-Override, X-Original-URL and their
- * like). Both boxes do this; core since the edge may be lying. */
+ * like, with "-" or "_"). Both boxes do this; core since the edge may be lying. */
 void http_hygiene_strip_overrides(struct http_message *m);
 
 /*

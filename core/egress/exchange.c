@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/fatal.h"
+#include "proto/http_hygiene.h"
 
 static const double forever = 1e18;
 
@@ -198,10 +199,12 @@ static enum err trailers_copy(const struct http_message *from, struct http_messa
         return ERR_MEMORY;
     http_message_init(m);
     enum err e = http_message_copy(m, from);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        http_hygiene_strip_overrides(m); /* some servers take trailers for fields of the head */
         *out = m;
-    else
+    } else {
         free(m);
+    }
     return e;
 }
 

@@ -34,6 +34,12 @@ START_TEST(test_request)
                                          "X-Original-URL",
                                          "X-Rewrite-URL",
                                          "X-Host",
+                                         "X_Forwarded_For",
+                                         "x-forwarded_host",
+                                         "X_HTTP_Method_Override",
+                                         "Content_Length",
+                                         "Transfer_Encoding",
+                                         "true_client_ip",
                                          "Stile-Reason",
                                          "Connection",
                                          "Upgrade",
@@ -62,6 +68,11 @@ START_TEST(test_core_takes_overrides_only)
     add("x-forwarded-for", "192.0.2.1");
     add("x-http-method-override", "PATCH");
     add("x-rewrite-url", "/admin");
+    add("x_original_url", "/admin");
+    add("x-original-uri", "/admin");
+    add("x-forwarded-prefix", "/admin");
+    add("x-forwarded-uri", "/admin");
+    add("content_length", "5");
     http_hygiene_strip_overrides(&m);
     ck_assert_uint_eq(m.n_fields, 1);
     http_message_free(&m);
