@@ -116,6 +116,12 @@ static bool is_unreserved(int c)
            c == '.' || c == '_' || c == '~';
 }
 
+/* RFC 3986 §2: a URL is made of visible ASCII, whether char has a sign on this machine or not. */
+static bool is_visible(char c)
+{
+    return c > 0x20 && c < 0x7f;
+}
+
 static bool is_dangerous(int c)
 {
     return c == '/' || c == '\\' || c < 0x20 || c == 0x7f;
@@ -202,7 +208,7 @@ static enum err end_segment(struct path_writer *w, bool last)
 static enum err check_query(struct span query, const char **why)
 {
     for (size_t i = 0; i < query.len; i++)
-        if (query.at[i] <= 0x20 || query.at[i] == 0x7f || query.at[i] == '#')
+        if (!is_visible(query.at[i]) || query.at[i] == '#')
             return refuse(why, "a character that does not belong in a query");
     return ERR_OK;
 }
@@ -225,7 +231,7 @@ enum err canonical_path(struct span text, char path[CANONICAL_PATH_MAX + 1], siz
             i += 2;
         } else if (c == '/') {
             e = end_segment(&w, false);
-        } else if (c <= 0x20 || c == 0x7f || c == '\\' || c == '#') {
+        } else if (!is_visible(c) || c == '\\' || c == '#') {
             e = refuse(why, "a character that does not belong in a path");
         } else {
             e = put_char(&w, c);
