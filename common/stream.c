@@ -189,6 +189,8 @@ static void stream_offer(struct stream *s)
         size_t n = buf_len(&s->in), taken = s->events->on_data(s->ctx, buf_data(&s->in), n);
         REQUIRE(taken <= n);
         buf_consume(&s->in, taken);
+        if (buf_len(&s->in) == 0)
+            buf_free(&s->in);
     }
     if (s->released || s->state != STREAM_OPEN || s->paused || !s->read_ended || s->eof_told || s->chores & CHORE_OFFER)
         return;
@@ -473,6 +475,7 @@ static void stream_flush(struct stream *s)
     if (s->released || s->state != STREAM_OPEN)
         return;
     if (buf_len(&s->out) == 0) {
+        buf_free(&s->out); /* an idle stream holds no memory */
         ev_io_stop(s->loop, &s->writer);
         if (s->shutdown_wanted && !s->shutdown_done)
             stream_finish_shutdown(s);
