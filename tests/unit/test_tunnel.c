@@ -4,6 +4,7 @@
  * a data channel carries is not the matter here.
  */
 #include <check.h>
+#include <limits.h>
 #include <errno.h>
 #include <ev.h>
 #include <jansson.h>
@@ -432,7 +433,7 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    char path[256];
+    char path[PATH_MAX];
     if (argc == 3 && strcmp(argv[1], "edge") == 0)
         return edge_main(argv[2]);
     program = realpath(argv[0], path);
