@@ -46,7 +46,7 @@ struct config_turn {
     long udp_port, tcp_port;
     long relay_ports[2];
     struct schema_strings allow_peers, deny_peers;
-    long user_quota, total_quota;
+    long user_quota, address_quota, total_quota;
 };
 
 struct config {

@@ -124,7 +124,8 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     char bind_text[NETADDR_TEXT];
     const struct config_turn *turn = &e->box->config.turn;
     netaddr_print_ip(bind, bind_text);
-    json_t *quota = json_pack("{sI sI}", "total", (json_int_t)turn->total_quota, "user", (json_int_t)turn->user_quota);
+    json_t *quota = json_pack("{sI sI sI}", "total", (json_int_t)turn->total_quota, "user", (json_int_t)turn->user_quota,
+                              "address", (json_int_t)turn->address_quota);
     return json_pack("{ss s[{ssss}] s[II] so so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind", bind_text,
                      "advertised", e->self->public_address ? e->self->public_address : bind_text, "relay_ports",
                      (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
