@@ -107,7 +107,9 @@ static void accept_head(struct conn *c, const struct http1_head *head)
     http1_body_init(&c->body, m, head);
     bool end = http1_body_done(&c->body) && !m->websocket;
     c->state = m->no_body || m->websocket ? CONN_ANSWER : CONN_BODY;
-    conn_set_deadline(c, c->state == CONN_BODY ? c->web->limits.body_seconds : c->web->limits.answer_seconds);
+    /* Whoever waits for 100 Continue is not slow. */
+    bool sending = c->state == CONN_BODY && !c->expects_continue;
+    conn_set_deadline(c, sending ? c->web->limits.body_seconds : c->web->limits.answer_seconds);
     struct request_origin origin = origin_of(c);
     request_start(c->request, &origin, m, end);
 }
@@ -369,6 +371,8 @@ static void on_interim(void *ctx, struct http_message *m)
     if (m->status != 100 || !c->expects_continue || c->answer_begun || c->state == CONN_DEAD)
         return; /* others are of use to HTTP/2 only */
     c->expects_continue = false;
+    if (c->state == CONN_BODY)
+        conn_set_deadline(c, c->web->limits.body_seconds);
     send_bytes(c, text, sizeof text - 1);
 }
 
