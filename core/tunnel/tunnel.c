@@ -294,8 +294,10 @@ static void tunnel_on_policy_ack(void *ctx, int64_t revision, const char *error)
 
 static void tunnel_on_control_over(void *ctx, enum err why, const char *words)
 {
-    (void)why;
-    tunnel_fall(ctx, words);
+    struct tunnel *t = ctx;
+    if (why == ERR_TIMEOUT)
+        t->unreachable = true; /* a port that is as silent is tried again every second, not after dial_patience */
+    tunnel_fall(t, words);
 }
 
 static const struct core_control_events tunnel_control_events = {
