@@ -97,8 +97,8 @@ const char *box_run_file(const struct box *b, const char *name, char out[PATH_MA
     return file_path(out, PATH_MAX, b->run, name);
 }
 
-enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode, const char *user,
-                   char *why)
+enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode,
+                   const char *user, char *why)
 {
     char path[PATH_MAX];
     uid_t uid;

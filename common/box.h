@@ -11,21 +11,21 @@
 #include "common/err.h"
 #include "common/secrets.h"
 
-#define BOX_DIR "/etc/stile"
-#define BOX_RUN "/run/stile"
+#define BOX_DIR  "/etc/stile"
+#define BOX_RUN  "/run/stile"
 #define BOX_USER "stile"
 
 /* Files in --dir. */
-#define BOX_CONFIG "stile.json"
-#define BOX_SECRETS "secrets.json"
-#define BOX_IDENTITY "identity"               /* this box's name in stile.json */
-#define BOX_CORE_KEY "core_ed25519"           /* core: SSH client key */
-#define BOX_HOST_KEY "ssh_host_ed25519_key"   /* edge: SSH host key */
-#define BOX_CERT "cert.pem"                   /* edge: certificate with chain */
-#define BOX_CERT_KEY "key.pem"                /* edge: its key */
+#define BOX_CONFIG   "stile.json"
+#define BOX_SECRETS  "secrets.json"
+#define BOX_IDENTITY "identity"             /* this box's name in stile.json */
+#define BOX_CORE_KEY "core_ed25519"         /* core: SSH client key */
+#define BOX_HOST_KEY "ssh_host_ed25519_key" /* edge: SSH host key */
+#define BOX_CERT     "cert.pem"             /* edge: certificate with chain */
+#define BOX_CERT_KEY "key.pem"              /* edge: its key */
 /* Sockets in the run folder. */
-#define BOX_EDGE_SOCKET "edge.sock"
-#define BOX_CORE_SOCKET "core.sock"
+#define BOX_EDGE_SOCKET   "edge.sock"
+#define BOX_CORE_SOCKET   "core.sock"
 #define BOX_ATTACH_SOCKET "attach.sock"
 
 struct box {
@@ -35,7 +35,8 @@ struct box {
     struct secrets secrets;
 };
 
-/* Sets dir (made absolute; it must exist) and run: run_dir (made absolute) when given, else /run/stile for /etc/stile, else DIR/run. */
+/* Sets dir (made absolute; it must exist) and run: run_dir (made absolute) when given, else /run/stile for
+ * /etc/stile, else DIR/run. */
 enum err box_open(struct box *b, const char *dir, const char *run_dir, char *why);
 /* For the commands that fill a folder: makes dir if it is missing, opens it, and as root gives it to user. */
 enum err box_make_dir(struct box *b, const char *dir, const char *user, char *why);
@@ -46,7 +47,7 @@ void box_close(struct box *b);
 const char *box_file(const struct box *b, const char *name, char out[PATH_MAX]);
 const char *box_run_file(const struct box *b, const char *name, char out[PATH_MAX]);
 /* Writes a file in dir, owned by the daemons' user when we are root. */
-enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode, const char *user,
-                   char *why);
+enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode,
+                   const char *user, char *why);
 
 #endif

@@ -9,9 +9,9 @@
 
 char *bundle_encode(const struct bundle *b)
 {
-    json_t *json = json_pack("{si ss sI sI ss ss ss}", "stile_bundle", BUNDLE_VERSION, "edge", b->edge, "created",
-                             (json_int_t)b->created, "expires", (json_int_t)b->expires, "config", b->config, "secrets",
-                             b->secrets, "host_key", b->host_key);
+    json_t *json = json_pack("{si ss sI sI ss ss ss}", "stile_bundle", BUNDLE_VERSION, "edge", b->edge,
+                             "created", (json_int_t)b->created, "expires", (json_int_t)b->expires, "config",
+                             b->config, "secrets", b->secrets, "host_key", b->host_key);
     char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
     json_decref(json);
     return text;
@@ -30,19 +30,23 @@ enum err bundle_decode(const char *name, const char *text, time_t now, struct bu
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     json_int_t version = json_integer_value(json_object_get(json, "stile_bundle"));
     if (!json || version == 0) {
-        snprintf(why, SCHEMA_WHY, "%s: not a Stile bundle, or damaged on its way; copy it again from core", name);
+        snprintf(why, SCHEMA_WHY, "%s: not a Stile bundle, or damaged on its way; copy it again from core",
+                 name);
         goto out;
     }
     if (version != BUNDLE_VERSION) {
-        snprintf(why, SCHEMA_WHY, "%s: bundle of version %lld, this program reads %d; update the older of the two boxes",
-                 name, (long long)version, BUNDLE_VERSION);
+        snprintf(why, SCHEMA_WHY,
+                 "%s: bundle of version %lld, this program reads %d; update the older of the two boxes", name,
+                 (long long)version, BUNDLE_VERSION);
         goto out;
     }
     b.created = (time_t)json_integer_value(json_object_get(json, "created"));
     b.expires = (time_t)json_integer_value(json_object_get(json, "expires"));
     if (now >= b.expires) {
-        snprintf(why, SCHEMA_WHY, "%s: expired (a bundle lives %d days); make a new one on core. "
-                                  "If it is new, compare the clocks of both boxes", name, BUNDLE_DAYS);
+        snprintf(why, SCHEMA_WHY,
+                 "%s: expired (a bundle lives %d days); make a new one on core. "
+                 "If it is new, compare the clocks of both boxes",
+                 name, BUNDLE_DAYS);
         goto out;
     }
     if (now + 600 < b.created) {

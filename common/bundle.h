@@ -1,7 +1,7 @@
 /*
- * A bundle: everything one edge needs to join, in one file that core's `init` writes and `stile-edge join` installs:
- * the shared config, the shared secrets, and the edge's SSH host key. It is secret: whoever has it can pose as the
- * edge. It expires.
+ * A bundle: everything one edge needs to join, in one file that core's `init` writes and `stile-edge join`
+ * installs: the shared config, the shared secrets, and the edge's SSH host key. It is secret: whoever has it
+ * can pose as the edge. It expires.
  */
 #ifndef COMMON_BUNDLE_H
 #define COMMON_BUNDLE_H

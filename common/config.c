@@ -9,7 +9,8 @@
 
 enum { CONFIG_MAX = 4 * 1024 * 1024 };
 
-/* Checks of single values: NULL when right, else what would be right. -------------------------------------- */
+/* Checks of single values: NULL when right, else what would be right. --------------------------------------
+ */
 
 static const char *check_host(const char *host)
 {
@@ -20,7 +21,8 @@ static const char *check_host(const char *host)
     for (size_t i = 0; i < n; i++) {
         bool word = isalnum((unsigned char)host[i]) || (host[i] == '-' && label > 0);
         if (host[i] == '.' ? label == 0 || host[i - 1] == '-' : !word)
-            return "a host name (letters, digits and '-' in labels of at most 63; no underscore) or an IP address";
+            return "a host name (letters, digits and '-' in labels of at most 63; no underscore) or an IP "
+                   "address";
         label = host[i] == '.' ? 0 : label + 1;
         if (label > 63)
             return "a host name (labels of at most 63 characters)";
@@ -88,8 +90,9 @@ static const char *check_ip_or_empty(const char *value)
 static const char *check_cidr(const char *value)
 {
     struct netcidr net;
-    return netcidr_parse(value, &net) == ERR_OK ? NULL
-                                                : "a network in CIDR notation such as 10.0.0.0/8, host bits zero";
+    return netcidr_parse(value, &net) == ERR_OK
+               ? NULL
+               : "a network in CIDR notation such as 10.0.0.0/8, host bits zero";
 }
 
 static const char *check_key(const char *value)
@@ -116,7 +119,7 @@ static const char *check_file(const char *value)
 static const char *check_realm(const char *value)
 {
     return *value && strlen(value) <= 127 && !strpbrk(value, "\"\\\r\n") ? NULL
-                                                                          : "1 to 127 characters, no quotes";
+                                                                         : "1 to 127 characters, no quotes";
 }
 
 /* Rows ------------------------------------------------------------------------------------------------- */
@@ -133,8 +136,8 @@ static const struct schema_row edge_rows[] = {
      .help = "the address that guests reach; relays are advertised on it"},
     {"internal_address", SCHEMA_STRING, EDGE(internal_address), .check = check_ip,
      .help = "the edge's own address where public_address is translated by a firewall (static NAT)"},
-    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .default_text = "\"\"", .check = check_ip_or_empty,
-     .help = "the one local address to listen on; empty: all"},
+    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .default_text = "\"\"",
+     .check = check_ip_or_empty, .help = "the one local address to listen on; empty: all"},
     {"https_port", SCHEMA_INT, EDGE(https_port), .min = 1, .max = 65535, .default_text = "443",
      .help = "where guests' HTTPS and WSS arrive"},
     {"http_port", SCHEMA_INT, EDGE(http_port), .min = 0, .max = 65535, .default_text = "80",
@@ -163,7 +166,8 @@ static const struct schema_row core_rows[] = {
 
 #define WEB(member) offsetof(struct config_web_proxy, member)
 static const struct schema_row web_rows[] = {
-    {"enabled", SCHEMA_BOOL, WEB(enabled), .default_text = "true", .help = "proxy HTTPS and WSS to the web bridge"},
+    {"enabled", SCHEMA_BOOL, WEB(enabled), .default_text = "true",
+     .help = "proxy HTTPS and WSS to the web bridge"},
     {"targets", SCHEMA_STRINGS, WEB(targets), .max = 64, .check = check_hostport,
      .help = "HOST[:PORT] of web bridges; empty: found in DNS by the join host"},
     {"bridge_ca", SCHEMA_STRING, WEB(bridge_ca), .check = check_file,
@@ -184,8 +188,8 @@ static const struct schema_row turn_rows[] = {
      .help = "where TURN requests over UDP arrive"},
     {"tcp_port", SCHEMA_INT, TURN(tcp_port), .min = 1, .max = 65535, .default_text = "3478",
      .help = "where TURN requests over TCP arrive"},
-    {"relay_ports", SCHEMA_RANGE, TURN(relay_ports), .min = 1024, .max = 65535, .default_text = "[24000,29999]",
-     .help = "lowest and highest port of relayed addresses"},
+    {"relay_ports", SCHEMA_RANGE, TURN(relay_ports), .min = 1024, .max = 65535,
+     .default_text = "[24000,29999]", .help = "lowest and highest port of relayed addresses"},
     {"allow_peers", SCHEMA_STRINGS, TURN(allow_peers), .max = 1000, .check = check_cidr,
      .help = "private networks that relays may send to (the call bridges')"},
     {"deny_peers", SCHEMA_STRINGS, TURN(deny_peers), .max = 1000, .check = check_cidr,
@@ -212,7 +216,8 @@ const struct schema_row config_rows[] = {
     {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
     SCHEMA_END};
 
-/* Checks between keys, and what follows from the values. ---------------------------------------------------- */
+/* Checks between keys, and what follows from the values. ----------------------------------------------------
+ */
 
 static enum err derive_edge(const struct schema_source *source, struct config *c, size_t i, char *why)
 {
@@ -239,13 +244,15 @@ static enum err derive_edge(const struct schema_source *source, struct config *c
         memcpy(e->relay_ports, c->turn.relay_ports, sizeof e->relay_ports);
     snprintf(at, sizeof at, "/edges/%zu/https_port", i);
     if (e->https_port == e->http_port || e->https_port == e->ssh_port || e->http_port == e->ssh_port ||
-        e->turn_tcp_port == e->https_port || e->turn_tcp_port == e->http_port || e->turn_tcp_port == e->ssh_port)
-        return schema_problem(source, at, why, "https_port, http_port, ssh_port and turn_tcp_port must differ");
+        e->turn_tcp_port == e->https_port || e->turn_tcp_port == e->http_port ||
+        e->turn_tcp_port == e->ssh_port)
+        return schema_problem(source, at, why,
+                              "https_port, http_port, ssh_port and turn_tcp_port must differ");
     snprintf(at, sizeof at, "/edges/%zu/name", i);
     for (size_t k = 0; k < i; k++)
         if (strcasecmp(config_edge_at(c, k)->name, e->name) == 0)
-            return schema_problem(source, at, why, "\"%s\" names two edges; every box needs a name of its own",
-                                  e->name);
+            return schema_problem(source, at, why,
+                                  "\"%s\" names two edges; every box needs a name of its own", e->name);
     return ERR_OK;
 }
 
@@ -256,10 +263,11 @@ static enum err derive_core(const struct schema_source *source, const struct con
     snprintf(at, sizeof at, "/cores/%zu/name", i);
     for (size_t k = 0; k < i; k++) {
         if (strcasecmp(config_core_at(c, k)->name, core->name) == 0)
-            return schema_problem(source, at, why, "\"%s\" names two cores; every box needs a name of its own",
-                                  core->name);
+            return schema_problem(source, at, why,
+                                  "\"%s\" names two cores; every box needs a name of its own", core->name);
         if (strcmp(config_core_at(c, k)->key, core->key) == 0)
-            return schema_problem(source, at, why, "has the same key as core \"%s\"; every core needs its own",
+            return schema_problem(source, at, why,
+                                  "has the same key as core \"%s\"; every core needs its own",
                                   config_core_at(c, k)->name);
     }
     return ERR_OK;

@@ -62,8 +62,8 @@ struct config {
     json_t *json; /* the document itself */
 };
 
-/* Reads and judges FILE (or text, with name for messages). On error why[SCHEMA_WHY] has "FILE:LINE: KEY: problem and
- * what would be right". The caller frees with config_free; *out is set only on success. */
+/* Reads and judges FILE (or text, with name for messages). On error why[SCHEMA_WHY] has "FILE:LINE: KEY:
+ * problem and what would be right". The caller frees with config_free; *out is set only on success. */
 enum err config_load(const char *path, struct config *out, char *why);
 enum err config_parse(const char *name, const char *text, struct config *out, char *why);
 void config_free(struct config *c);

@@ -17,12 +17,10 @@
 
 bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options *out, int *status)
 {
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"run-dir", required_argument, NULL, 'r'},
-                                            {"user", required_argument, NULL, 'u'},
-                                            {"log-level", required_argument, NULL, 'l'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},  {"run-dir", required_argument, NULL, 'r'},
+        {"user", required_argument, NULL, 'u'}, {"log-level", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
     int option, level;
     *out = (struct daemon_options){.dir = BOX_DIR, .user = BOX_USER};
     *status = EXIT_USAGE;
@@ -40,7 +38,8 @@ bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options
             return false;
         } else {
             if (option == 'l')
-                fprintf(stderr, "%s: --log-level is error, warning, notice, info or debug\n", program_invocation_short_name);
+                fprintf(stderr, "%s: --log-level is error, warning, notice, info or debug\n",
+                        program_invocation_short_name);
             verb_usage("run");
             return false;
         }
@@ -69,7 +68,8 @@ static enum err daemon_make_run_dir(const struct box *box, const char *user, cha
     return file_make_dir_as(box->run, 0700, uid, gid, why, SCHEMA_WHY);
 }
 
-/* Two of one kind on one folder would take each other's sockets away, and with SO_REUSEPORT each other's guests. */
+/* Two of one kind on one folder would take each other's sockets away, and with SO_REUSEPORT each other's
+ * guests. */
 static enum err daemon_lock(struct daemon *d, char *why)
 {
     char name[64], path[PATH_MAX];

@@ -21,7 +21,8 @@ static enum err file_system_error(const char *path, const char *what, char *why,
     return e;
 }
 
-static enum err file_read_fd(int fd, const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size)
+static enum err file_read_fd(int fd, const char *path, size_t most, char **text, size_t *n, char *why,
+                             size_t why_size)
 {
     size_t used = 0, size = 4096;
     char *data = malloc(size + 1);
@@ -62,8 +63,8 @@ static enum err file_read_fd(int fd, const char *path, size_t most, char **text,
     return ERR_OK;
 }
 
-static enum err file_read_judged(const char *path, size_t most, bool secret, char **text, size_t *n, char *why,
-                                 size_t why_size)
+static enum err file_read_judged(const char *path, size_t most, bool secret, char **text, size_t *n,
+                                 char *why, size_t why_size)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -73,8 +74,8 @@ static enum err file_read_judged(const char *path, size_t most, bool secret, cha
     if (fstat(fd, &st) < 0)
         e = file_system_error(path, "cannot be examined", why, why_size);
     else if (secret && (st.st_mode & 077)) {
-        snprintf(why, why_size, "%s: holds secrets, but others may read it (mode %04o); run: chmod 600 %s", path,
-                 (unsigned)st.st_mode & 07777, path);
+        snprintf(why, why_size, "%s: holds secrets, but others may read it (mode %04o); run: chmod 600 %s",
+                 path, (unsigned)st.st_mode & 07777, path);
         e = ERR_REFUSED;
     }
     if (e == ERR_OK)
@@ -120,8 +121,8 @@ static bool file_sync_folder(const char *path)
     return ok;
 }
 
-enum err file_write_as(const char *path, const void *data, size_t n, mode_t mode, uid_t uid, gid_t gid, char *why,
-                       size_t why_size)
+enum err file_write_as(const char *path, const void *data, size_t n, mode_t mode, uid_t uid, gid_t gid,
+                       char *why, size_t why_size)
 {
     char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
@@ -131,8 +132,8 @@ enum err file_write_as(const char *path, const void *data, size_t n, mode_t mode
     int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return file_system_error(path, "cannot be written", why, why_size);
-    bool ok = file_write_all(fd, data, n) && (geteuid() != 0 || fchown(fd, uid, gid) == 0) && fchmod(fd, mode) == 0 &&
-              fsync(fd) == 0;
+    bool ok = file_write_all(fd, data, n) && (geteuid() != 0 || fchown(fd, uid, gid) == 0) &&
+              fchmod(fd, mode) == 0 && fsync(fd) == 0;
     int saved = errno;
     close(fd);
     errno = saved;
@@ -195,15 +196,19 @@ enum err file_make_dir_as(const char *path, mode_t mode, uid_t uid, gid_t gid, c
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0) {
         bool other = errno == ENOTDIR || errno == ELOOP;
-        enum err e = file_system_error(path, other ? "must be a folder, no link" : "cannot be opened", why, why_size);
+        enum err e =
+            file_system_error(path, other ? "must be a folder, no link" : "cannot be opened", why, why_size);
         if (fd >= 0)
             close(fd);
         return other ? ERR_EXISTS : e;
     }
     enum err e = ERR_OK;
     if (geteuid() == 0 && st.st_uid != uid && !folder_is_empty(fd)) {
-        snprintf(why, why_size, "%s: holds files, and belongs to user id %u instead of %u; name a folder of its own, or give this "
-                                "one to that user yourself", path, (unsigned)st.st_uid, (unsigned)uid);
+        snprintf(why, why_size,
+                 "%s: holds files, and belongs to user id %u instead of %u; name a folder of its own, or "
+                 "give this "
+                 "one to that user yourself",
+                 path, (unsigned)st.st_uid, (unsigned)uid);
         e = ERR_REFUSED;
     } else if (geteuid() == 0 && fchown(fd, uid, gid) < 0) {
         e = file_system_error(path, "cannot be given to its user", why, why_size);

@@ -1,4 +1,5 @@
-/* Asks several workers for their status at once and hands over what they answered, at the latest after a second. */
+/* Asks several workers for their status at once and hands over what they answered, at the latest after a
+ * second. */
 #ifndef COMMON_GATHER_H
 #define COMMON_GATHER_H
 
@@ -12,8 +13,10 @@ struct gather;
 /* results: array of the workers' "status" messages, borrowed. Called once; the gather is freed after it. */
 typedef void gather_done(void *ctx, json_t *results);
 
-/* Sends {"type":"status","id":…} to each running worker. Calls done from the loop, never from inside. NULL: out of memory. */
-struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_done *done, void *ctx);
+/* Sends {"type":"status","id":…} to each running worker. Calls done from the loop, never from inside. NULL:
+ * out of memory. */
+struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_done *done,
+                            void *ctx);
 /* Passes on a "status" message of any worker; it finds its gather by its id. */
 void gather_message(json_t *msg);
 /* Gives up: done is not called. */

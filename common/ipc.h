@@ -1,6 +1,6 @@
 /*
- * Messages between processes on one box: JSON objects in the frames of common/json_frame over a Unix stream socket,
- * with descriptors (SCM_RIGHTS). Every message has "type". Frames above IPC_MAX end the connection.
+ * Messages between processes on one box: JSON objects in the frames of common/json_frame over a Unix stream
+ * socket, with descriptors (SCM_RIGHTS). Every message has "type". Frames above IPC_MAX end the connection.
  */
 #ifndef COMMON_IPC_H
 #define COMMON_IPC_H
@@ -16,7 +16,7 @@ struct ipc;
 
 struct ipc_events {
     /* msg is borrowed. fds are the receiver's to take:
-         * a taken one is set to -1 in the array, whatever is left there is closed after the call. */
+     * a taken one is set to -1 in the array, whatever is left there is closed after the call. */
     void (*on_message)(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds);
     /* Closed or broken. The owner calls ipc_free, at once or later. */
     void (*on_close)(void *ctx);
@@ -25,7 +25,8 @@ struct ipc_events {
 /* Owns fd. NULL when memory is out (fd closed). */
 struct ipc *ipc_new(struct ev_loop *loop, int fd, const struct ipc_events *events, void *ctx);
 void ipc_free(struct ipc *c);
-/* Sends msg (reference stolen, also on error) with copies of the descriptors: the caller may close its own at once. */
+/* Sends msg (reference stolen, also on error) with copies of the descriptors: the caller may close its own at
+ * once. */
 enum err ipc_send(struct ipc *c, json_t *msg, const int *fds, size_t n_fds);
 /* Sends what is queued, then ends the connection; the peer's end follows as on_close. */
 void ipc_finish(struct ipc *c);

@@ -44,8 +44,8 @@ enum err json_frame_encode(struct buf *out, const json_t *msg, size_t most)
     return e;
 }
 
-/* Depth of nesting and number of values: jansson's own limit of depth (2048) is more stack than a stranger should get, and it
- * has none for values. */
+/* Depth of nesting and number of values: jansson's own limit of depth (2048) is more stack than a stranger
+ * should get, and it has none for values. */
 static bool json_frame_shape_ok(const uint8_t *text, size_t n, size_t most_values)
 {
     int depth = 0;

@@ -94,8 +94,8 @@ static void local_on_connection(struct ev_loop *loop, ev_io *w, int revents)
         local_accept(s, fd);
 }
 
-enum err local_server_new(struct ev_loop *loop, const char *path, const struct local_events *events, void *ctx,
-                          struct local_server **out, char *why)
+enum err local_server_new(struct ev_loop *loop, const char *path, const struct local_events *events,
+                          void *ctx, struct local_server **out, char *why)
 {
     struct local_server *s = calloc(1, sizeof *s);
     if (!s)
@@ -133,7 +133,8 @@ void local_server_free(struct local_server *s)
 void local_connection_send(struct local_connection *c, json_t *msg)
 {
     if (ipc_send(c->ipc, msg, NULL, 0) != ERR_OK)
-        log_event(LOG_ERR, "Local Answer Lost", "socket=%s reason=\"out of memory or too long\"", c->server->path);
+        log_event(LOG_ERR, "Local Answer Lost", "socket=%s reason=\"out of memory or too long\"",
+                  c->server->path);
 }
 
 void local_connection_close(struct local_connection *c)
@@ -159,7 +160,9 @@ enum err local_request(const char *path, json_t *msg, int timeout_ms, json_t **a
     if (fd < 0) {
         bool absent = errno == ENOENT || errno == ECONNREFUSED;
         snprintf(why, SCHEMA_WHY, "%s: %s%s", path, strerror(errno),
-                 absent ? "; is it running, and with the same --dir?" : errno == EACCES ? "; run as its user or as root" : "");
+                 absent            ? "; is it running, and with the same --dir?"
+                 : errno == EACCES ? "; run as its user or as root"
+                                   : "");
         json_decref(msg);
         return ERR_SYSTEM;
     }

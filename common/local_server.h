@@ -1,6 +1,6 @@
 /*
- * A Unix socket of a daemon for its own short-lived tools: messages of common/ipc.h in both directions. Only root and
- * the daemon's own user get in (the socket is 0600, and the peer's uid is looked at as well).
+ * A Unix socket of a daemon for its own short-lived tools: messages of common/ipc.h in both directions. Only
+ * root and the daemon's own user get in (the socket is 0600, and the peer's uid is looked at as well).
  */
 #ifndef COMMON_LOCAL_SERVER_H
 #define COMMON_LOCAL_SERVER_H
@@ -15,14 +15,15 @@ struct local_connection;
 
 struct local_events {
     /* As in ipc.h. */
-    void (*on_message)(void *ctx, struct local_connection *c, const char *type, json_t *msg, int *fds, size_t n_fds);
+    void (*on_message)(void *ctx, struct local_connection *c, const char *type, json_t *msg, int *fds,
+                       size_t n_fds);
     /* The other side has gone; c is freed after the call. */
     void (*on_close)(void *ctx, struct local_connection *c);
 };
 
 /* why[SCHEMA_WHY] on error. events and ctx must outlive it. */
-enum err local_server_new(struct ev_loop *loop, const char *path, const struct local_events *events, void *ctx,
-                          struct local_server **out, char *why);
+enum err local_server_new(struct ev_loop *loop, const char *path, const struct local_events *events,
+                          void *ctx, struct local_server **out, char *why);
 /* Closes every connection (no on_close) and removes the socket. NULL is fine. */
 void local_server_free(struct local_server *s);
 /* msg is stolen. */

@@ -14,9 +14,9 @@
 #include "common/err.h"
 
 struct netaddr {
-    uint8_t family;  /* AF_INET, AF_INET6, or 0: none */
-    uint16_t port;   /* host order */
-    uint8_t ip[16];  /* network order; 4 bytes used for AF_INET, the rest zero */
+    uint8_t family; /* AF_INET, AF_INET6, or 0: none */
+    uint16_t port;  /* host order */
+    uint8_t ip[16]; /* network order; 4 bytes used for AF_INET, the rest zero */
 };
 
 struct netcidr {

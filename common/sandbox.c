@@ -60,7 +60,8 @@ enum err sandbox_need_user(const char *user, char *why, size_t why_size)
         return ERR_OK;
     snprintf(why, why_size,
              "running as root needs the account '%s' to give root up for; make it with: "
-             "useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh %s (or name another with --user)",
+             "useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh %s (or name another "
+             "with --user)",
              user, user);
     return ERR_NOT_FOUND;
 }
@@ -72,7 +73,8 @@ enum err sandbox_become(const char *user, char *why, size_t why_size)
     const struct passwd *pw = getpwnam(user);
     if (!pw)
         return sandbox_need_user(user, why, why_size);
-    if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+    if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 ||
+        setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
         setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0) {
         snprintf(why, why_size, "cannot become user %s: %s", user, strerror(errno));
         return ERR_SYSTEM;

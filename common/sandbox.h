@@ -12,7 +12,8 @@
 void sandbox_harden(void);
 /* The same for main, which keeps CAP_NET_BIND_SERVICE where it has it (new listeners on reload). */
 void sandbox_harden_main(void);
-/* When running as root: ERR_NOT_FOUND, with the remedy in why, when there is no such account. Not root: nothing to need. */
+/* When running as root: ERR_NOT_FOUND, with the remedy in why, when there is no such account. Not root:
+ * nothing to need. */
 enum err sandbox_need_user(const char *user, char *why, size_t why_size);
 /* When running as root: become `user` for good, keeping CAP_NET_BIND_SERVICE. Not root: nothing to do.
  * ERR_NOT_FOUND with the remedy in why when there is no such account. */

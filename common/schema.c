@@ -15,7 +15,8 @@ struct schema_walk {
     char *why;
 };
 
-static enum err schema_object(struct schema_walk *walk, const json_t *object, const struct schema_row *rows, void *target);
+static enum err schema_object(struct schema_walk *walk, const json_t *object, const struct schema_row *rows,
+                              void *target);
 
 /* Finding lines ---------------------------------------------------------------------------------------- */
 
@@ -110,8 +111,8 @@ static void schema_key_name(const char *pointer, char *out, size_t size)
         snprintf(out, size, "(top level)");
 }
 
-static void schema_report(const struct schema_source *source, const char *pointer, char *why, const char *format,
-                          va_list ap)
+static void schema_report(const struct schema_source *source, const char *pointer, char *why,
+                          const char *format, va_list ap)
 {
     char key[SCHEMA_POINTER];
     schema_key_name(pointer, key, sizeof key);
@@ -120,7 +121,8 @@ static void schema_report(const struct schema_source *source, const char *pointe
         vsnprintf(why + n, SCHEMA_WHY - (size_t)n, format, ap);
 }
 
-enum err schema_problem(const struct schema_source *source, const char *pointer, char *why, const char *format, ...)
+enum err schema_problem(const struct schema_source *source, const char *pointer, char *why,
+                        const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -129,7 +131,8 @@ enum err schema_problem(const struct schema_source *source, const char *pointer,
     return ERR_CONFIG;
 }
 
-static enum err __attribute__((format(printf, 2, 3))) walk_problem(struct schema_walk *walk, const char *format, ...)
+static enum err __attribute__((format(printf, 2, 3)))
+walk_problem(struct schema_walk *walk, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -179,7 +182,8 @@ static enum err wrong_type(struct schema_walk *walk, const struct schema_row *ro
     return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), type_words(row));
 }
 
-static enum err read_string(struct schema_walk *walk, const struct schema_row *row, const json_t *value, char **out)
+static enum err read_string(struct schema_walk *walk, const struct schema_row *row, const json_t *value,
+                            char **out)
 {
     char text[80];
     const char *s = json_string_value(value), *right;
@@ -194,17 +198,20 @@ static enum err read_string(struct schema_walk *walk, const struct schema_row *r
     return *out ? ERR_OK : ERR_MEMORY;
 }
 
-static enum err read_int(struct schema_walk *walk, const struct schema_row *row, const json_t *value, long *out)
+static enum err read_int(struct schema_walk *walk, const struct schema_row *row, const json_t *value,
+                         long *out)
 {
     char text[80];
-    if (!json_is_integer(value) || json_integer_value(value) < row->min || json_integer_value(value) > row->max)
-        return walk_problem(walk, "%s is not a whole number from %ld to %ld", schema_value_text(row, value, text), row->min,
-                            row->max);
+    if (!json_is_integer(value) || json_integer_value(value) < row->min ||
+        json_integer_value(value) > row->max)
+        return walk_problem(walk, "%s is not a whole number from %ld to %ld",
+                            schema_value_text(row, value, text), row->min, row->max);
     *out = (long)json_integer_value(value);
     return ERR_OK;
 }
 
-static enum err read_range(struct schema_walk *walk, const struct schema_row *row, const json_t *value, long out[2])
+static enum err read_range(struct schema_walk *walk, const struct schema_row *row, const json_t *value,
+                           long out[2])
 {
     enum err e = ERR_OK;
     if (!json_is_array(value) || json_array_size(value) != 2)
@@ -286,7 +293,8 @@ static enum err read_objects(struct schema_walk *walk, const struct schema_row *
     return e;
 }
 
-static enum err read_value(struct schema_walk *walk, const struct schema_row *row, const json_t *value, void *member)
+static enum err read_value(struct schema_walk *walk, const struct schema_row *row, const json_t *value,
+                           void *member)
 {
     switch (row->type) {
     case SCHEMA_STRING:
@@ -342,7 +350,8 @@ static enum err read_default(struct schema_walk *walk, const struct schema_row *
     return e;
 }
 
-static enum err schema_object(struct schema_walk *walk, const json_t *object, const struct schema_row *rows, void *target)
+static enum err schema_object(struct schema_walk *walk, const json_t *object, const struct schema_row *rows,
+                              void *target)
 {
     const char *key;
     json_t *value;
@@ -350,8 +359,7 @@ static enum err schema_object(struct schema_walk *walk, const json_t *object, co
     enum err e = ERR_OK;
     if (!json_is_object(object))
         return walk_problem(walk, "%s is not an object", schema_value_text(NULL, object, text));
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         const struct schema_row *row = rows;
         while (row->key && strcmp(row->key, key) != 0)
             row++;

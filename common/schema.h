@@ -1,7 +1,7 @@
 /*
  * JSON text to C structs by rows: one row per key says where it goes, its type, its bounds and its default.
- * Unknown keys, wrong types and values out of bounds are errors that name file, line, key, value and what would be
- * right.
+ * Unknown keys, wrong types and values out of bounds are errors that name file, line, key, value and what
+ * would be right.
  */
 #ifndef COMMON_SCHEMA_H
 #define COMMON_SCHEMA_H
@@ -40,16 +40,20 @@ struct schema_row {
     enum schema_type type;
     size_t offset; /* of the member in its struct */
     bool required;
-    bool secret;                /* messages do not quote the value */
-    long min, max;              /* INT, RANGE: value; STRINGS, OBJECTS: count (max 0: none) */
-    const char *default_text;   /* as JSON text; NULL: zero */
+    bool secret;                   /* messages do not quote the value */
+    long min, max;                 /* INT, RANGE: value; STRINGS, OBJECTS: count (max 0: none) */
+    const char *default_text;      /* as JSON text; NULL: zero */
     const struct schema_row *rows; /* OBJECT, OBJECTS */
     size_t size;                   /* OBJECTS: size of one struct */
-    /* Judges one string (STRING, each of STRINGS): NULL when it is right, else what would be right, in words. */
+    /* Judges one string (STRING, each of STRINGS): NULL when it is right, else what would be right, in words.
+     */
     const char *(*check)(const char *value);
     const char *help; /* for the manual: a sentence without its full stop */
 };
-#define SCHEMA_END {.key = NULL}
+#define SCHEMA_END                                                                                           \
+    {                                                                                                        \
+        .key = NULL                                                                                          \
+    }
 
 /* Where errors are reported: the text that json came from, for line numbers. */
 struct schema_source {
@@ -57,14 +61,14 @@ struct schema_source {
     const char *text;
 };
 
-/* Fills target (zeroed by the caller) from object. On error target is partly filled: schema_free cleans it; why
- * (SCHEMA_WHY bytes) has "FILE:LINE: KEY: problem". */
+/* Fills target (zeroed by the caller) from object. On error target is partly filled: schema_free cleans it;
+ * why (SCHEMA_WHY bytes) has "FILE:LINE: KEY: problem". */
 enum err schema_read(const struct schema_source *source, const json_t *object, const struct schema_row *rows,
                      void *target, char *why);
 void schema_free(const struct schema_row *rows, void *target);
 /* Puts "FILE:LINE: KEY: problem" for a JSON pointer ("/edges/0/ssh") into why. For checks between keys. */
-enum err schema_problem(const struct schema_source *source, const char *pointer, char *why, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+enum err schema_problem(const struct schema_source *source, const char *pointer, char *why,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The line (from 1) in valid JSON text where the value at pointer begins; 1 when it is not there. */
 unsigned schema_line(const char *text, const char *pointer);
 

@@ -8,7 +8,8 @@
 
 static const char *check_user(const char *name)
 {
-    return *name && strlen(name) <= 500 && !strchr(name, ':') ? NULL : "a user name: 1 to 500 bytes, no colon";
+    return *name && strlen(name) <= 500 && !strchr(name, ':') ? NULL
+                                                              : "a user name: 1 to 500 bytes, no colon";
 }
 
 static const char *check_password(const char *password)
@@ -24,15 +25,15 @@ static const char *check_nonce_key(const char *key)
 static const struct schema_row user_rows[] = {
     {"name", SCHEMA_STRING, offsetof(struct secret_user, name), .required = true, .check = check_user,
      .help = "TURN user name"},
-    {"password", SCHEMA_STRING, offsetof(struct secret_user, password), .required = true, .secret = true, .check = check_password,
-     .help = "its password"},
+    {"password", SCHEMA_STRING, offsetof(struct secret_user, password), .required = true, .secret = true,
+     .check = check_password, .help = "its password"},
     SCHEMA_END};
 
 static const struct schema_row rows[] = {
     {"turn_users", SCHEMA_OBJECTS, offsetof(struct secrets, turn_users), .max = 100000, .rows = user_rows,
      .size = sizeof(struct secret_user), .help = "long-term TURN credentials"},
-    {"turn_nonce_key", SCHEMA_STRING, offsetof(struct secrets, turn_nonce_key), .required = true, .secret = true,
-     .check = check_nonce_key, .help = "key of the TURN nonces"},
+    {"turn_nonce_key", SCHEMA_STRING, offsetof(struct secrets, turn_nonce_key), .required = true,
+     .secret = true, .check = check_nonce_key, .help = "key of the TURN nonces"},
     SCHEMA_END};
 
 enum err secrets_parse(const char *name, const char *text, struct secrets *out, char *why)

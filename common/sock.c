@@ -140,14 +140,16 @@ enum err sock_local(int fd, struct netaddr *out)
 {
     struct sockaddr_storage sa;
     socklen_t n = sizeof sa;
-    return getsockname(fd, (struct sockaddr *)&sa, &n) < 0 ? ERR_SYSTEM
-                                                           : netaddr_from_sockaddr((struct sockaddr *)&sa, n, out);
+    return getsockname(fd, (struct sockaddr *)&sa, &n) < 0
+               ? ERR_SYSTEM
+               : netaddr_from_sockaddr((struct sockaddr *)&sa, n, out);
 }
 
 enum err sock_remote(int fd, struct netaddr *out)
 {
     struct sockaddr_storage sa;
     socklen_t n = sizeof sa;
-    return getpeername(fd, (struct sockaddr *)&sa, &n) < 0 ? ERR_SYSTEM
-                                                           : netaddr_from_sockaddr((struct sockaddr *)&sa, n, out);
+    return getpeername(fd, (struct sockaddr *)&sa, &n) < 0
+               ? ERR_SYSTEM
+               : netaddr_from_sockaddr((struct sockaddr *)&sa, n, out);
 }

@@ -1,4 +1,5 @@
-/* Sockets as Stile opens them: non-blocking, close-on-exec. Functions return the descriptor or -1 with errno set. */
+/* Sockets as Stile opens them: non-blocking, close-on-exec. Functions return the descriptor or -1 with errno
+ * set. */
 #ifndef COMMON_SOCK_H
 #define COMMON_SOCK_H
 

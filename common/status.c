@@ -29,8 +29,8 @@ static int status_show(const char *dir, const char *run_dir, const char *socket_
     json_t *answer;
     enum err e = box_open(&box, dir, run_dir, why);
     if (e == ERR_OK)
-        e = local_request(box_run_file(&box, socket_name, path), json_pack("{ss}", "type", "status"), STATUS_PATIENCE_MS,
-                          &answer, why);
+        e = local_request(box_run_file(&box, socket_name, path), json_pack("{ss}", "type", "status"),
+                          STATUS_PATIENCE_MS, &answer, why);
     if (e != ERR_OK) {
         fprintf(stderr, "%s status: %s\n", program_invocation_short_name, why);
         return EXIT_FAILED;
@@ -79,16 +79,18 @@ void status_add_workers(json_t *list, struct worker *const *workers, size_t n)
         if (workers[i])
             json_array_append_new(list, json_pack("{ss si ss si}", "worker", worker_name(workers[i]), "pid",
                                                   (int)worker_pid(workers[i]), "state",
-                                                  worker_running(workers[i]) ? "running" : "being restarted", "restarts",
-                                                  (int)worker_restarts(workers[i])));
+                                                  worker_running(workers[i]) ? "running" : "being restarted",
+                                                  "restarts", (int)worker_restarts(workers[i])));
 }
 
 void status_print_head(const json_t *status)
 {
     char age[48];
     const char *from = json_string_value(json_object_get(status, "policy_from"));
-    printf("%s %s, Stile %s, up %s, policy revision %lld%s%s\n", json_string_value(json_object_get(status, "box")),
-           json_string_value(json_object_get(status, "name")), json_string_value(json_object_get(status, "version")),
+    printf("%s %s, Stile %s, up %s, policy revision %lld%s%s\n",
+           json_string_value(json_object_get(status, "box")),
+           json_string_value(json_object_get(status, "name")),
+           json_string_value(json_object_get(status, "version")),
            table_age(json_number_value(json_object_get(status, "uptime_s")), age, sizeof age),
            (long long)json_integer_value(json_object_get(status, "revision")), from && *from ? " from " : "",
            from ? from : "");
@@ -104,7 +106,8 @@ void status_print_allowlist(const json_t *status)
                                                   {"Path", "path", TABLE_TEXT},
                                                   {"Methods", "methods", TABLE_TEXT},
                                                   {0}};
-    table_print(stdout, "HTTP allow list", columns, json_object_get(status, "allowlist"), "empty: no request passes");
+    table_print(stdout, "HTTP allow list", columns, json_object_get(status, "allowlist"),
+                "empty: no request passes");
 }
 
 void status_print_workers(const json_t *status)

@@ -7,7 +7,8 @@
 
 #include "common/worker.h"
 
-/* The command itself: options --dir, --run-dir, --json; asks socket_name in the run folder, then prints JSON or calls text. */
+/* The command itself: options --dir, --run-dir, --json; asks socket_name in the run folder, then prints JSON
+ * or calls text. */
 int status_command(int argc, char **argv, const char *socket_name, void (*text)(const json_t *status));
 
 /* {worker, pid, state, restarts} for each, appended to list. */

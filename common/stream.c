@@ -34,7 +34,7 @@ struct stream {
     struct buf out;
     size_t low_water;
     enum stream_state state;
-    bool released;   /* stream_free was called */
+    bool released; /* stream_free was called */
     bool paused;
     bool was_above;  /* the queue went above low water: on_drained is due */
     bool read_ended; /* EOF was met */
@@ -51,8 +51,8 @@ struct stream {
     uint64_t bytes_in, bytes_out;
 };
 
-/* The end of the loop's round: a prepare watcher does the chores, an idle watcher keeps the loop from sleeping before it
- * has run. Both are active only while there are chores. */
+/* The end of the loop's round: a prepare watcher does the chores, an idle watcher keeps the loop from
+ * sleeping before it has run. Both are active only while there are chores. */
 static struct {
     struct ev_loop *loop;
     ev_prepare prepare;
@@ -61,8 +61,8 @@ static struct {
     bool ready;
 } rounds;
 
-/* Streams whose TLS layer still holds bytes that the kernel will not tell about: read again in the next round, after
- * everybody else has had a turn. */
+/* Streams whose TLS layer still holds bytes that the kernel will not tell about: read again in the next
+ * round, after everybody else has had a turn. */
 static struct {
     ev_timer timer;
     TAILQ_HEAD(, stream) streams;
@@ -151,8 +151,7 @@ static void unread_run(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop, (void)w, (void)revents;
     size_t n = 0;
     struct stream *s;
-    TAILQ_FOREACH(s, &unread.streams, next_unread)
-    {
+    TAILQ_FOREACH (s, &unread.streams, next_unread) {
         n++;
     }
     while (n-- > 0 && (s = TAILQ_FIRST(&unread.streams)) != NULL) {
@@ -180,7 +179,8 @@ static void stream_read_later(struct stream *s)
 
 /* Reading --------------------------------------------------------------------------------------------- */
 
-/* Offers what is kept. Then tells the end: what the owner has left lying by now waits for bytes that will not come. */
+/* Offers what is kept. Then tells the end: what the owner has left lying by now waits for bytes that will not
+ * come. */
 static void stream_offer(struct stream *s)
 {
     if (s->released || s->state != STREAM_OPEN || s->paused)
@@ -192,7 +192,8 @@ static void stream_offer(struct stream *s)
         if (buf_len(&s->in) == 0)
             buf_free(&s->in);
     }
-    if (s->released || s->state != STREAM_OPEN || s->paused || !s->read_ended || s->eof_told || s->chores & CHORE_OFFER)
+    if (s->released || s->state != STREAM_OPEN || s->paused || !s->read_ended || s->eof_told ||
+        s->chores & CHORE_OFFER)
         return;
     s->eof_told = true;
     if (s->events->on_eof)
@@ -234,12 +235,14 @@ static void stream_tls_failed(struct stream *s)
     bool quiet = ERR_peek_error() == 0;
     tls_words(s->ssl, words, sizeof words);
     if (quiet)
-        stream_fail(s, saved ? ERR_SYSTEM : ERR_EOF, saved ? strerror(saved) : "the peer closed the connection");
+        stream_fail(s, saved ? ERR_SYSTEM : ERR_EOF,
+                    saved ? strerror(saved) : "the peer closed the connection");
     else
         stream_fail(s, ERR_TLS, words);
 }
 
-/* One read into scratch: bytes, 0 when there is nothing now, or -1 when the stream ended or failed (and said so). */
+/* One read into scratch: bytes, 0 when there is nothing now, or -1 when the stream ended or failed (and said
+ * so). */
 static ssize_t stream_read_tls(struct stream *s)
 {
     ERR_clear_error();
@@ -279,7 +282,8 @@ static ssize_t stream_read_plain(struct stream *s)
 
 static bool stream_may_read(const struct stream *s)
 {
-    return !s->released && s->state == STREAM_OPEN && !s->paused && !s->read_ended && buf_len(&s->in) <= STREAM_KEEP - STREAM_READ;
+    return !s->released && s->state == STREAM_OPEN && !s->paused && !s->read_ended &&
+           buf_len(&s->in) <= STREAM_KEEP - STREAM_READ;
 }
 
 /* The TLS layer reads ahead: a whole record, or a part of one, may be there already. */
@@ -521,8 +525,9 @@ void stream_shutdown(struct stream *s)
 
 /* Making and freeing ---------------------------------------------------------------------------------- */
 
-static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events,
-                                   void *ctx, size_t queue_limit, size_t low_water)
+static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out,
+                                   const struct stream_events *events, void *ctx, size_t queue_limit,
+                                   size_t low_water)
 {
     struct stream *s = calloc(1, sizeof *s);
     if (!s) {
@@ -546,7 +551,8 @@ static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out, 
     return s;
 }
 
-/* The new stream fails with errno_value at the end of this round, as the owner cannot be called back from inside. */
+/* The new stream fails with errno_value at the end of this round, as the owner cannot be called back from
+ * inside. */
 static struct stream *stream_fail_later(struct stream *s, int errno_value)
 {
     ev_io_stop(s->loop, &s->reader);
@@ -557,8 +563,8 @@ static struct stream *stream_fail_later(struct stream *s, int errno_value)
     return s;
 }
 
-struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events, void *ctx,
-                          size_t queue_limit, size_t low_water)
+struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events,
+                          void *ctx, size_t queue_limit, size_t low_water)
 {
     struct stream *s = stream_alloc(loop, fd_in, fd_out, events, ctx, queue_limit, low_water);
     if (!s)
@@ -572,8 +578,9 @@ struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const str
     return s;
 }
 
-struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx, const struct stream_events *events,
-                                     void *ctx, size_t queue_limit, size_t low_water)
+struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx,
+                                     const struct stream_events *events, void *ctx, size_t queue_limit,
+                                     size_t low_water)
 {
     struct stream *s = stream_new(loop, fd, fd, events, ctx, queue_limit, low_water);
     if (!s || s->state != STREAM_OPEN)
@@ -594,8 +601,9 @@ static bool stream_expect_name(SSL *ssl, const char *name)
     return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx, const char *name,
-                              const struct stream_events *events, void *ctx, size_t queue_limit, size_t low_water)
+struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx,
+                              const char *name, const struct stream_events *events, void *ctx,
+                              size_t queue_limit, size_t low_water)
 {
     int fd = sock_connect_tcp(addr), error = errno;
     struct stream *s = stream_alloc(loop, fd, fd, events, ctx, queue_limit, low_water);

@@ -24,20 +24,20 @@ struct stream;
 struct stream_events {
     /* Connected, and the TLS handshake is done. May be NULL. */
     void (*on_open)(void *ctx);
-    /* n bytes have come. Returns how many were taken; the rest is kept and offered again in front of later bytes,
-     * and after stream_resume. While anything is kept, at most STREAM_KEEP bytes are read ahead: an owner
-     * that takes nothing of a full STREAM_KEEP must pause or close. */
+    /* n bytes have come. Returns how many were taken; the rest is kept and offered again in front of later
+     * bytes, and after stream_resume. While anything is kept, at most STREAM_KEEP bytes are read ahead: an
+     * owner that takes nothing of a full STREAM_KEEP must pause or close. */
     size_t (*on_data)(void *ctx, const uint8_t *data, size_t n);
-    /* The peer has finished sending; what on_data has left untaken (without pausing) will never be complete. May be NULL: then it is
-     * on_close(ERR_EOF). */
+    /* The peer has finished sending; what on_data has left untaken (without pausing) will never be complete.
+     * May be NULL: then it is on_close(ERR_EOF). */
     void (*on_eof)(void *ctx);
     /* The queue fell to the low-water mark after stream_write had filled it above. May be NULL. */
     void (*on_drained)(void *ctx);
     /* The stream is dead; nothing else will be called. words say why, for people; valid during the call. */
     void (*on_close)(void *ctx, enum err why, const char *words);
-    /* Asked for with stream_ask_flush: the queue is about to be written and is below low water. The owner appends
-     * what it has (up to the limit), straight into the queue, and asks again if it has more. Nothing but
-     * stream_ask_flush and stream_free may be called for this stream from inside. May be NULL. */
+    /* Asked for with stream_ask_flush: the queue is about to be written and is below low water. The owner
+     * appends what it has (up to the limit), straight into the queue, and asks again if it has more. Nothing
+     * but stream_ask_flush and stream_free may be called for this stream from inside. May be NULL. */
     void (*on_flush)(void *ctx, struct buf *queue);
 };
 
@@ -46,16 +46,19 @@ enum {
     STREAM_KEEP = 96 * 1024, /* bytes kept for an owner that did not take them */
 };
 
-/* All of these own the descriptors from then on (also on error), set them non-blocking, and return NULL only when
- * memory is out. events must outlive the stream. queue_limit and low_water are bytes. */
-struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events, void *ctx,
-                          size_t queue_limit, size_t low_water);
+/* All of these own the descriptors from then on (also on error), set them non-blocking, and return NULL only
+ * when memory is out. events must outlive the stream. queue_limit and low_water are bytes. */
+struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events,
+                          void *ctx, size_t queue_limit, size_t low_water);
 /* Server side of TLS on an accepted socket; ssl_ctx is referenced by the SSL. */
-struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx, const struct stream_events *events,
-                                     void *ctx, size_t queue_limit, size_t low_water);
-/* Connects to addr; with ssl_ctx also TLS, verifying `name` (SNI and certificate). on_open or on_close follows. */
-struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx, const char *name,
-                              const struct stream_events *events, void *ctx, size_t queue_limit, size_t low_water);
+struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx,
+                                     const struct stream_events *events, void *ctx, size_t queue_limit,
+                                     size_t low_water);
+/* Connects to addr; with ssl_ctx also TLS, verifying `name` (SNI and certificate). on_open or on_close
+ * follows. */
+struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx,
+                              const char *name, const struct stream_events *events, void *ctx,
+                              size_t queue_limit, size_t low_water);
 
 /* Closes at once, dropping what is queued. NULL is fine. */
 void stream_free(struct stream *s);
@@ -64,8 +67,8 @@ void stream_set_events(struct stream *s, const struct stream_events *events, voi
 
 /* Queues bytes. ERR_FULL (nothing taken) above the limit; ERR_MEMORY; ERR_CLOSED when dead or shut down. */
 enum err stream_write(struct stream *s, const void *data, size_t n);
-/* For owners that make their bytes when they can leave (HTTP/2): on_flush is called at the end of this round, or as soon
- * as the queue is down to low water. */
+/* For owners that make their bytes when they can leave (HTTP/2): on_flush is called at the end of this round,
+ * or as soon as the queue is down to low water. */
 void stream_ask_flush(struct stream *s);
 size_t stream_queued(const struct stream *s);
 /* Room left below the limit. */

@@ -35,8 +35,7 @@ static void cell_text(const json_t *value, char out[TABLE_CELL])
     else if (json_is_real(value))
         snprintf(out, TABLE_CELL, "%.2f", json_real_value(value));
     else if (json_is_array(value))
-        json_array_foreach((json_t *)(uintptr_t)value, i, item)
-        {
+        json_array_foreach ((json_t *)(uintptr_t)value, i, item) {
             if (i && used + 1 < TABLE_CELL)
                 out[used++] = ',';
             text_copy(out + used, TABLE_CELL - used, json_string_value(item));
@@ -99,7 +98,8 @@ static void cell_print(const struct table_column *column, const json_t *row, cha
         strcpy(out, "-");
 }
 
-void table_print(FILE *out, const char *title, const struct table_column *columns, const json_t *rows, const char *none)
+void table_print(FILE *out, const char *title, const struct table_column *columns, const json_t *rows,
+                 const char *none)
 {
     char cell[TABLE_CELL];
     int widths[TABLE_COLUMNS] = {0};
@@ -112,8 +112,7 @@ void table_print(FILE *out, const char *title, const struct table_column *column
     }
     for (; columns[n].title && n < TABLE_COLUMNS; n++) {
         widths[n] = (int)strlen(columns[n].title);
-        json_array_foreach((json_t *)(uintptr_t)rows, i, row)
-        {
+        json_array_foreach ((json_t *)(uintptr_t)rows, i, row) {
             cell_print(&columns[n], row, cell);
             widths[n] = (int)strlen(cell) > widths[n] ? (int)strlen(cell) : widths[n];
         }
@@ -121,8 +120,7 @@ void table_print(FILE *out, const char *title, const struct table_column *column
     for (size_t c = 0; c < n; c++)
         fprintf(out, "  %-*s", c + 1 < n ? widths[c] : 0, columns[c].title);
     fputc('\n', out);
-    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)rows, i, row) {
         for (size_t c = 0; c < n; c++) {
             cell_print(&columns[c], row, cell);
             fprintf(out, "  %-*s", c + 1 < n ? widths[c] : 0, cell);

@@ -21,7 +21,8 @@ struct table_column {
 };
 
 /* Prints title, then columns (ended by a zero row) of rows, or `none` where there are no rows. */
-void table_print(FILE *out, const char *title, const struct table_column *columns, const json_t *rows, const char *none);
+void table_print(FILE *out, const char *title, const struct table_column *columns, const json_t *rows,
+                 const char *none);
 /* Seconds to "45s", "3m 12s", "2h 5m", "3d 4h". */
 const char *table_age(double seconds, char *out, size_t size);
 

@@ -9,7 +9,8 @@ static bool is_control(uint32_t c)
     return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-/* Length of the UTF-8 character at s (RFC 3629 §4), its code point into *c; 0: not one. Never looks past a NUL. */
+/* Length of the UTF-8 character at s (RFC 3629 §4), its code point into *c; 0: not one. Never looks past a
+ * NUL. */
 static size_t text_character(const unsigned char *s, uint32_t *c)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

@@ -43,8 +43,8 @@ static SSL_CTX *tls_ctx(const SSL_METHOD *method)
         return NULL;
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(ctx, tls12_suites);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                 SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1); /* one system call for a record instead of two; common/stream.c knows */
@@ -84,13 +84,14 @@ static bool tls_use_key(SSL_CTX *ctx, const char *pem)
     return ok;
 }
 
-static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                           unsigned int in_len, void *arg)
+static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned int in_len, void *arg)
 {
     (void)ssl;
     const unsigned char *ours = arg;
     unsigned char *chosen;
-    if (SSL_select_next_proto(&chosen, out_len, ours, (unsigned int)strlen(arg), in, in_len) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, out_len, ours, (unsigned int)strlen(arg), in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 §3.2 */
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -186,11 +187,11 @@ static bool tls_fill_certificate(X509 *x, EVP_PKEY *key, const char *host, int d
     BIGNUM *serial = BN_new();
     snprintf(san, sizeof san, "%s:%s", netaddr_parse(host, 0, &ip) == ERR_OK ? "IP" : "DNS", host);
     bool ok = serial && BN_rand(serial, 127, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
-              BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(x)) && X509_set_version(x, X509_VERSION_3) == 1 &&
-              X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
+              BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(x)) &&
+              X509_set_version(x, X509_VERSION_3) == 1 && X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
               X509_gmtime_adj(X509_getm_notAfter(x), 86400L * days) && X509_set_pubkey(x, key) == 1 &&
-              X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, (const unsigned char *)host,
-                                         -1, -1, 0) == 1 &&
+              X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8,
+                                         (const unsigned char *)host, -1, -1, 0) == 1 &&
               X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
               tls_add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
               tls_add_extension(x, NID_key_usage, "critical,digitalSignature") &&
@@ -214,7 +215,8 @@ enum err tls_self_signed(const char *host, int days, char **cert_pem, char **key
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
     BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
-    if (!key || !x || !cert_bio || !key_bio || strlen(host) > 255 || !tls_fill_certificate(x, key, host, days))
+    if (!key || !x || !cert_bio || !key_bio || strlen(host) > 255 ||
+        !tls_fill_certificate(x, key, host, days))
         goto out;
     if (PEM_write_bio_X509(cert_bio, x) != 1 ||
         PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1)

@@ -1,4 +1,5 @@
-/* TLS contexts as Stile wants them: 1.2 and 1.3, ECDHE with AEAD only (RFC 9325), compression and renegotiation off. */
+/* TLS contexts as Stile wants them: 1.2 and 1.3, ECDHE with AEAD only (RFC 9325), compression and
+ * renegotiation off. */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
 
@@ -8,8 +9,9 @@
 
 #include "common/err.h"
 
-/* Server context from PEM text: certificate with its chain, and key. alpn is a wire-format list in our order of
- * preference ("\x08http/1.1"), static, or NULL. why gets the reason in words on error. The caller frees with SSL_CTX_free. */
+/* Server context from PEM text: certificate with its chain, and key. alpn is a wire-format list in our order
+ * of preference ("\x08http/1.1"), static, or NULL. why gets the reason in words on error. The caller frees
+ * with SSL_CTX_free. */
 enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
                         size_t why_size);
 /* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */

@@ -41,7 +41,7 @@ int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
     for (const struct verb *v = verbs; v->name; v++)
         if (strcmp(v->name, argv[1]) == 0)
             return v->run(argc - 1, argv + 1);
-    fprintf(stderr, "%s: '%s' is no command; '%s --help' lists them\n", program_invocation_short_name, argv[1],
-            program_invocation_short_name);
+    fprintf(stderr, "%s: '%s' is no command; '%s --help' lists them\n", program_invocation_short_name,
+            argv[1], program_invocation_short_name);
     return EXIT_USAGE;
 }

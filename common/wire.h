@@ -1,7 +1,7 @@
 /*
- * Bounded cursors over bytes from or for the network, big-endian, with a sticky error: after the first failure
- * every call does nothing and returns zero, so that a codec checks the error once, at its end.
- * They borrow the memory they walk over.
+ * Bounded cursors over bytes from or for the network, big-endian, with a sticky error: after the first
+ * failure every call does nothing and returns zero, so that a codec checks the error once, at its end. They
+ * borrow the memory they walk over.
  */
 #ifndef COMMON_WIRE_H
 #define COMMON_WIRE_H

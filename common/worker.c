@@ -90,7 +90,8 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
     if (!w->stopping) {
         if (ev_now(loop) - w->started >= long_enough)
             w->backoff = backoff_first;
-        log_event(LOG_ERR, "Worker Crashed", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, how, w->backoff);
+        log_event(LOG_ERR, "Worker Crashed", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, how,
+                  w->backoff);
         worker_start_in(w, w->backoff);
         w->restarts++;
     }
@@ -121,7 +122,8 @@ static _Noreturn void worker_exec(struct worker *w, int fd, pid_t parent)
 /* errno says why. */
 static void worker_not_started(struct worker *w)
 {
-    log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, strerror(errno), w->backoff);
+    log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name,
+              strerror(errno), w->backoff);
     worker_start_in(w, w->backoff);
 }
 
@@ -153,8 +155,8 @@ static void worker_start(struct worker *w)
     w->events->on_start(w->ctx, w);
 }
 
-struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index, const struct worker_events *events,
-                          void *ctx)
+struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index,
+                          const struct worker_events *events, void *ctx)
 {
     struct worker *w = xcalloc(1, sizeof *w);
     w->loop = loop;

@@ -1,7 +1,7 @@
 /*
  * A worker process as its main process sees it: started, spoken to over a socketpair, started again with
- * back-off when it dies. The worker is this program, executed anew ("stile-edge worker web 0"), so that it shares
- * neither memory nor address layout with main.
+ * back-off when it dies. The worker is this program, executed anew ("stile-edge worker web 0"), so that it
+ * shares neither memory nor address layout with main.
  *
  * Uses ev_child, so the loop must be libev's default loop.
  */
@@ -23,13 +23,15 @@ struct worker_events {
     void (*on_start)(void *ctx, struct worker *w);
     /* As in ipc.h. */
     void (*on_message)(void *ctx, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds);
-    /* It ended; how in words ("killed by signal 11"). It will be started again unless worker_stop was called. */
+    /* It ended; how in words ("killed by signal 11"). It will be started again unless worker_stop was called.
+     */
     void (*on_exit)(void *ctx, struct worker *w, const char *how, bool stopped);
 };
 
-/* role and index name it: "web", 0. events and ctx must outlive it. Starts it at once; aborts only when memory is out. */
-struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index, const struct worker_events *events,
-                          void *ctx);
+/* role and index name it: "web", 0. events and ctx must outlive it. Starts it at once; aborts only when
+ * memory is out. */
+struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index,
+                          const struct worker_events *events, void *ctx);
 /* Kills the process (SIGKILL) without waiting and frees. NULL is fine. */
 void worker_free(struct worker *w);
 /* Asks it to end (SIGTERM): it drains; SIGKILL after grace seconds. on_exit follows with stopped true. */

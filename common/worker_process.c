@@ -93,7 +93,8 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     ev_signal_start(p.loop, &p.term);
     ev_signal_start(p.loop, &p.interrupt);
     ev_run(p.loop, 0);
-    ev_signal_stop(p.loop, &p.term); /* main says SIGTERM again when it sees us go; nobody is there to drain */
+    ev_signal_stop(p.loop,
+                   &p.term); /* main says SIGTERM again when it sees us go; nobody is there to drain */
     ev_signal_stop(p.loop, &p.interrupt);
     signal(SIGTERM, SIG_IGN);
     p.role->free(p.worker);

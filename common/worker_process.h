@@ -14,7 +14,8 @@ struct worker_role {
     const char *name;
     void *(*make)(struct ev_loop *loop, struct ipc *main);
     void (*message)(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds);
-    /* SIGTERM or main said "drain": take nothing new, end the process with ev_break when the rest is done. NULL: end at once. */
+    /* SIGTERM or main said "drain": take nothing new, end the process with ev_break when the rest is done.
+     * NULL: end at once. */
     void (*drain)(void *worker);
     void (*free)(void *worker);
 };

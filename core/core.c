@@ -38,8 +38,8 @@ static struct core_tunnel *core_tunnel_of(struct core *c, const struct worker *w
 
 static json_t *core_policy(const struct core *c)
 {
-    return json_pack("{sI ss sO}", "revision", (json_int_t)c->box->config.revision, "join_url", c->box->config.join_url,
-                     "allowlist", c->allowlist);
+    return json_pack("{sI ss sO}", "revision", (json_int_t)c->box->config.revision, "join_url",
+                     c->box->config.join_url, "allowlist", c->allowlist);
 }
 
 static json_t *core_targets_message(const struct core *c)
@@ -52,12 +52,13 @@ static void core_tunnel_on_start(void *core, struct worker *w)
     struct core *c = core;
     const struct core_tunnel *t = core_tunnel_of(c, w);
     const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
-    json_t *msg = json_pack(
-        "{ss ss s{ss ss si ss} si ss ss* ss si sI so sO si}", "type", "setup", "core", c->box->name, "edge", "name", edge->name,
-        "host", edge->ssh_host, "port", edge->ssh_target_port, "host_key", edge->host_key, "index", (int)t->index,
-        "client_key", c->client_key, "bridge_ca", c->bridge_ca, "join_host", c->box->config.join_host, "join_port",
-        c->box->config.join_port, "revision", (json_int_t)c->box->config.revision, "policy", core_policy(c), "allowlist",
-        c->allowlist, "log_level", daemon_log_level());
+    json_t *msg =
+        json_pack("{ss ss s{ss ss si ss} si ss ss* ss si sI so sO si}", "type", "setup", "core", c->box->name,
+                  "edge", "name", edge->name, "host", edge->ssh_host, "port", edge->ssh_target_port,
+                  "host_key", edge->host_key, "index", (int)t->index, "client_key", c->client_key,
+                  "bridge_ca", c->bridge_ca, "join_host", c->box->config.join_host, "join_port",
+                  c->box->config.join_port, "revision", (json_int_t)c->box->config.revision, "policy",
+                  core_policy(c), "allowlist", c->allowlist, "log_level", daemon_log_level());
     if (worker_send(w, msg, NULL, 0) != ERR_OK || worker_send(w, core_targets_message(c), NULL, 0) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
 }
@@ -85,8 +86,8 @@ static void core_tunnel_on_state(struct core *c, struct core_tunnel *t, const js
     if (active && !was_active)
         log_event(LOG_NOTICE, "Tunnel Up", "edge=%s tunnel=%u target=%s", edge->name, t->index, edge->ssh);
     else if (!active && *reason && (was_active || strcmp(before, reason) != 0))
-        log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=\"%s\"", edge->name, t->index, edge->ssh,
-                  reason);
+        log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=\"%s\"", edge->name,
+                  t->index, edge->ssh, reason);
 }
 
 static void core_tunnel_on_target_failed(struct core *c, const json_t *msg)
@@ -99,7 +100,8 @@ static void core_tunnel_on_target_failed(struct core *c, const json_t *msg)
     targets_hint_failed(c->targets, &addr);
 }
 
-static void core_tunnel_on_message(void *core, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+static void core_tunnel_on_message(void *core, struct worker *w, const char *type, json_t *msg, int *fds,
+                                   size_t n_fds)
 {
     struct core *c = core;
     (void)fds, (void)n_fds;
@@ -130,7 +132,8 @@ static void core_tunnel_on_exit(void *core, struct worker *w, const char *how, b
         ev_break(c->loop, EVBREAK_ALL);
 }
 
-static const struct worker_events core_tunnel_events = {core_tunnel_on_start, core_tunnel_on_message, core_tunnel_on_exit};
+static const struct worker_events core_tunnel_events = {core_tunnel_on_start, core_tunnel_on_message,
+                                                        core_tunnel_on_exit};
 
 static void core_on_targets(void *core)
 {
@@ -144,28 +147,33 @@ static const struct targets_events core_targets_events = {core_on_targets};
 
 static enum err core_start_tunnels(struct core *c, char *why)
 {
-    size_t per_edge = (size_t)c->box->config.web_proxy.tunnels_per_edge, n = per_edge * c->box->config.edges.n;
+    size_t per_edge = (size_t)c->box->config.web_proxy.tunnels_per_edge,
+           n = per_edge * c->box->config.edges.n;
     if (n > CORE_TUNNELS_MAX) {
-        snprintf(why, SCHEMA_WHY, "%zu edges with %zu tunnels each are more than %d tunnels; lower web_proxy.tunnels_per_edge",
+        snprintf(why, SCHEMA_WHY,
+                 "%zu edges with %zu tunnels each are more than %d tunnels; lower web_proxy.tunnels_per_edge",
                  c->box->config.edges.n, per_edge, CORE_TUNNELS_MAX);
         return ERR_CONFIG;
     }
     c->n_tunnels = n;
     for (size_t i = 0; i < n; i++) {
-        c->tunnels[i] = (struct core_tunnel){.owner = c, .edge = i / per_edge, .index = (unsigned)(i % per_edge)};
+        c->tunnels[i] =
+            (struct core_tunnel){.owner = c, .edge = i / per_edge, .index = (unsigned)(i % per_edge)};
         core_tunnel_set_state(&c->tunnels[i], "connecting", "", ev_now(c->loop));
         c->tunnels[i].worker = worker_new(c->loop, "tunnel", (unsigned)i, &core_tunnel_events, c);
     }
     return ERR_OK;
 }
 
-/* Start and stop ------------------------------------------------------------------------------------------ */
+/* Start and stop ------------------------------------------------------------------------------------------
+ */
 
 static enum err core_load_keys(struct core *c, char *why)
 {
     char path[PATH_MAX], problem[256];
     const char *ca = c->box->config.web_proxy.bridge_ca;
-    enum err err = file_read_secret(box_file(c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why, SCHEMA_WHY);
+    enum err err =
+        file_read_secret(box_file(c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why, SCHEMA_WHY);
     if (err == ERR_OK && ca)
         err = file_read(box_file(c->box, ca, path), PEM_MAX, &c->bridge_ca, NULL, why, SCHEMA_WHY);
     if (err != ERR_OK)
@@ -182,7 +190,8 @@ static enum err core_find_self(struct core *c, char *why)
     c->self = config_core_find(&c->box->config, c->box->name);
     if (c->self)
         return ERR_OK;
-    snprintf(why, SCHEMA_WHY, "%s has no core named \"%s\"; is this an edge's folder, or was the core renamed?",
+    snprintf(why, SCHEMA_WHY,
+             "%s has no core named \"%s\"; is this an edge's folder, or was the core renamed?",
              box_file(c->box, BOX_CONFIG, path), c->box->name);
     return ERR_CONFIG;
 }
@@ -196,8 +205,8 @@ static enum err core_start(struct core *c, char *why)
         err = core_load_keys(c, why);
     if (err != ERR_OK)
         return err;
-    c->targets = targets_new(c->loop, c->box->config.join_host, &c->box->config.web_proxy.targets, c->bridge_ctx,
-                             &core_targets_events, c);
+    c->targets = targets_new(c->loop, c->box->config.join_host, &c->box->config.web_proxy.targets,
+                             c->bridge_ctx, &core_targets_events, c);
     if (!c->targets) {
         snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
         return ERR_SYSTEM;
@@ -246,8 +255,8 @@ static enum err core_run(struct core *c, const struct daemon_options *options, c
         err = core_start(c, why);
     if (err != ERR_OK)
         return err;
-    log_event(LOG_NOTICE, "Core Started", "name=%s version=%s revision=%ld tunnels=%zu", c->box->name, STILE_VERSION,
-              c->box->config.revision, c->n_tunnels);
+    log_event(LOG_NOTICE, "Core Started", "name=%s version=%s revision=%ld tunnels=%zu", c->box->name,
+              STILE_VERSION, c->box->config.revision, c->n_tunnels);
     sd_notify(0, "READY=1");
     ev_run(c->loop, 0);
     log_event(LOG_NOTICE, "Core Stopped", "name=%s", c->box->name);

@@ -21,8 +21,8 @@ struct core;
 /* One tunnel worker: one SSH connection to one edge. */
 struct core_tunnel {
     struct core *owner;
-    size_t edge;      /* index in the config */
-    unsigned index;   /* of tunnels_per_edge */
+    size_t edge;    /* index in the config */
+    unsigned index; /* of tunnels_per_edge */
     struct worker *worker;
     char state[16], reason[256]; /* as the worker said last */
     double since;
@@ -30,8 +30,8 @@ struct core_tunnel {
 
 struct core {
     struct daemon daemon;
-    struct ev_loop *loop;   /* the daemon's */
-    const struct box *box;  /* the daemon's */
+    struct ev_loop *loop;  /* the daemon's */
+    const struct box *box; /* the daemon's */
     const struct config_core *self;
     char *client_key, *bridge_ca; /* PEM texts; bridge_ca NULL: the system's */
     SSL_CTX *bridge_ctx;

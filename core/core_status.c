@@ -20,12 +20,12 @@ struct core_status_request {
 static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel *t, const json_t *results)
 {
     const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
-    json_t *row = json_pack("{ss ss si ss ss ss sf}", "edge", edge->name, "target", edge->ssh, "index", (int)t->index, "domain",
-                            c->box->config.join_host, "state", t->state, "reason", t->reason, "since", t->since);
+    json_t *row = json_pack("{ss ss si ss ss ss sf}", "edge", edge->name, "target", edge->ssh, "index",
+                            (int)t->index, "domain", c->box->config.join_host, "state", t->state, "reason",
+                            t->reason, "since", t->since);
     size_t i;
     json_t *result;
-    json_array_foreach((json_t *)(uintptr_t)results, i, result)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)results, i, result) {
         const json_t *said = json_object_get(result, "tunnel");
         const char *of = json_string_value(json_object_get(said, "edge"));
         if (of && strcmp(of, edge->name) == 0 &&
@@ -44,17 +44,18 @@ static void core_status_done(void *ctx, json_t *results)
         json_array_append_new(tunnels, core_status_tunnel(c, &c->tunnels[i], results));
         status_add_workers(workers, &c->tunnels[i].worker, 1);
     }
-    json_t *answer = json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name", c->box->name,
-                               "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started, "join_url",
-                               c->box->config.join_url, "revision", (json_int_t)c->box->config.revision, "tunnels", tunnels,
-                               "targets", targets_status(c->targets), "allowlist", c->allowlist, "workers", workers);
+    json_t *answer = json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name",
+                               c->box->name, "version", STILE_VERSION, "uptime_s",
+                               ev_now(c->loop) - c->daemon.started, "join_url", c->box->config.join_url,
+                               "revision", (json_int_t)c->box->config.revision, "tunnels", tunnels, "targets",
+                               targets_status(c->targets), "allowlist", c->allowlist, "workers", workers);
     local_connection_set_data(r->connection, NULL);
     local_connection_send(r->connection, answer);
     free(r);
 }
 
-static void core_status_on_message(void *core, struct local_connection *connection, const char *type, json_t *msg, int *fds,
-                                   size_t n_fds)
+static void core_status_on_message(void *core, struct local_connection *connection, const char *type,
+                                   json_t *msg, int *fds, size_t n_fds)
 {
     struct core *c = core;
     struct worker *all[CORE_TUNNELS_MAX];
@@ -90,7 +91,8 @@ static const struct local_events core_status_events = {core_status_on_message, c
 enum err core_status_start(struct core *c, char *why)
 {
     char path[PATH_MAX];
-    return local_server_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), &core_status_events, c, &c->status, why);
+    return local_server_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), &core_status_events, c,
+                            &c->status, why);
 }
 
 /* Text --------------------------------------------------------------------------------------------------- */
@@ -98,17 +100,24 @@ enum err core_status_start(struct core *c, char *why)
 static void core_status_text(const json_t *status)
 {
     static const struct table_column tunnels[] = {
-        {"Target", "target", TABLE_TEXT}, {"Edge", "edge", TABLE_TEXT},   {"Tunnel", "index", TABLE_TEXT},
-        {"Domain", "domain", TABLE_TEXT}, {"State", "state", TABLE_STATE}, {"Since", "since", TABLE_TIME},
+        {"Target", "target", TABLE_TEXT}, {"Edge", "edge", TABLE_TEXT},     {"Tunnel", "index", TABLE_TEXT},
+        {"Domain", "domain", TABLE_TEXT}, {"State", "state", TABLE_STATE},  {"Since", "since", TABLE_TIME},
         {"RTT", "rtt_ms", TABLE_MS},      {"Reason", "reason", TABLE_TEXT}, {0}};
-    static const struct table_column targets[] = {
-        {"Name", "name", TABLE_TEXT},         {"Address", "address", TABLE_TEXT}, {"Port", "port", TABLE_TEXT},
-        {"Priority", "priority", TABLE_TEXT}, {"Weight", "weight", TABLE_TEXT},   {"State", "state", TABLE_STATE},
-        {"Since", "since", TABLE_TIME},       {"Reason", "reason", TABLE_TEXT},   {0}};
+    static const struct table_column targets[] = {{"Name", "name", TABLE_TEXT},
+                                                  {"Address", "address", TABLE_TEXT},
+                                                  {"Port", "port", TABLE_TEXT},
+                                                  {"Priority", "priority", TABLE_TEXT},
+                                                  {"Weight", "weight", TABLE_TEXT},
+                                                  {"State", "state", TABLE_STATE},
+                                                  {"Since", "since", TABLE_TIME},
+                                                  {"Reason", "reason", TABLE_TEXT},
+                                                  {0}};
     char title[400];
     status_print_head(status);
-    table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"), "none: no edge in the config");
-    snprintf(title, sizeof title, "%s is resolved to these targets", json_string_value(json_object_get(status, "join_url")));
+    table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
+                "none: no edge in the config");
+    snprintf(title, sizeof title, "%s is resolved to these targets",
+             json_string_value(json_object_get(status, "join_url")));
     table_print(stdout, title, targets, json_object_get(status, "targets"), "not resolved yet");
     status_print_allowlist(status);
     status_print_workers(status);

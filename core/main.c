@@ -13,5 +13,7 @@ static const struct verb verbs[] = {
 
 int main(int argc, char **argv)
 {
-    return verb_run(verbs, "The box in the LAN: dials out to edges, serves their requests from the web bridge.", argc, argv);
+    return verb_run(verbs,
+                    "The box in the LAN: dials out to edges, serves their requests from the web bridge.",
+                    argc, argv);
 }

@@ -74,7 +74,8 @@ void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stop
 static struct control_self edge_control_self(void *edge)
 {
     const struct edge *e = edge;
-    return (struct control_self){.edge = e->box->name, .data_channels = (unsigned)e->n_web, .revision = e->policy_revision};
+    return (struct control_self){
+        .edge = e->box->name, .data_channels = (unsigned)e->n_web, .revision = e->policy_revision};
 }
 
 static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const char *reason)
@@ -97,7 +98,8 @@ static enum err edge_find_self(struct edge *e, char *why)
     e->self = config_edge_find(&e->box->config, e->box->name);
     if (e->self)
         return ERR_OK;
-    snprintf(why, SCHEMA_WHY, "%s has no edge named \"%s\"; is this a core's folder, or was the edge renamed?",
+    snprintf(why, SCHEMA_WHY,
+             "%s has no edge named \"%s\"; is this a core's folder, or was the edge renamed?",
              box_file(e->box, BOX_CONFIG, path), e->box->name);
     return ERR_CONFIG;
 }
@@ -120,7 +122,8 @@ static void edge_free(struct edge *e)
 {
     if (e->attachments) {
         attachments_say_bye(e->attachments, "the edge is stopping");
-        ev_run(e->loop, EVRUN_NOWAIT); /* lets the goodbyes out; the last round, while everything is still there */
+        ev_run(e->loop,
+               EVRUN_NOWAIT); /* lets the goodbyes out; the last round, while everything is still there */
     }
     attachments_free(e->attachments);
     sshd_stop(e->sshd);
@@ -151,8 +154,10 @@ static enum err edge_run(struct edge *e, const struct daemon_options *options, c
         err = edge_start(e, why);
     if (err != ERR_OK)
         return err;
-    log_event(LOG_NOTICE, "Edge Started", "name=%s version=%s revision=%ld https_port=%ld ssh_port=%ld web_workers=%zu "
-              "turn_workers=%zu", e->box->name, STILE_VERSION, e->policy_revision, e->self->https_port, e->self->ssh_port,
+    log_event(LOG_NOTICE, "Edge Started",
+              "name=%s version=%s revision=%ld https_port=%ld ssh_port=%ld web_workers=%zu "
+              "turn_workers=%zu",
+              e->box->name, STILE_VERSION, e->policy_revision, e->self->https_port, e->self->ssh_port,
               e->n_web, e->n_turn);
     sd_notify(0, "READY=1");
     ev_run(e->loop, 0);

@@ -1,6 +1,7 @@
 /*
- * The edge's main process: config, sockets, workers, sshd, control channels. `stile-edge run` makes one and runs it.
- * Its parts: edge.c (start, signals, stop), edge_web.c and edge_turn.c (what their workers are told), edge_status.c.
+ * The edge's main process: config, sockets, workers, sshd, control channels. `stile-edge run` makes one and
+ * runs it. Its parts: edge.c (start, signals, stop), edge_web.c and edge_turn.c (what their workers are
+ * told), edge_status.c.
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -22,9 +23,9 @@ struct edge {
     const struct config_edge *self;
     /* web */
     char *cert_pem, *key_pem;
-    json_t *allowlist;       /* the policy in force, as sent to web workers */
-    long policy_revision;    /* from our config, or a newer one from a core */
-    char policy_from[64];    /* which core sent it; "" = our config */
+    json_t *allowlist;    /* the policy in force, as sent to web workers */
+    long policy_revision; /* from our config, or a newer one from a core */
+    char policy_from[64]; /* which core sent it; "" = our config */
     char policy_problem[256];
     struct web_listeners web_listeners[LISTENERS_WORKERS_MAX];
     struct worker *web[LISTENERS_WORKERS_MAX];
@@ -44,7 +45,8 @@ struct edge {
 
 /* edge_web.c: certificate, allow-list, workers. why has SCHEMA_WHY bytes. */
 enum err edge_web_start(struct edge *e, char *why);
-bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel, const int fds[2]);
+bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel,
+                     const int fds[2]);
 void edge_web_uplink_close(void *edge, unsigned channel, long id);
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
 /* edge_turn.c */

@@ -10,7 +10,9 @@
 #include "common/table.h"
 #include "edge/edge.h"
 
-enum { STATUS_RELAYS_ENOUGH = 12000 }; /* no further worker's are added: the answer has to fit into one message */
+enum {
+    STATUS_RELAYS_ENOUGH = 12000
+}; /* no further worker's are added: the answer has to fit into one message */
 
 /* The asking connection may go before the workers have answered. */
 struct edge_status_request {
@@ -27,7 +29,7 @@ static void edge_status_add_missing(const struct edge *e, json_t *tunnels)
         bool there = false;
         size_t k;
         json_t *row;
-        json_array_foreach(tunnels, k, row)
+        json_array_foreach (tunnels, k, row)
             there = there || strcmp(json_string_value(json_object_get(row, "core")), name) == 0;
         if (there)
             continue;
@@ -35,7 +37,8 @@ static void edge_status_add_missing(const struct edge *e, json_t *tunnels)
                              : strcmp(e->last_tunnel_core, name) == 0 && *e->last_tunnel_reason
                                  ? e->last_tunnel_reason
                                  : "this core has not connected yet";
-        json_array_append_new(tunnels, json_pack("{ss ss ss}", "core", name, "state", "failed", "reason", reason));
+        json_array_append_new(tunnels,
+                              json_pack("{ss ss ss}", "core", name, "state", "failed", "reason", reason));
     }
 }
 
@@ -44,7 +47,7 @@ static json_t *edge_status_tunnels(const struct edge *e)
     json_t *tunnels = attachments_status(e->attachments), *row;
     size_t i;
     edge_status_add_missing(e, tunnels);
-    json_array_foreach(tunnels, i, row)
+    json_array_foreach (tunnels, i, row)
         json_object_set_new(row, "domain", json_string(e->box->config.join_host));
     return tunnels;
 }
@@ -53,10 +56,10 @@ static void edge_status_done(void *ctx, json_t *results)
 {
     struct edge_status_request *r = ctx;
     struct edge *e = r->edge;
-    json_t *relays = json_array(), *turn = json_array(), *web = json_array(), *workers = json_array(), *result;
+    json_t *relays = json_array(), *turn = json_array(), *web = json_array(), *workers = json_array(),
+           *result;
     size_t i;
-    json_array_foreach(results, i, result)
-    {
+    json_array_foreach (results, i, result) {
         json_t *t = json_object_get(result, "turn"), *w = json_object_get(result, "web");
         if (t) {
             if (json_array_size(relays) < STATUS_RELAYS_ENOUGH)
@@ -69,19 +72,20 @@ static void edge_status_done(void *ctx, json_t *results)
     }
     status_add_workers(workers, e->web, e->n_web);
     status_add_workers(workers, e->turn, e->n_turn);
-    json_t *answer = json_pack(
-        "{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status", "box", "edge", "name", e->box->name,
-        "version", STILE_VERSION, "uptime_s", ev_now(e->loop) - e->daemon.started, "join_url", e->box->config.join_url, "revision",
-        (json_int_t)e->policy_revision, "policy_from", e->policy_from, "tunnels", edge_status_tunnels(e), "allowlist",
-        e->allowlist, "relays", relays, "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
-        (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
+    json_t *answer = json_pack("{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status",
+                               "box", "edge", "name", e->box->name, "version", STILE_VERSION, "uptime_s",
+                               ev_now(e->loop) - e->daemon.started, "join_url", e->box->config.join_url,
+                               "revision", (json_int_t)e->policy_revision, "policy_from", e->policy_from,
+                               "tunnels", edge_status_tunnels(e), "allowlist", e->allowlist, "relays", relays,
+                               "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
+                               (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
     local_connection_set_data(r->connection, NULL);
     local_connection_send(r->connection, answer);
     free(r);
 }
 
-static void edge_status_on_message(void *edge, struct local_connection *c, const char *type, json_t *msg, int *fds,
-                                   size_t n_fds)
+static void edge_status_on_message(void *edge, struct local_connection *c, const char *type, json_t *msg,
+                                   int *fds, size_t n_fds)
 {
     struct edge *e = edge;
     struct worker *all[2 * LISTENERS_WORKERS_MAX];
@@ -117,27 +121,40 @@ static const struct local_events edge_status_events = {edge_status_on_message, e
 enum err edge_status_start(struct edge *e, char *why)
 {
     char path[PATH_MAX];
-    return local_server_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), &edge_status_events, e, &e->status, why);
+    return local_server_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), &edge_status_events, e,
+                            &e->status, why);
 }
 
 /* Text -------------------------------------------------------------------------------------------------- */
 
 static void edge_status_text(const json_t *status)
 {
-    static const struct table_column tunnels[] = {
-        {"Core", "core", TABLE_TEXT},   {"Tunnel", "tunnel", TABLE_TEXT}, {"Domain", "domain", TABLE_TEXT},
-        {"State", "state", TABLE_STATE}, {"Since", "since", TABLE_TIME},   {"RTT", "rtt_ms", TABLE_MS},
-        {"Channels", "data_channels", TABLE_TEXT}, {"Reason", "reason", TABLE_TEXT}, {0}};
-    static const struct table_column relays[] = {
-        {"Client", "client", TABLE_TEXT},     {"Protocol", "protocol", TABLE_TEXT}, {"User", "user", TABLE_TEXT},
-        {"Relayed address", "relayed", TABLE_TEXT}, {"Peers", "peers", TABLE_COUNT},   {"Permissions", "permissions", TABLE_TEXT},
-        {"Channels", "channels", TABLE_COUNT}, {"From client", "from_client", TABLE_TRAFFIC},
-        {"To client", "to_client", TABLE_TRAFFIC}, {"Age", "age", TABLE_AGE},     {0}};
+    static const struct table_column tunnels[] = {{"Core", "core", TABLE_TEXT},
+                                                  {"Tunnel", "tunnel", TABLE_TEXT},
+                                                  {"Domain", "domain", TABLE_TEXT},
+                                                  {"State", "state", TABLE_STATE},
+                                                  {"Since", "since", TABLE_TIME},
+                                                  {"RTT", "rtt_ms", TABLE_MS},
+                                                  {"Channels", "data_channels", TABLE_TEXT},
+                                                  {"Reason", "reason", TABLE_TEXT},
+                                                  {0}};
+    static const struct table_column relays[] = {{"Client", "client", TABLE_TEXT},
+                                                 {"Protocol", "protocol", TABLE_TEXT},
+                                                 {"User", "user", TABLE_TEXT},
+                                                 {"Relayed address", "relayed", TABLE_TEXT},
+                                                 {"Peers", "peers", TABLE_COUNT},
+                                                 {"Permissions", "permissions", TABLE_TEXT},
+                                                 {"Channels", "channels", TABLE_COUNT},
+                                                 {"From client", "from_client", TABLE_TRAFFIC},
+                                                 {"To client", "to_client", TABLE_TRAFFIC},
+                                                 {"Age", "age", TABLE_AGE},
+                                                 {0}};
     const json_t *sshd = json_object_get(status, "sshd");
     status_print_head(status);
     if (!json_is_true(json_object_get(sshd, "running")))
         printf("SSH server down: %s\n", json_string_value(json_object_get(sshd, "reason")));
-    table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"), "none: no core in the config");
+    table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
+                "none: no core in the config");
     status_print_allowlist(status);
     table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");
     status_print_workers(status);

@@ -27,12 +27,14 @@ static bool address_is_local(const struct local_addresses *local, const struct n
 
 static bool address_is_loopback(const struct netaddr *a)
 {
-    return a->family == AF_INET ? a->ip[0] == 127 : a->ip[15] == 1 && memcmp(a->ip, (const uint8_t[15]){0}, 15) == 0;
+    return a->family == AF_INET ? a->ip[0] == 127
+                                : a->ip[15] == 1 && memcmp(a->ip, (const uint8_t[15]){0}, 15) == 0;
 }
 
-/* Where relays are bound: the public address when it is ours (no NAT), else the internal one (static NAT), else the listening
- * address, else the first address of the box of the same family as the public one. */
-static enum err edge_relay_address(const struct edge *e, const struct local_addresses *local, struct netaddr *bind, char *why)
+/* Where relays are bound: the public address when it is ours (no NAT), else the internal one (static NAT),
+ * else the listening address, else the first address of the box of the same family as the public one. */
+static enum err edge_relay_address(const struct edge *e, const struct local_addresses *local,
+                                   struct netaddr *bind, char *why)
 {
     const struct config_edge *self = e->self;
     const struct netaddr *wishes[] = {&self->public_ip, &self->internal_ip, &self->listen_ip};
@@ -54,7 +56,8 @@ static enum err edge_relay_address(const struct edge *e, const struct local_addr
             return ERR_OK;
         }
     }
-    snprintf(why, SCHEMA_WHY, "TURN: this box has no address to relay from; set internal_address of edge %s", self->name);
+    snprintf(why, SCHEMA_WHY, "TURN: this box has no address to relay from; set internal_address of edge %s",
+             self->name);
     return ERR_CONFIG;
 }
 
@@ -63,7 +66,8 @@ static json_t *edge_turn_users(const struct edge *e)
     json_t *list = json_array();
     const struct secret_user *users = e->box->secrets.turn_users.items;
     for (size_t i = 0; i < e->box->secrets.turn_users.n; i++)
-        json_array_append_new(list, json_pack("{ssss}", "name", users[i].name, "password", users[i].password));
+        json_array_append_new(list,
+                              json_pack("{ssss}", "name", users[i].name, "password", users[i].password));
     return list;
 }
 
@@ -75,7 +79,8 @@ static json_t *strings_to_json(const struct schema_strings *strings)
     return list;
 }
 
-/* Services of this box are never peers: on every address, by port; and the box itself only where allow_peers names it. */
+/* Services of this box are never peers: on every address, by port; and the box itself only where allow_peers
+ * names it. */
 static json_t *edge_own_addresses(const struct edge *e, const struct local_addresses *local)
 {
     const long ports[] = {e->self->https_port, e->self->http_port, e->self->ssh_port};
@@ -118,21 +123,22 @@ static json_t *edge_cluster_ports(const struct edge *e)
     return json_pack("[II]", (json_int_t)first, (json_int_t)last);
 }
 
-static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind, const struct local_addresses *local,
-                                unsigned index)
+static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind,
+                                const struct local_addresses *local, unsigned index)
 {
     char bind_text[NETADDR_TEXT];
     const struct config_turn *turn = &e->box->config.turn;
     netaddr_print_ip(bind, bind_text);
-    json_t *quota = json_pack("{sI sI sI}", "total", (json_int_t)turn->total_quota, "user", (json_int_t)turn->user_quota,
-                              "address", (json_int_t)turn->address_quota);
-    return json_pack("{ss s[{ssss}] s[II] so so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind", bind_text,
-                     "advertised", e->self->public_address ? e->self->public_address : bind_text, "relay_ports",
-                     (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
-                     "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers", strings_to_json(&turn->deny_peers),
-                     "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e),
-                     "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
-                     (int)e->n_turn);
+    json_t *quota = json_pack("{sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
+                              (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota);
+    return json_pack(
+        "{ss s[{ssss}] s[II] so so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind",
+        bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text, "relay_ports",
+        (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
+        "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers", strings_to_json(&turn->deny_peers),
+        "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e),
+        "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", e->box->secrets.turn_nonce_key,
+        "worker", "index", (int)index, "count", (int)e->n_turn);
 }
 
 /* Worker processes --------------------------------------------------------------------------------------- */
@@ -143,7 +149,8 @@ static json_t *edge_turn_sockets(const struct turn_listeners *l, int *fds)
     json_t *list = json_array();
     for (size_t i = 0; i < l->n; i++) {
         fds[i] = l->sockets[i].fd;
-        json_array_append_new(list, json_pack("{ssss}", "kind", l->sockets[i].kind == TURN_SOCKET_TCP ? "tcp" : "udp", "local",
+        json_array_append_new(list, json_pack("{ssss}", "kind",
+                                              l->sockets[i].kind == TURN_SOCKET_TCP ? "tcp" : "udp", "local",
                                               netaddr_print(&l->sockets[i].local, at)));
     }
     return list;
@@ -162,14 +169,17 @@ static void edge_turn_on_start(void *edge, struct worker *w)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"%s\"", worker_name(w), why);
         return;
     }
-    json_t *msg = json_pack("{ss so so si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
-                            edge_turn_config(e, &bind, &local, worker_index(w)), "log_level", daemon_log_level());
+    json_t *msg =
+        json_pack("{ss so so si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
+                  edge_turn_config(e, &bind, &local, worker_index(w)), "log_level", daemon_log_level());
     fds[l->n] = e->turn_shared;
     if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
-        log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"", worker_name(w));
+        log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"",
+                  worker_name(w));
 }
 
-static void edge_turn_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+static void edge_turn_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,
+                                 size_t n_fds)
 {
     (void)edge, (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
@@ -178,7 +188,8 @@ static void edge_turn_on_message(void *edge, struct worker *w, const char *type,
         log_event(LOG_INFO, "Worker Ready", "worker=%s pid=%d", worker_name(w), (int)worker_pid(w));
 }
 
-static const struct worker_events edge_turn_events = {edge_turn_on_start, edge_turn_on_message, edge_worker_exited};
+static const struct worker_events edge_turn_events = {edge_turn_on_start, edge_turn_on_message,
+                                                      edge_worker_exited};
 
 /* Judges the config as the workers will, and makes the memory they share. */
 static enum err edge_turn_prepare(struct edge *e, char *why)

@@ -21,44 +21,49 @@ static void edge_web_on_start(void *edge, struct worker *w)
     int fds[2 * LISTENERS_WEB_MAX];
     memcpy(fds, l->https, l->n_https * sizeof fds[0]);
     memcpy(fds + l->n_https, l->http, l->n_http * sizeof fds[0]);
-    json_t *msg = json_pack("{ss si si ss ss si sO sI si}", "type", "setup", "https", (int)l->n_https, "http", (int)l->n_http,
-                            "cert_pem", e->cert_pem, "key_pem", e->key_pem, "https_port", (int)e->box->config.join_port,
-                            "allowlist", e->allowlist, "revision", (json_int_t)e->policy_revision, "log_level",
-                            daemon_log_level());
+    json_t *msg = json_pack("{ss si si ss ss si sO sI si}", "type", "setup", "https", (int)l->n_https, "http",
+                            (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "https_port",
+                            (int)e->box->config.join_port, "allowlist", e->allowlist, "revision",
+                            (json_int_t)e->policy_revision, "log_level", daemon_log_level());
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
 }
 
-static void edge_web_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+static void edge_web_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,
+                                size_t n_fds)
 {
     struct edge *e = edge;
     (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
         gather_message(msg);
     else if (strcmp(type, "uplink_closed") == 0)
-        attachments_uplink_closed(e->attachments, worker_index(w), (long)json_integer_value(json_object_get(msg, "id")));
+        attachments_uplink_closed(e->attachments, worker_index(w),
+                                  (long)json_integer_value(json_object_get(msg, "id")));
     else if (strcmp(type, "ready") == 0)
         log_event(LOG_INFO, "Worker Ready", "worker=%s pid=%d", worker_name(w), (int)worker_pid(w));
 }
 
-static const struct worker_events edge_web_events = {edge_web_on_start, edge_web_on_message, edge_worker_exited};
+static const struct worker_events edge_web_events = {edge_web_on_start, edge_web_on_message,
+                                                     edge_worker_exited};
 
-bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel, const int fds[2])
+bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel,
+                     const int fds[2])
 {
     struct edge *e = edge;
-    json_t *msg = json_pack("{ss sI ss si si}", "type", "uplink", "id", (json_int_t)id, "core", core, "tunnel", (int)tunnel,
-                            "channel", (int)channel);
+    json_t *msg = json_pack("{ss sI ss si si}", "type", "uplink", "id", (json_int_t)id, "core", core,
+                            "tunnel", (int)tunnel, "channel", (int)channel);
     return worker_send(e->web[channel], msg, fds, 2) == ERR_OK;
 }
 
 void edge_web_uplink_close(void *edge, unsigned channel, long id)
 {
     struct edge *e = edge;
-    (void)worker_send(e->web[channel], json_pack("{sssI}", "type", "uplink_close", "id", (json_int_t)id), NULL, 0);
+    (void)worker_send(e->web[channel], json_pack("{sssI}", "type", "uplink_close", "id", (json_int_t)id),
+                      NULL, 0);
 }
 
-/* Prepared (judged as a whole) first, committed to every worker then. A policy older than the one in force is not taken:
- * two cores with different configs would otherwise take turns. */
+/* Prepared (judged as a whole) first, committed to every worker then. A policy older than the one in force is
+ * not taken: two cores with different configs would otherwise take turns. */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg)
 {
     struct edge *e = edge;
@@ -71,12 +76,13 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     if (!json_is_array(list))
         snprintf(e->policy_problem, sizeof e->policy_problem, "the policy has no allow-list");
     else if (err == ERR_OK && (revision < 1 || revision < e->policy_revision)) {
-        snprintf(e->policy_problem, sizeof e->policy_problem, "revision %ld is older than %ld, which is in force", revision,
-                 e->policy_revision);
+        snprintf(e->policy_problem, sizeof e->policy_problem,
+                 "revision %ld is older than %ld, which is in force", revision, e->policy_revision);
         err = ERR_CONFIG;
     }
     if (err != ERR_OK) {
-        log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision, e->policy_problem);
+        log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision,
+                  e->policy_problem);
         allowlist_free(&judged);
         return e->policy_problem;
     }
@@ -91,10 +97,13 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     snprintf(e->policy_from, sizeof e->policy_from, "%s", core);
     if (same)
         return NULL;
-    log_event(LOG_NOTICE, "Policy Committed", "core=%s revision=%ld rules=%zu", core, revision, json_array_size(now));
+    log_event(LOG_NOTICE, "Policy Committed", "core=%s revision=%ld rules=%zu", core, revision,
+              json_array_size(now));
     for (size_t i = 0; i < e->n_web; i++)
-        (void)worker_send(e->web[i], json_pack("{ss sI sO}", "type", "policy", "revision", (json_int_t)revision, "allowlist",
-                                               e->allowlist), NULL, 0); /* one that is down gets it in its setup */
+        (void)worker_send(e->web[i],
+                          json_pack("{ss sI sO}", "type", "policy", "revision", (json_int_t)revision,
+                                    "allowlist", e->allowlist),
+                          NULL, 0); /* one that is down gets it in its setup */
     return NULL;
 }
 
@@ -105,7 +114,8 @@ static enum err edge_web_load_certificate(struct edge *e, char *why)
     SSL_CTX *ctx;
     enum err err = file_read(box_file(e->box, BOX_CERT, cert), PEM_MAX, &e->cert_pem, NULL, why, SCHEMA_WHY);
     if (err == ERR_OK)
-        err = file_read_secret(box_file(e->box, BOX_CERT_KEY, key), PEM_MAX, &e->key_pem, NULL, why, SCHEMA_WHY);
+        err = file_read_secret(box_file(e->box, BOX_CERT_KEY, key), PEM_MAX, &e->key_pem, NULL, why,
+                               SCHEMA_WHY);
     if (err != ERR_OK)
         return err;
     err = tls_server_ctx(e->cert_pem, e->key_pem, NULL, &ctx, problem, sizeof problem);
@@ -116,8 +126,10 @@ static enum err edge_web_load_certificate(struct edge *e, char *why)
     SSL_CTX_free(ctx);
     json_t *text = json_pack("{ss ss}", "cert", e->cert_pem, "key", e->key_pem); /* as workers are sent it */
     if (!text) {
-        snprintf(why, SCHEMA_WHY, "%s, %s: text beside the certificates is not UTF-8; remove what is not between BEGIN and END",
-                 cert, key);
+        snprintf(
+            why, SCHEMA_WHY,
+            "%s, %s: text beside the certificates is not UTF-8; remove what is not between BEGIN and END",
+            cert, key);
         return ERR_CONFIG;
     }
     json_decref(text);

@@ -22,7 +22,8 @@ static const char help[] =
     "Installs the bundle that 'stile-core init' made for this edge.\n"
     "\n"
     "  --dir DIR    where it goes (default /etc/stile); made if missing\n"
-    "  --cert FILE  certificate for the join host, its chain behind it (PEM). Without one that of an earlier\n"
+    "  --cert FILE  certificate for the join host, its chain behind it (PEM). Without one that of an "
+    "earlier\n"
     "               join is kept, or a self-signed one is made, which browsers warn about\n"
     "  --key FILE   its private key (PEM, without passphrase)\n"
     "  --user NAME  owner of the files when run as root (default stile)\n"
@@ -57,8 +58,9 @@ static enum err join_read_bundle(struct join *j, char *why)
     secrets_free(&judged);
     if (config_edge_find(&j->config, j->bundle.edge))
         return ERR_OK;
-    snprintf(why, SCHEMA_WHY, "%s: made for edge \"%s\", which its config does not have; make it anew on core",
-             j->bundle_file, j->bundle.edge);
+    snprintf(why, SCHEMA_WHY,
+             "%s: made for edge \"%s\", which its config does not have; make it anew on core", j->bundle_file,
+             j->bundle.edge);
     return ERR_CONFIG;
 }
 
@@ -90,7 +92,8 @@ static enum err join_certificate(struct join *j, char *why)
         return e;
     }
     if (!tls_ctx_covers(ctx, j->config.join_host))
-        fprintf(stderr, "stile-edge join: warning: the certificate does not name %s; browsers will refuse it\n",
+        fprintf(stderr,
+                "stile-edge join: warning: the certificate does not name %s; browsers will refuse it\n",
                 j->config.join_host);
     SSL_CTX_free(ctx);
     return ERR_OK;
@@ -101,12 +104,16 @@ static enum err join_write(struct join *j, char *why)
     const struct {
         const char *name, *text;
         mode_t mode;
-    } files[] = {{BOX_HOST_KEY, j->bundle.host_key, 0600}, {BOX_SECRETS, j->bundle.secrets, 0600},
-                 {BOX_CERT, j->cert, 0644},                {BOX_CERT_KEY, j->key, 0600},
-                 {BOX_IDENTITY, j->bundle.edge, 0644},     {BOX_CONFIG, j->bundle.config, 0644}};
+    } files[] = {{BOX_HOST_KEY, j->bundle.host_key, 0600},
+                 {BOX_SECRETS, j->bundle.secrets, 0600},
+                 {BOX_CERT, j->cert, 0644},
+                 {BOX_CERT_KEY, j->key, 0600},
+                 {BOX_IDENTITY, j->bundle.edge, 0644},
+                 {BOX_CONFIG, j->bundle.config, 0644}};
     enum err e = ERR_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && e == ERR_OK; i++)
-        e = box_write(&j->box, files[i].name, files[i].text, strlen(files[i].text), files[i].mode, j->user, why);
+        e = box_write(&j->box, files[i].name, files[i].text, strlen(files[i].text), files[i].mode, j->user,
+                      why);
     return e;
 }
 
@@ -179,10 +186,12 @@ int edge_join_command(int argc, char **argv)
         printf("%s: joined as edge %s, for %s\n", j.box.dir, j.bundle.edge, j.config.join_url);
         if (j.self_signed)
             fprintf(stderr,
-                    "stile-edge join: warning: made a self-signed certificate for %s; guests' browsers will warn until a\n"
-                    "real one is in its place: %s/" BOX_CERT " and " BOX_CERT_KEY "\n", j.config.join_host, j.box.dir);
-        printf("Delete the bundle, then start the edge: stile-edge run%s%s\n", strcmp(j.box.dir, BOX_DIR) ? " --dir " : "",
-               strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
+                    "stile-edge join: warning: made a self-signed certificate for %s; guests' browsers will "
+                    "warn until a\n"
+                    "real one is in its place: %s/" BOX_CERT " and " BOX_CERT_KEY "\n",
+                    j.config.join_host, j.box.dir);
+        printf("Delete the bundle, then start the edge: stile-edge run%s%s\n",
+               strcmp(j.box.dir, BOX_DIR) ? " --dir " : "", strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
     } else {
         fprintf(stderr, "stile-edge join: %s\n", why);
     }

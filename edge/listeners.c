@@ -13,7 +13,8 @@ enum { TURN_ADDRESSES_MAX = LISTENERS_TURN_MAX / 2 };
 
 static bool address_is_link_local(const struct netaddr *a)
 {
-    return a->family == AF_INET6 ? a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80 : a->ip[0] == 169 && a->ip[1] == 254;
+    return a->family == AF_INET6 ? a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80
+                                 : a->ip[0] == 169 && a->ip[1] == 254;
 }
 
 size_t listeners_local_addresses(struct netaddr *out, size_t most)
@@ -25,8 +26,8 @@ size_t listeners_local_addresses(struct netaddr *out, size_t most)
     for (struct ifaddrs *i = all; i && n < most; i = i->ifa_next) {
         struct netaddr a;
         socklen_t len = sizeof(struct sockaddr_in6);
-        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || netaddr_from_sockaddr(i->ifa_addr, len, &a) != ERR_OK ||
-            address_is_link_local(&a))
+        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) ||
+            netaddr_from_sockaddr(i->ifa_addr, len, &a) != ERR_OK || address_is_link_local(&a))
             continue;
         a.port = 0;
         out[n++] = a;
@@ -42,7 +43,8 @@ static enum err listeners_problem(const struct netaddr *at, const char *what, ch
                          : errno == EADDRINUSE    ? "; another program has it (ss -lntup shows which)"
                          : errno == EADDRNOTAVAIL ? "; listen_address is no address of this box"
                                                   : "";
-    snprintf(why, SCHEMA_WHY, "%s on %s cannot listen: %s%s", what, netaddr_print(at, text), strerror(errno), remedy);
+    snprintf(why, SCHEMA_WHY, "%s on %s cannot listen: %s%s", what, netaddr_print(at, text), strerror(errno),
+             remedy);
     return ERR_SYSTEM;
 }
 

@@ -1,4 +1,5 @@
-/* The sockets of an edge, opened by main before it gives up privileges, kept by it so that a worker's restart loses none. */
+/* The sockets of an edge, opened by main before it gives up privileges, kept by it so that a worker's restart
+ * loses none. */
 #ifndef EDGE_LISTENERS_H
 #define EDGE_LISTENERS_H
 
@@ -19,9 +20,11 @@ struct turn_listeners {
     size_t n;
 };
 
-/* One set per worker. why[SCHEMA_WHY] says which address and port could not be had, and why. On error nothing stays open. */
+/* One set per worker. why[SCHEMA_WHY] says which address and port could not be had, and why. On error nothing
+ * stays open. */
 enum err web_listeners_open(const struct config_edge *self, struct web_listeners *sets, size_t n, char *why);
-enum err turn_listeners_open(const struct config_edge *self, struct turn_listeners *sets, size_t n, char *why);
+enum err turn_listeners_open(const struct config_edge *self, struct turn_listeners *sets, size_t n,
+                             char *why);
 void web_listeners_close(struct web_listeners *sets, size_t n);
 void turn_listeners_close(struct turn_listeners *sets, size_t n);
 

@@ -16,5 +16,6 @@ static const struct verb verbs[] = {
 
 int main(int argc, char **argv)
 {
-    return verb_run(verbs, "The box in the DMZ: HTTPS and WSS for guests, SSH for cores, TURN for media.", argc, argv);
+    return verb_run(verbs, "The box in the DMZ: HTTPS and WSS for guests, SSH for cores, TURN for media.",
+                    argc, argv);
 }

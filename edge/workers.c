@@ -10,7 +10,8 @@
 
 enum { TURN_SOCKETS_MAX = IPC_FDS_MAX - 1, STATUS_RELAYS_MAX = 6000 };
 
-/* Web: the module speaks main's language itself. ---------------------------------------------------------- */
+/* Web: the module speaks main's language itself. ----------------------------------------------------------
+ */
 
 static void *web_make(struct ev_loop *loop, struct ipc *main)
 {
@@ -32,7 +33,8 @@ static void web_free(void *worker)
     web_worker_free(worker);
 }
 
-/* TURN: from messages to calls. ---------------------------------------------------------------------------- */
+/* TURN: from messages to calls. ----------------------------------------------------------------------------
+ */
 
 struct turn_process {
     struct ev_loop *loop;
@@ -88,8 +90,10 @@ static void turn_message(void *worker, const char *type, json_t *msg, int *fds, 
         turn_setup(p, msg, fds, n_fds);
     } else if (strcmp(type, "status") == 0 && p->worker) {
         json_t *status = turn_worker_status(p->worker, STATUS_RELAYS_MAX);
-        (void)ipc_send(p->main, json_pack("{ss sI so}", "type", "status", "id",
-                                          json_integer_value(json_object_get(msg, "id")), "turn", status), NULL, 0);
+        (void)ipc_send(p->main,
+                       json_pack("{ss sI so}", "type", "status", "id",
+                                 json_integer_value(json_object_get(msg, "id")), "turn", status),
+                       NULL, 0);
     }
 }
 

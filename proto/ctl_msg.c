@@ -22,7 +22,8 @@ const char *ctl_type_str(enum ctl_type type)
     return (size_t)type < CTL_TYPE_COUNT ? rows[type].text : "unknown";
 }
 
-enum err ctl_channel_check(struct ctl_channel *c, enum ctl_sender sender, const json_t *msg, enum ctl_type *type)
+enum err ctl_channel_check(struct ctl_channel *c, enum ctl_sender sender, const json_t *msg,
+                           enum ctl_type *type)
 {
     const char *text = json_frame_type(msg);
     enum ctl_state state = c->state ? c->state : CTL_OPENING;

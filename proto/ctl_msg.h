@@ -1,6 +1,6 @@
 /*
- * The control channel between core and edge: which messages there are, who may send them, when, and how often.
- * They travel in the frames of common/json_frame.h.
+ * The control channel between core and edge: which messages there are, who may send them, when, and how
+ * often. They travel in the frames of common/json_frame.h.
  */
 #ifndef PROTO_CTL_MSG_H
 #define PROTO_CTL_MSG_H
@@ -48,7 +48,8 @@ struct ctl_channel {
 
 /* Judges a message that `sender` sends now and moves the state on. ERR_UNSUPPORTED: no such type;
  * ERR_PROTOCOL: not allowed to this sender, in this state, or again. *type is set on ERR_OK. */
-enum err ctl_channel_check(struct ctl_channel *c, enum ctl_sender sender, const json_t *msg, enum ctl_type *type);
+enum err ctl_channel_check(struct ctl_channel *c, enum ctl_sender sender, const json_t *msg,
+                           enum ctl_type *type);
 const char *ctl_type_str(enum ctl_type type);
 
 #endif

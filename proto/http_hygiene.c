@@ -5,8 +5,8 @@
 
 enum { FOLDED_MAX = 64 };
 
-/* Gateways that hand fields on as variables (CGI and its heirs) do not tell "_" from "-": neither do we when we
- * look for names. None that is looked for is longer than FOLDED_MAX. */
+/* Gateways that hand fields on as variables (CGI and its heirs) do not tell "_" from "-": neither do we when
+ * we look for names. None that is looked for is longer than FOLDED_MAX. */
 static struct span fold(struct span name, char out[FOLDED_MAX])
 {
     size_t n = name.len < FOLDED_MAX ? name.len : FOLDED_MAX;

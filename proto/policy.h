@@ -1,4 +1,5 @@
-/* From the shared config to the allow-list that both boxes enforce: the automatic rules and the config's own. */
+/* From the shared config to the allow-list that both boxes enforce: the automatic rules and the config's own.
+ */
 #ifndef PROTO_POLICY_H
 #define PROTO_POLICY_H
 

@@ -46,8 +46,8 @@ static void probe_on_close(void *ctx, enum err why, const char *words)
     probe_finish(ctx, words);
 }
 
-static const struct stream_events probe_events = {.on_open = probe_on_open, .on_data = probe_on_data,
-                                                  .on_close = probe_on_close};
+static const struct stream_events probe_events = {
+    .on_open = probe_on_open, .on_data = probe_on_data, .on_close = probe_on_close};
 
 static void probe_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 {
@@ -55,8 +55,8 @@ static void probe_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
     probe_finish(t->data, "no answer within 3 s");
 }
 
-struct probe *probe_start(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx, const char *name,
-                          probe_done *done, void *ctx)
+struct probe *probe_start(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx,
+                          const char *name, probe_done *done, void *ctx)
 {
     struct probe *p = calloc(1, sizeof *p);
     if (!p)

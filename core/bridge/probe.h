@@ -9,12 +9,13 @@
 
 struct probe;
 
-/* reason is NULL when the target is well. Called once, from the loop; the probe is gone when it has returned. */
+/* reason is NULL when the target is well. Called once, from the loop; the probe is gone when it has returned.
+ */
 typedef void probe_done(void *ctx, const char *reason);
 
 /* name is what the certificate must name. NULL: out of memory. */
-struct probe *probe_start(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx, const char *name,
-                          probe_done *done, void *ctx);
+struct probe *probe_start(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx,
+                          const char *name, probe_done *done, void *ctx);
 void probe_cancel(struct probe *p);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * DNS for targets (c-ares, the box's own resolv.conf and hosts file): SRV, then addresses, with their time to live.
+ * DNS for targets (c-ares, the box's own resolv.conf and hosts file): SRV, then addresses, with their time to
+ * live.
  */
 #ifndef CORE_BRIDGE_RESOLVER_H
 #define CORE_BRIDGE_RESOLVER_H
@@ -40,9 +41,10 @@ struct resolver *resolver_new(struct ev_loop *loop);
 /* Queries still running end without a call. NULL is fine. */
 void resolver_free(struct resolver *r);
 
-/* Addresses of host, with `port`. With srv_name ("_cms-web._tls.join.example.com") that SRV record is asked first and, where there
- * is one, decides names, ports, priorities and weights. An IP address answers itself. done comes later, from the loop, once;
- * NULL when memory is out. The query is gone when done has returned. */
+/* Addresses of host, with `port`. With srv_name ("_cms-web._tls.join.example.com") that SRV record is asked
+ * first and, where there is one, decides names, ports, priorities and weights. An IP address answers itself.
+ * done comes later, from the loop, once; NULL when memory is out. The query is gone when done has returned.
+ */
 struct resolver_query *resolver_ask(struct resolver *r, const char *host, uint16_t port, const char *srv_name,
                                     resolver_done *done, void *ctx);
 /* Ends a query without a call. */

@@ -76,9 +76,10 @@ static void target_on_probed(void *ctx, const char *reason)
     target_probe_in(t, state == TARGET_ACTIVE ? probe_active_every : probe_failed_every);
     if (!changed)
         return;
-    log_event(state == TARGET_ACTIVE ? LOG_NOTICE : LOG_WARNING, state == TARGET_ACTIVE ? "Target Active" : "Target Failed",
-              "name=%s address=%s%s%s%s", t->at.name, netaddr_print(&t->at.addr, at), reason ? " reason=\"" : "",
-              reason ? reason : "", reason ? "\"" : "");
+    log_event(state == TARGET_ACTIVE ? LOG_NOTICE : LOG_WARNING,
+              state == TARGET_ACTIVE ? "Target Active" : "Target Failed", "name=%s address=%s%s%s%s",
+              t->at.name, netaddr_print(&t->at.addr, at), reason ? " reason=\"" : "", reason ? reason : "",
+              reason ? "\"" : "");
     t->owner->events->on_change(t->owner->ctx);
 }
 
@@ -86,7 +87,8 @@ static void target_probe(struct target *t)
 {
     if (t->probe)
         return;
-    t->probe = probe_start(t->owner->loop, &t->at.addr, t->owner->ssl_ctx, t->owner->join_host, target_on_probed, t);
+    t->probe =
+        probe_start(t->owner->loop, &t->at.addr, t->owner->ssl_ctx, t->owner->join_host, target_on_probed, t);
     if (!t->probe)
         target_probe_in(t, probe_failed_every);
 }
@@ -143,7 +145,8 @@ static bool targets_merge(struct targets *all, size_t source, const struct resol
             changed |= targets_add(all, source, &answer->addresses[i]);
             continue;
         }
-        changed |= t->at.priority != answer->addresses[i].priority || t->at.weight != answer->addresses[i].weight;
+        changed |=
+            t->at.priority != answer->addresses[i].priority || t->at.weight != answer->addresses[i].weight;
         t->at = answer->addresses[i];
         t->stale = false;
     }
@@ -193,7 +196,8 @@ static void source_query(struct target_source *s)
 {
     if (s->query)
         return;
-    s->query = resolver_ask(s->owner->resolver, s->host, s->port, *s->srv ? s->srv : NULL, source_on_answer, s);
+    s->query =
+        resolver_ask(s->owner->resolver, s->host, s->port, *s->srv ? s->srv : NULL, source_on_answer, s);
     if (!s->query)
         source_query_in(s, dns_retry);
 }
@@ -216,8 +220,9 @@ static struct target_source *targets_add_source(struct targets *all)
 
 /* -------------------------------------------------------------------------------------------------------- */
 
-struct targets *targets_new(struct ev_loop *loop, const char *join_host, const struct schema_strings *explicit,
-                            SSL_CTX *ssl_ctx, const struct targets_events *events, void *ctx)
+struct targets *targets_new(struct ev_loop *loop, const char *join_host,
+                            const struct schema_strings *explicit, SSL_CTX *ssl_ctx,
+                            const struct targets_events *events, void *ctx)
 {
     struct targets *all = calloc(1, sizeof *all);
     if (!all)
@@ -280,16 +285,18 @@ json_t *targets_status(const struct targets *all)
     char ip[NETADDR_TEXT];
     for (size_t i = 0; i < all->n; i++) {
         const struct target *t = all->list[i];
-        json_array_append_new(
-            list, json_pack("{ss ss si si si ss ss sI}", "name", t->at.name, "address", netaddr_print_ip(&t->at.addr, ip), "port",
-                            t->at.addr.port, "priority", (int)t->at.priority, "weight", (int)t->at.weight, "state",
-                            state_names[t->state], "reason", t->reason, "since", (json_int_t)t->since));
+        json_array_append_new(list, json_pack("{ss ss si si si ss ss sI}", "name", t->at.name, "address",
+                                              netaddr_print_ip(&t->at.addr, ip), "port", t->at.addr.port,
+                                              "priority", (int)t->at.priority, "weight", (int)t->at.weight,
+                                              "state", state_names[t->state], "reason", t->reason, "since",
+                                              (json_int_t)t->since));
     }
     for (size_t i = 0; i < all->n_sources; i++) {
         const struct target_source *s = &all->sources[i];
         if (*s->error)
-            json_array_append_new(list, json_pack("{ss ss si ss ss sI}", "name", s->host, "address", "", "port", s->port, "state",
-                                                  "failed", "reason", s->error, "since", (json_int_t)s->since));
+            json_array_append_new(list, json_pack("{ss ss si ss ss sI}", "name", s->host, "address", "",
+                                                  "port", s->port, "state", "failed", "reason", s->error,
+                                                  "since", (json_int_t)s->since));
     }
     return list;
 }

@@ -23,7 +23,8 @@ enum { INIT_EDGES_MAX = 64 };
 static const char help[] =
     "usage: stile-core init [--dir DIR] --join-url URL --core NAME --edge EDGE... [OPTION]...\n"
     "\n"
-    "Makes the config that core and its edges share (stile.json), core's secrets, and one bundle per edge: copy\n"
+    "Makes the config that core and its edges share (stile.json), core's secrets, and one bundle per edge: "
+    "copy\n"
     "each bundle to its edge and run 'stile-edge join' there.\n"
     "\n"
     "  --dir DIR             where it all goes (default /etc/stile); made if missing\n"
@@ -39,13 +40,14 @@ static const char help[] =
     "  --turn-user NAME:PASSWORD\n"
     "                        TURN credentials; PASSWORD may be @FILE. May be given again.\n"
     "                        None: user 'stile' with a random password, which is shown\n"
-    "  --allow-peer CIDR     a private network that TURN relays may reach: the call bridges'. May be given again\n"
+    "  --allow-peer CIDR     a private network that TURN relays may reach: the call bridges'. May be given "
+    "again\n"
     "  --user NAME           owner of the files when run as root (default stile)\n"
     "  --force               overwrite an existing config\n";
 
 struct init {
     const char *dir, *join_url, *core, *bridge_ca, *user;
-    json_t *edges;  /* as in stile.json, without host_key */
+    json_t *edges; /* as in stile.json, without host_key */
     json_t *targets, *allow_peers, *turn_users;
     bool force, password_made;
     struct box box;
@@ -76,7 +78,8 @@ static bool init_add_edge(struct init *in, char *text)
     struct netaddr ip;
     char *rest = NULL, *address = strchr(text, '=');
     char *item = address ? strtok_r(address + 1, ",", &rest) : NULL;
-    if (!item || hostport_parse(item, 2222, host, &port) != ERR_OK || json_array_size(in->edges) >= INIT_EDGES_MAX)
+    if (!item || hostport_parse(item, 2222, host, &port) != ERR_OK ||
+        json_array_size(in->edges) >= INIT_EDGES_MAX)
         return false;
     *address = '\0';
     json_t *edge = json_object();
@@ -122,8 +125,19 @@ static bool init_add_user(struct init *in, char *text)
     return true;
 }
 
-enum { OPT_DIR = 1000, OPT_JOIN_URL, OPT_CORE, OPT_EDGE, OPT_BRIDGE, OPT_BRIDGE_CA, OPT_TURN_USER, OPT_ALLOW_PEER,
-       OPT_USER, OPT_FORCE, OPT_HELP };
+enum {
+    OPT_DIR = 1000,
+    OPT_JOIN_URL,
+    OPT_CORE,
+    OPT_EDGE,
+    OPT_BRIDGE,
+    OPT_BRIDGE_CA,
+    OPT_TURN_USER,
+    OPT_ALLOW_PEER,
+    OPT_USER,
+    OPT_FORCE,
+    OPT_HELP
+};
 
 static const struct option options[] = {{"dir", required_argument, NULL, OPT_DIR},
                                         {"join-url", required_argument, NULL, OPT_JOIN_URL},
@@ -161,7 +175,9 @@ static int init_option(struct init *in, int option)
         in->bridge_ca = optarg;
         return EXIT_OK;
     case OPT_TURN_USER:
-        return init_add_user(in, optarg) ? EXIT_OK : init_mistake("--turn-user", "is not of the form NAME:PASSWORD or NAME:@FILE");
+        return init_add_user(in, optarg)
+                   ? EXIT_OK
+                   : init_mistake("--turn-user", "is not of the form NAME:PASSWORD or NAME:@FILE");
     case OPT_ALLOW_PEER:
         json_array_append_new(in->allow_peers, json_string(optarg));
         return EXIT_OK;
@@ -199,7 +215,8 @@ static int init_options(struct init *in, int argc, char **argv)
     return EXIT_OK;
 }
 
-/* What is written ----------------------------------------------------------------------------------------- */
+/* What is written -----------------------------------------------------------------------------------------
+ */
 
 static json_t *init_config(struct init *in)
 {
@@ -210,10 +227,10 @@ static json_t *init_config(struct init *in)
     json_t *edge;
     if (in->bridge_ca)
         json_object_set_new(web, "bridge_ca", json_string("bridge-ca.pem"));
-    json_array_foreach(in->edges, i, edge)
+    json_array_foreach (in->edges, i, edge)
         json_object_set_new(edge, "host_key", json_string(in->edge_keys[i].public_line));
-    return json_pack("{si ss so so s[o] so}", "revision", 1, "join_url", in->join_url, "web_proxy", web, "edges",
-                     json_deep_copy(in->edges), "cores", core, "turn", turn);
+    return json_pack("{si ss so so s[o] so}", "revision", 1, "join_url", in->join_url, "web_proxy", web,
+                     "edges", json_deep_copy(in->edges), "cores", core, "turn", turn);
 }
 
 static void init_random_hex(char *out, size_t bytes)
@@ -248,8 +265,7 @@ static enum err init_texts(struct init *in, char *why)
     }
     init_random_hex(nonce_key, 32);
     json_t *config = init_config(in);
-    json_t *secrets =
-        json_pack("{sOss}", "turn_users", in->turn_users, "turn_nonce_key", nonce_key);
+    json_t *secrets = json_pack("{sOss}", "turn_users", in->turn_users, "turn_nonce_key", nonce_key);
     in->config_text = config ? init_print(config) : NULL;
     in->secrets_text = secrets ? init_print(secrets) : NULL;
     json_decref(config);
@@ -310,8 +326,8 @@ static enum err init_write(struct init *in, char *why)
 {
     enum err e = init_write_ca(in, why);
     if (e == ERR_OK)
-        e = box_write(&in->box, BOX_CORE_KEY, in->core_key.private_pem, strlen(in->core_key.private_pem), 0600,
-                      in->user, why);
+        e = box_write(&in->box, BOX_CORE_KEY, in->core_key.private_pem, strlen(in->core_key.private_pem),
+                      0600, in->user, why);
     if (e == ERR_OK)
         e = box_write(&in->box, BOX_SECRETS, in->secrets_text, strlen(in->secrets_text), 0600, in->user, why);
     if (e == ERR_OK)
@@ -346,16 +362,16 @@ static void init_report(const struct init *in)
     size_t i;
     json_t *item;
     printf("%s/%s: shared config, revision 1\n", in->box.dir, BOX_CONFIG);
-    json_array_foreach(in->edges, i, item)
-    {
+    json_array_foreach (in->edges, i, item) {
         const char *name = json_string_value(json_object_get(item, "name"));
-        printf("%s/%s.bundle: copy it to edge %s and run there: stile-edge join %s.bundle\n", in->box.dir, name, name,
-               name);
+        printf("%s/%s.bundle: copy it to edge %s and run there: stile-edge join %s.bundle\n", in->box.dir,
+               name, name, name);
     }
-    printf("A bundle is secret, expires in %d days, and is not needed here once its edge has joined: delete it then.\n",
+    printf("A bundle is secret, expires in %d days, and is not needed here once its edge has joined: delete "
+           "it then.\n",
            BUNDLE_DAYS);
     if (in->password_made)
-        json_array_foreach(in->turn_users, i, item)
+        json_array_foreach (in->turn_users, i, item)
             printf("TURN user %s, password %s\n", json_string_value(json_object_get(item, "name")),
                    json_string_value(json_object_get(item, "password")));
     printf("Then start core: stile-core run%s%s\n", strcmp(in->box.dir, BOX_DIR) ? " --dir " : "",

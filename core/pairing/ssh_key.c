@@ -57,8 +57,10 @@ static char *print_public(const uint8_t *blob, size_t n)
 
 static char *print_private(const uint8_t *blob, size_t n)
 {
-    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n", end[] = "-----END OPENSSH PRIVATE KEY-----\n";
-    char text[KEY_BLOB_MAX * 2], *pem = malloc(sizeof begin + sizeof text + sizeof text / PEM_LINE + sizeof end);
+    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+                      end[] = "-----END OPENSSH PRIVATE KEY-----\n";
+    char text[KEY_BLOB_MAX * 2],
+        *pem = malloc(sizeof begin + sizeof text + sizeof text / PEM_LINE + sizeof end);
     size_t used = sizeof begin - 1;
     int length = EVP_EncodeBlock((unsigned char *)text, blob, (int)n);
     if (pem) {
@@ -72,11 +74,12 @@ static char *print_private(const uint8_t *blob, size_t n)
 }
 
 /* PROTOCOL.key, section 1: cipher and key derivation "none", one key. */
-static enum err ssh_key_print(const uint8_t private[KEY_BYTES], const uint8_t public[KEY_BYTES], uint32_t check,
-                              struct ssh_key *out)
+static enum err ssh_key_print(const uint8_t private[KEY_BYTES], const uint8_t public[KEY_BYTES],
+                              uint32_t check, struct ssh_key *out)
 {
     uint8_t public_blob[KEY_BLOB_MAX], secret[KEY_BLOB_MAX], all[KEY_BLOB_MAX];
-    size_t n_public = encode_public(public, public_blob), n_secret = encode_secret(private, public, check, secret);
+    size_t n_public = encode_public(public, public_blob),
+           n_secret = encode_secret(private, public, check, secret);
     struct wire_writer w = wire_writer(all, sizeof all);
     wire_put_bytes(&w, "openssh-key-v1", sizeof "openssh-key-v1"); /* with its NUL */
     put_string(&w, "none", 4);
@@ -105,7 +108,8 @@ enum err ssh_key_make(struct ssh_key *out)
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     enum err e = ERR_SYSTEM;
     if (key && EVP_PKEY_get_raw_private_key(key, private, &n_private) == 1 &&
-        EVP_PKEY_get_raw_public_key(key, public, &n_public) == 1 && RAND_bytes((unsigned char *)&check, sizeof check) == 1)
+        EVP_PKEY_get_raw_public_key(key, public, &n_public) == 1 &&
+        RAND_bytes((unsigned char *)&check, sizeof check) == 1)
         e = ssh_key_print(private, public, check, out);
     OPENSSL_cleanse(private, sizeof private);
     EVP_PKEY_free(key);

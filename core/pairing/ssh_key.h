@@ -1,4 +1,5 @@
-/* Ed25519 keys in OpenSSH's format (PROTOCOL.key), made in memory: a private key lies in no file but its own. */
+/* Ed25519 keys in OpenSSH's format (PROTOCOL.key), made in memory: a private key lies in no file but its own.
+ */
 #ifndef CORE_PAIRING_SSH_KEY_H
 #define CORE_PAIRING_SSH_KEY_H
 

@@ -143,7 +143,8 @@ void ssh_session_fail_raw(struct ssh_session *s, int rc, const char *during)
 {
     char text[128], *message = NULL;
     int n = 0;
-    const char *words = s->memory.overrun ? "the edge's sshd sends more than core is willing to hold" : raw_words(rc);
+    const char *words =
+        s->memory.overrun ? "the edge's sshd sends more than core is willing to hold" : raw_words(rc);
     if (rc == LIBSSH2_ERROR_SOCKET_DISCONNECT || rc == LIBSSH2_ERROR_SOCKET_RECV ||
         rc == LIBSSH2_ERROR_SOCKET_SEND) {
         if (s->state == SSH_OPEN)
@@ -357,8 +358,9 @@ static void session_on_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 void ssh_session_wake(struct ssh_session *s)
 {
-    /* Fed rather than started: whoever wakes us from the end of the round itself (a stream that has drained there gives
-     * window back) would start a prepare watcher too late for this round, and the loop would sleep on its output. */
+    /* Fed rather than started: whoever wakes us from the end of the round itself (a stream that has drained
+     * there gives window back) would start a prepare watcher too late for this round, and the loop would
+     * sleep on its output. */
     if (ssh_session_alive(s) && !ev_is_pending(&s->flusher))
         ev_feed_event(s->loop, &s->flusher, EV_PREPARE);
 }
@@ -423,9 +425,10 @@ static bool session_new_raw(struct ssh_session *s)
            session_prefer(s, LIBSSH2_METHOD_MAC_CS, macs) && session_prefer(s, LIBSSH2_METHOD_MAC_SC, macs);
 }
 
-/* A connection that a firewall has forgotten is noticed within seconds where it answers with RST (keepalive), and by our own
- * pings where it does not. After an outage the first bytes through should be ours and soon: a thin stream backs off
- * linearly, six times. What the kernel holds unsent is kept small, so that a ping never waits behind megabytes. */
+/* A connection that a firewall has forgotten is noticed within seconds where it answers with RST (keepalive),
+ * and by our own pings where it does not. After an outage the first bytes through should be ours and soon: a
+ * thin stream backs off linearly, six times. What the kernel holds unsent is kept small, so that a ping never
+ * waits behind megabytes. */
 static void session_tune_socket(int fd)
 {
     const int on = 1, unsent = SSH_QUEUE_HIGH, idle = 2, interval = 3, count = 5;

@@ -55,9 +55,9 @@ static void worker_on_target_failed(void *ctx, const struct netaddr *addr, const
 
 static void worker_on_refused(void *ctx, const struct egress_refusal *r)
 {
-    worker_tell(ctx, json_pack("{ss ss ss ss ss si ss si}", "type", "event", "event", "Request Refused", "client",
-                               r->client, "method", r->method, "url", r->url, "status", (int)r->status, "reason",
-                               r->why, "dropped", (int)r->dropped));
+    worker_tell(ctx, json_pack("{ss ss ss ss ss si ss si}", "type", "event", "event", "Request Refused",
+                               "client", r->client, "method", r->method, "url", r->url, "status",
+                               (int)r->status, "reason", r->why, "dropped", (int)r->dropped));
 }
 
 static const struct egress_events worker_egress_events = {worker_on_target_failed, worker_on_refused};

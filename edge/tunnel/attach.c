@@ -17,10 +17,11 @@
 
 enum { ATTACH_CHANNELS_MAX = 64 };
 
-static const char help[] = "usage: stile-edge attach --core NAME --run-dir DIR\n"
-                           "\n"
-                           "The forced command of a core's SSH key; sshd runs it, nobody else. What core asked for comes in\n"
-                           "SSH_ORIGINAL_COMMAND: 'control' or 'data N'.\n";
+static const char help[] =
+    "usage: stile-edge attach --core NAME --run-dir DIR\n"
+    "\n"
+    "The forced command of a core's SSH key; sshd runs it, nobody else. What core asked for comes in\n"
+    "SSH_ORIGINAL_COMMAND: 'control' or 'data N'.\n";
 
 /* "control" or "data N" to a message; NULL for anything else: there is no shell here. */
 static json_t *attach_message(const char *core, const char *command)
@@ -32,8 +33,8 @@ static json_t *attach_message(const char *core, const char *command)
         return json_pack("{ss ss ss ss}", "type", "attach", "core", core, "channel", "control", "connection",
                          connection ? connection : "");
     if (sscanf(command, "data %2u%n", &index, &end) == 1 && !command[end] && index < ATTACH_CHANNELS_MAX)
-        return json_pack("{ss ss ss si ss}", "type", "attach", "core", core, "channel", "data", "index", (int)index,
-                         "connection", connection ? connection : "");
+        return json_pack("{ss ss ss si ss}", "type", "attach", "core", core, "channel", "data", "index",
+                         (int)index, "connection", connection ? connection : "");
     return NULL;
 }
 

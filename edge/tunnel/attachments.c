@@ -49,8 +49,7 @@ static void attachment_close(struct attachment *a, const char *reason)
 static struct attachment *attachments_find_control(struct attachments *all, const char *core, const char *ssh)
 {
     struct attachment *a;
-    LIST_FOREACH(a, &all->list, next)
-    {
+    LIST_FOREACH (a, &all->list, next) {
         if (a->control && control_is_up(a->control) && strcmp(a->core, core) == 0 && strcmp(a->ssh, ssh) == 0)
             return a;
     }
@@ -77,7 +76,8 @@ static void attachments_control_over(struct attachment *a, const char *reason)
     struct attachments *all = a->owner;
     struct control *control = a->control;
     a->control = NULL;
-    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control), reason);
+    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control),
+              reason);
     attachments_end_connection(all, a->core, a->ssh);
     all->events->tunnel_changed(all->ctx, a->core, control_tunnel(control), reason);
     control_free(control);
@@ -86,8 +86,7 @@ static void attachments_control_over(struct attachment *a, const char *reason)
 static struct attachment *attachments_find_earlier(struct attachments *all, const struct attachment *newer)
 {
     struct attachment *a;
-    LIST_FOREACH(a, &all->list, next)
-    {
+    LIST_FOREACH (a, &all->list, next) {
         if (a != newer && a->control && control_is_up(a->control) && strcmp(a->core, newer->core) == 0 &&
             control_tunnel(a->control) == control_tunnel(newer->control))
             return a;
@@ -95,7 +94,8 @@ static struct attachment *attachments_find_earlier(struct attachments *all, cons
     return NULL;
 }
 
-/* A core may be back before its earlier connection was found dead: web workers shall not send into that one any more. */
+/* A core may be back before its earlier connection was found dead: web workers shall not send into that one
+ * any more. */
 static void attachments_on_up(void *ctx, struct control *c)
 {
     static const char reason[] = "the same core has opened this tunnel anew (does it run twice?)";
@@ -171,8 +171,8 @@ static void attachments_on_gone(void *ctx, struct local_connection *connection)
     attachment_free(a);
 }
 
-static void attachments_on_message(void *ctx, struct local_connection *connection, const char *type, json_t *msg, int *fds,
-                                   size_t n_fds)
+static void attachments_on_message(void *ctx, struct local_connection *connection, const char *type,
+                                   json_t *msg, int *fds, size_t n_fds)
 {
     struct attachments *all = ctx;
     const char *core = json_string_value(json_object_get(msg, "core"));
@@ -207,8 +207,8 @@ static const struct local_events attachments_local_events = {attachments_on_mess
 
 /* ------------------------------------------------------------------------------------------------------- */
 
-enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events, void *ctx,
-                         struct attachments **out, char *why)
+enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events,
+                         void *ctx, struct attachments **out, char *why)
 {
     char path[PATH_MAX];
     struct attachments *all = calloc(1, sizeof *all);
@@ -219,8 +219,8 @@ enum err attachments_new(struct ev_loop *loop, const struct box *box, const stru
     all->events = events;
     all->ctx = ctx;
     LIST_INIT(&all->list);
-    enum err e = local_server_new(loop, box_run_file(box, BOX_ATTACH_SOCKET, path), &attachments_local_events, all,
-                                  &all->server, why);
+    enum err e = local_server_new(loop, box_run_file(box, BOX_ATTACH_SOCKET, path), &attachments_local_events,
+                                  all, &all->server, why);
     if (e != ERR_OK) {
         free(all);
         return e;
@@ -232,8 +232,7 @@ enum err attachments_new(struct ev_loop *loop, const struct box *box, const stru
 void attachments_say_bye(struct attachments *all, const char *reason)
 {
     struct attachment *a;
-    LIST_FOREACH(a, &all->list, next)
-    {
+    LIST_FOREACH (a, &all->list, next) {
         if (a->control && control_is_up(a->control))
             control_say_bye(a->control, reason);
     }
@@ -255,8 +254,7 @@ void attachments_free(struct attachments *all)
 void attachments_uplink_closed(struct attachments *all, unsigned channel, long id)
 {
     struct attachment *a;
-    LIST_FOREACH(a, &all->list, next)
-    {
+    LIST_FOREACH (a, &all->list, next) {
         if (a->uplink >= 0 && a->uplink == id && a->channel == channel) {
             attachment_close(a, NULL);
             return;
@@ -278,15 +276,14 @@ json_t *attachments_status(const struct attachments *all)
 {
     json_t *list = json_array();
     const struct attachment *a, *other;
-    LIST_FOREACH(a, &all->list, next)
-    {
+    LIST_FOREACH (a, &all->list, next) {
         if (!a->control)
             continue;
         json_t *row = control_status(a->control);
         int channels = 0;
-        LIST_FOREACH(other, &all->list, next)
-        {
-            channels += other->uplink >= 0 && strcmp(a->core, other->core) == 0 && strcmp(a->ssh, other->ssh) == 0;
+        LIST_FOREACH (other, &all->list, next) {
+            channels +=
+                other->uplink >= 0 && strcmp(a->core, other->core) == 0 && strcmp(a->ssh, other->ssh) == 0;
         }
         json_object_set_new(row, "data_channels", json_integer(channels));
         json_array_append_new(list, row);

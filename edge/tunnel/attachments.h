@@ -1,6 +1,6 @@
 /*
- * What `stile-edge attach` hands to the daemon: control channels, kept here, and data channels, passed on to web
- * workers as uplinks. A data channel is only taken from an SSH connection whose control channel is up.
+ * What `stile-edge attach` hands to the daemon: control channels, kept here, and data channels, passed on to
+ * web workers as uplinks. A data channel is only taken from an SSH connection whose control channel is up.
  */
 #ifndef EDGE_TUNNEL_ATTACHMENTS_H
 #define EDGE_TUNNEL_ATTACHMENTS_H
@@ -15,7 +15,8 @@
 struct attachments;
 
 struct attachments_events {
-    /* Give the two descriptors of uplink id to web worker `channel` (copies; the caller closes them). False: it is not running. */
+    /* Give the two descriptors of uplink id to web worker `channel` (copies; the caller closes them). False:
+     * it is not running. */
     bool (*uplink)(void *ctx, unsigned channel, long id, const char *core, unsigned tunnel, const int fds[2]);
     /* The other side of uplink id is gone. */
     void (*uplink_close)(void *ctx, unsigned channel, long id);
@@ -26,13 +27,14 @@ struct attachments_events {
     struct control_self (*self)(void *ctx);
 };
 
-enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events, void *ctx,
-                         struct attachments **out, char *why);
+enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events,
+                         void *ctx, struct attachments **out, char *why);
 /* Says goodbye to every core; it leaves at the end of the loop's round. */
 void attachments_say_bye(struct attachments *a, const char *reason);
 /* Closes every channel. NULL is fine. */
 void attachments_free(struct attachments *a);
-/* Web worker `channel` has closed its uplink id, or died (then for each of its uplinks): ends its SSH channel. */
+/* Web worker `channel` has closed its uplink id, or died (then for each of its uplinks): ends its SSH
+ * channel. */
 void attachments_uplink_closed(struct attachments *a, unsigned channel, long id);
 void attachments_worker_gone(struct attachments *a, unsigned channel);
 /* Array of control_status objects, each with the number of its data channels. */

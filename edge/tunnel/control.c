@@ -71,7 +71,8 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
     const char *name = json_string_value(json_object_get(msg, "core"));
     const char *version = json_string_value(json_object_get(msg, "version"));
     if (protocol != CTL_PROTOCOL) {
-        snprintf(why, size, "core speaks control protocol %lld, this edge %d; update the older of the two boxes",
+        snprintf(why, size,
+                 "core speaks control protocol %lld, this edge %d; update the older of the two boxes",
                  (long long)protocol, CTL_PROTOCOL);
         return false;
     }
@@ -83,9 +84,10 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
     c->skew = (int64_t)json_integer_value(json_object_get(msg, "time")) - (int64_t)time(NULL);
     text_copy(c->version, sizeof c->version, version);
     snprintf(why, size, "out of memory");
-    if (!control_send(c, json_pack("{ss ss si ss si sI sI}", "type", "welcome", "version", STILE_VERSION, "protocol",
-                              CTL_PROTOCOL, "edge", c->self.edge, "data_channels", (int)c->self.data_channels,
-                              "revision", (json_int_t)c->self.revision, "time", (json_int_t)time(NULL))))
+    if (!control_send(c, json_pack("{ss ss si ss si sI sI}", "type", "welcome", "version", STILE_VERSION,
+                                   "protocol", CTL_PROTOCOL, "edge", c->self.edge, "data_channels",
+                                   (int)c->self.data_channels, "revision", (json_int_t)c->self.revision,
+                                   "time", (json_int_t)time(NULL))))
         return false;
     c->up_since = ev_now(c->loop);
     c->events->on_up(c->ctx, c);
@@ -97,7 +99,8 @@ static bool control_policy(struct control *c, const json_t *msg)
     json_int_t revision = json_integer_value(json_object_get(msg, "revision"));
     const char *problem = c->events->on_policy(c->ctx, c, (long)revision, msg);
     if (problem)
-        return control_send(c, json_pack("{ss sI ss}", "type", "policy_ack", "revision", revision, "error", problem));
+        return control_send(
+            c, json_pack("{ss sI ss}", "type", "policy_ack", "revision", revision, "error", problem));
     c->policy_revision = (long)revision;
     return control_send(c, json_pack("{ss sI}", "type", "policy_ack", "revision", revision));
 }
@@ -129,8 +132,8 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
     case CTL_POLICY:
         return control_policy(c, msg);
     case CTL_PING:
-        return control_send(c, json_pack("{ss sI}", "type", "pong", "id",
-                                         json_integer_value(json_object_get(msg, "id"))));
+        return control_send(
+            c, json_pack("{ss sI}", "type", "pong", "id", json_integer_value(json_object_get(msg, "id"))));
     case CTL_PONG:
         control_pong(c, msg);
         return true;
@@ -207,11 +210,12 @@ static void control_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
         control_end(c, "core does not read what the edge sends");
 }
 
-struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core, const struct control_self *self,
-                            const struct control_events *events, void *ctx)
+struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core,
+                            const struct control_self *self, const struct control_events *events, void *ctx)
 {
     struct control *c = calloc(1, sizeof *c);
-    struct stream *stream = stream_new(loop, fd_in, fd_out, &control_stream_events, c, CONTROL_QUEUE, CONTROL_QUEUE / 2);
+    struct stream *stream =
+        stream_new(loop, fd_in, fd_out, &control_stream_events, c, CONTROL_QUEUE, CONTROL_QUEUE / 2);
     if (!c || !stream) {
         free(c);
         stream_free(stream);
@@ -267,6 +271,7 @@ json_t *control_status(const struct control *c)
     bool up = control_is_up(c);
     double age = ev_now(c->loop) - (up ? c->up_since : c->opened);
     return json_pack("{ss si ss sf sf ss sI sI}", "core", c->core, "tunnel", (int)c->tunnel, "state",
-                     up ? "active" : "connecting", "since", (double)time(NULL) - age, "rtt_ms", c->rtt * 1000, "core_version",
-                     c->version, "revision", (json_int_t)c->policy_revision, "clock_skew_s", (json_int_t)c->skew);
+                     up ? "active" : "connecting", "since", (double)time(NULL) - age, "rtt_ms", c->rtt * 1000,
+                     "core_version", c->version, "revision", (json_int_t)c->policy_revision, "clock_skew_s",
+                     (json_int_t)c->skew);
 }

@@ -1,6 +1,6 @@
 /*
- * Edge's end of one control channel: one core's tunnel as the edge sees it. Judges every message by the table of
- * proto/ctl_msg.h; a violation ends the channel, and with it the tunnel.
+ * Edge's end of one control channel: one core's tunnel as the edge sees it. Judges every message by the table
+ * of proto/ctl_msg.h; a violation ends the channel, and with it the tunnel.
  */
 #ifndef EDGE_TUNNEL_CONTROL_H
 #define EDGE_TUNNEL_CONTROL_H
@@ -16,8 +16,8 @@ struct control;
 struct control_events {
     /* hello was right, welcome has been sent. */
     void (*on_up)(void *ctx, struct control *c);
-    /* core sent a policy: prepare, commit, and return NULL; or return what is wrong with it (static or living until the next
-     * call), nothing changed. */
+    /* core sent a policy: prepare, commit, and return NULL; or return what is wrong with it (static or living
+     * until the next call), nothing changed. */
     const char *(*on_policy)(void *ctx, struct control *c, long revision, const json_t *msg);
     /* Over; reason in words. The owner frees it, at once or later. */
     void (*on_close)(void *ctx, struct control *c, const char *reason);
@@ -29,9 +29,10 @@ struct control_self {
     long revision;
 };
 
-/* Owns both descriptors. core is the name that its key stands for. self is copied but for the name. NULL: out of memory. */
-struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core, const struct control_self *self,
-                            const struct control_events *events, void *ctx);
+/* Owns both descriptors. core is the name that its key stands for. self is copied but for the name. NULL: out
+ * of memory. */
+struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core,
+                            const struct control_self *self, const struct control_events *events, void *ctx);
 /* Leaves at the end of the loop's round: free the control after that, not before. */
 void control_say_bye(struct control *c, const char *reason);
 /* Drops what has not left yet. NULL is fine. */

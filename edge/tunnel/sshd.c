@@ -60,8 +60,8 @@ enum err sshd_update_keys(struct sshd *s, char *why)
     buf_init(&text, SSHD_CONFIG_MAX);
     for (size_t i = 0; i < s->box->config.cores.n && e == ERR_OK; i++) {
         const struct config_core *core = config_core_at(&s->box->config, i);
-        e = buf_printf(&text, "restrict,command=\"exec '%s' attach --core '%s' --run-dir '%s'\" %s %s\n", s->program,
-                       core->name, s->box->run, core->key, core->name);
+        e = buf_printf(&text, "restrict,command=\"exec '%s' attach --core '%s' --run-dir '%s'\" %s %s\n",
+                       s->program, core->name, s->box->run, core->key, core->name);
     }
     if (e == ERR_OK)
         e = sshd_write(s, "authorized_keys", &text, why);
@@ -125,13 +125,14 @@ static enum err sshd_write_config(struct sshd *s, char *why)
     struct buf text;
     buf_init(&text, SSHD_CONFIG_MAX);
     listen.port = (uint16_t)s->self->ssh_port;
-    enum err e = buf_printf(&text, "# Written by stile-edge at every start. Changes here are lost.\n"
-                                   "Port %u\n%s%s%s"
-                                   "HostKey \"%s\"\n"
-                                   "AuthorizedKeysFile \"%s\"\n"
-                                   "AllowUsers %s\n"
-                                   /* Core takes the account to log in as from here, once the host key is proved. */
-                                   "VersionAddendum user=%s\n",
+    enum err e = buf_printf(&text,
+                            "# Written by stile-edge at every start. Changes here are lost.\n"
+                            "Port %u\n%s%s%s"
+                            "HostKey \"%s\"\n"
+                            "AuthorizedKeysFile \"%s\"\n"
+                            "AllowUsers %s\n"
+                            /* Core takes the account to log in as from here, once the host key is proved. */
+                            "VersionAddendum user=%s\n",
                             listen.port, listen.family ? "ListenAddress " : "",
                             listen.family ? netaddr_print(&listen, at) : "", listen.family ? "\n" : "",
                             box_file(s->box, BOX_HOST_KEY, host_key),
@@ -148,7 +149,8 @@ static enum err sshd_write_config(struct sshd *s, char *why)
 
 /* The process ------------------------------------------------------------------------------------------- */
 
-/* Every line of sshd becomes an event; its words go through log_quote, as strangers can choose parts of them. */
+/* Every line of sshd becomes an event; its words go through log_quote, as strangers can choose parts of them.
+ */
 static void sshd_log_line(struct sshd *s, const uint8_t *line, size_t n)
 {
     char quoted[SSHD_LINE_MAX];
@@ -258,22 +260,27 @@ static enum err sshd_look_around(struct sshd *s, char *why)
     const struct passwd *pw = getpwuid(geteuid());
     ssize_t n = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
     if (!pw) {
-        snprintf(why, SCHEMA_WHY, "user id %d has no account; sshd needs one to log cores in", (int)geteuid());
+        snprintf(why, SCHEMA_WHY, "user id %d has no account; sshd needs one to log cores in",
+                 (int)geteuid());
         return ERR_NOT_FOUND;
     }
     snprintf(s->user, sizeof s->user, "%s", pw->pw_name);
     if (strstr(pw->pw_shell, "nologin") || strstr(pw->pw_shell, "/false")) {
         snprintf(why, SCHEMA_WHY,
-                 "account %s has the shell %s, so sshd could not run its forced command; run: usermod --shell /bin/sh %s",
+                 "account %s has the shell %s, so sshd could not run its forced command; run: usermod "
+                 "--shell /bin/sh %s",
                  s->user, pw->pw_shell, s->user);
         return ERR_CONFIG;
     }
     if (n <= 0 || access(s->program, X_OK) < 0) {
-        snprintf(why, SCHEMA_WHY, "user %s cannot execute %s; install the program where it can", s->user, s->program);
+        snprintf(why, SCHEMA_WHY, "user %s cannot execute %s; install the program where it can", s->user,
+                 s->program);
         return ERR_SYSTEM;
     }
     if (!path_is_plain(s->program) || !path_is_plain(s->box->run) || !path_is_plain(s->box->dir)) {
-        snprintf(why, SCHEMA_WHY, "quotes, backslashes and %% are not possible in the paths of the program, --dir and --run-dir");
+        snprintf(
+            why, SCHEMA_WHY,
+            "quotes, backslashes and %% are not possible in the paths of the program, --dir and --run-dir");
         return ERR_CONFIG;
     }
     return ERR_OK;
@@ -294,8 +301,8 @@ static enum err sshd_open_log(struct sshd *s, char *why)
     return ERR_OK;
 }
 
-enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self, struct sshd **out,
-                    char *why)
+enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self,
+                    struct sshd **out, char *why)
 {
     struct sshd *s = xcalloc(1, sizeof *s);
     s->loop = loop;

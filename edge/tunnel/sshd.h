@@ -1,6 +1,6 @@
 /*
- * The OpenSSH server that terminates cores' tunnels: own config, own port, one key per core, each with a forced
- * command and nothing else. Runs as the edge's own user; started again with back-off when it dies.
+ * The OpenSSH server that terminates cores' tunnels: own config, own port, one key per core, each with a
+ * forced command and nothing else. Runs as the edge's own user; started again with back-off when it dies.
  */
 #ifndef EDGE_TUNNEL_SSHD_H
 #define EDGE_TUNNEL_SSHD_H
@@ -14,9 +14,10 @@
 
 struct sshd;
 
-/* Writes sshd_config and authorized_keys into the run folder and starts sshd. box and self must outlive it. */
-enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self, struct sshd **out,
-                    char *why);
+/* Writes sshd_config and authorized_keys into the run folder and starts sshd. box and self must outlive it.
+ */
+enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self,
+                    struct sshd **out, char *why);
 /* Writes authorized_keys anew (sshd reads it at every login). */
 enum err sshd_update_keys(struct sshd *s, char *why);
 /* Ends sshd and every connection through it. NULL is fine. */

@@ -2,8 +2,9 @@
  * Who may be a peer. A relay reaches what the edge reaches, so by default nothing that is only reachable from
  * here: not this host, not its neighbours' link-local and private addresses, in whatever notation they come.
  * The rules in their order:
- *   1. an address that carries an IPv4 address inside (IPv4-mapped, -compatible, 6to4, NAT64 with the well-known
- * prefix, Teredo) is judged as that one too; a NAT64 prefix of the network's own belongs into deny_peers;
+ *   1. an address that carries an IPv4 address inside (IPv4-mapped, -compatible, 6to4, NAT64 with the
+ * well-known prefix, Teredo) is judged as that one too; a NAT64 prefix of the network's own belongs into
+ * deny_peers;
  *   2. never: the ranges of TURN_NEVER_TABLE, allow_peers or not;
  *   3. deny_peers;
  *   4. a relayed address of this edge (relay address and a port of the relay range): allowed, that is a call

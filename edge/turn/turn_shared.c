@@ -203,8 +203,8 @@ bool turn_shared_claim_port(struct turn_shared *s, size_t relay, uint16_t port)
     uint8_t expected = PORT_FREE;
     if (port < s->memory->port_min || port > s->memory->port_max)
         return false;
-    /* Counted before it is taken, and given back before it is counted down: a worker killed in between leaves the
-     * count too high by one, never below nothing. */
+    /* Counted before it is taken, and given back before it is counted down: a worker killed in between leaves
+     * the count too high by one, never below nothing. */
     atomic_fetch_add(&s->memory->ports_used[relay], 1);
     if (atomic_compare_exchange_strong(port_byte(s, relay, port), &expected, (uint8_t)(s->worker + 1)))
         return true;

@@ -4,9 +4,9 @@
  * datagram.
  *
  * A connection without an allocation is closed after TURN_TCP_IDLE seconds; what a client does not read is
- * dropped above TURN_TCP_QUEUE bytes, as media that come late are worth nothing. Without an allocation both the
- * beginning of a message that is kept and what waits to be read are held to TURN_TCP_STRANGER bytes: strangers
- * can have many connections.
+ * dropped above TURN_TCP_QUEUE bytes, as media that come late are worth nothing. Without an allocation both
+ * the beginning of a message that is kept and what waits to be read are held to TURN_TCP_STRANGER bytes:
+ * strangers can have many connections.
  */
 #ifndef EDGE_TURN_TURN_TCP_H
 #define EDGE_TURN_TURN_TCP_H

@@ -1,4 +1,5 @@
-/* What `attach` hands to the edge, spoken to by a scripted core: the messages' order, who may attach what, and how it ends. */
+/* What `attach` hands to the edge, spoken to by a scripted core: the messages' order, who may attach what,
+ * and how it ends. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"
 static const char config_text[] =
-    "{\"join_url\":\"https://join.example.com\",\"edges\":[{\"name\":\"edge1\",\"ssh\":\"192.0.2.1\",\"host_key\":\"" KEY
+    "{\"join_url\":\"https://"
+    "join.example.com\",\"edges\":[{\"name\":\"edge1\",\"ssh\":\"192.0.2.1\",\"host_key\":\"" KEY
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}],\"cores\":[{\"name\":\"core1\",\"key\":\"" KEY
     "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\"},{\"name\":\"core2\",\"key\":\"" KEY
     "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC\"}]}";
@@ -33,7 +35,8 @@ static struct {
     char reason[256];
 } edge;
 
-static bool on_uplink(void *ctx, unsigned channel, long id, const char *core, unsigned tunnel, const int fds[2])
+static bool on_uplink(void *ctx, unsigned channel, long id, const char *core, unsigned tunnel,
+                      const int fds[2])
 {
     (void)ctx, (void)core, (void)tunnel;
     edge.uplinks++;
@@ -112,8 +115,8 @@ static struct peer peer_attach(const char *core, const char *channel, int index,
     ck_assert_int_eq(sock_pair(pair, true), 0);
     p.attach = sock_connect_unix(box_run_file(&edge.box, BOX_ATTACH_SOCKET, path));
     ck_assert_int_ge(p.attach, 0);
-    json_t *msg = json_pack("{ss ss ss si ss}", "type", "attach", "core", core, "channel", channel, "index", index,
-                            "connection", ssh);
+    json_t *msg = json_pack("{ss ss ss si ss}", "type", "attach", "core", core, "channel", channel, "index",
+                            index, "connection", ssh);
     ck_assert_int_eq(ipc_send_fd(p.attach, msg, (int[]){pair[1], pair[1]}, 2), ERR_OK);
     close(pair[1]);
     p.channel = pair[0];
@@ -137,7 +140,8 @@ static void peer_say(struct peer *p, json_t *msg)
     struct buf frame;
     buf_init(&frame, 65536);
     ck_assert_int_eq(json_frame_encode(&frame, msg, 65536), ERR_OK);
-    ck_assert_int_eq(send(p->channel, buf_data(&frame), buf_len(&frame), MSG_NOSIGNAL), (ssize_t)buf_len(&frame));
+    ck_assert_int_eq(send(p->channel, buf_data(&frame), buf_len(&frame), MSG_NOSIGNAL),
+                     (ssize_t)buf_len(&frame));
     buf_free(&frame);
     json_decref(msg);
     turn_loop();
@@ -191,8 +195,8 @@ static void peer_refused(struct peer *p, const char *words)
 
 static json_t *hello(const char *core, int tunnel)
 {
-    return json_pack("{ss si ss si ss si}", "type", "hello", "protocol", CTL_PROTOCOL, "core", core, "tunnel", tunnel, "version",
-                     "1.0\n\033[2J", "time", 0);
+    return json_pack("{ss si ss si ss si}", "type", "hello", "protocol", CTL_PROTOCOL, "core", core, "tunnel",
+                     tunnel, "version", "1.0\n\033[2J", "time", 0);
 }
 
 static struct peer peer_up(const char *core, int tunnel, const char *ssh)
@@ -218,7 +222,8 @@ START_TEST(test_a_tunnel_lives)
     json_t *status = attachments_status(edge.all);
     ck_assert_uint_eq(json_array_size(status), 1);
     ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(status, 0), "data_channels")), 1);
-    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(status, 0), "core_version")), "1.0??[2J");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(status, 0), "core_version")),
+                     "1.0??[2J");
     json_decref(status);
     /* A worker (it may have been taken over) ends only what is its own. */
     attachments_uplink_closed(edge.all, 0, -1);
@@ -364,5 +369,5 @@ START_TEST(test_a_core_that_does_not_read)
 }
 END_TEST
 
-UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel, test_the_newer_connection_wins,
-          test_second_message_ends_it, test_a_core_that_does_not_read)
+UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel,
+          test_the_newer_connection_wins, test_second_message_ends_it, test_a_core_that_does_not_read)

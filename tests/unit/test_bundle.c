@@ -12,11 +12,15 @@
 
 static char why[SCHEMA_WHY];
 
-
 START_TEST(test_round_trip)
 {
-    struct bundle b = {.edge = strdup("edge1"), .config = strdup("{\"a\": \"\\u00fc\"}\n"), .secrets = strdup("{}"),
-                       .host_key = strdup("-----BEGIN OPENSSH PRIVATE KEY-----\n"), .created = 1000, .expires = 2000}, back;
+    struct bundle b = {.edge = strdup("edge1"),
+                       .config = strdup("{\"a\": \"\\u00fc\"}\n"),
+                       .secrets = strdup("{}"),
+                       .host_key = strdup("-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+                       .created = 1000,
+                       .expires = 2000},
+                  back;
     char *text = bundle_encode(&b);
     ck_assert_ptr_nonnull(text);
     ck_assert_msg(bundle_decode("b", text, 1500, &back, why) == ERR_OK, "%s", why);
@@ -47,9 +51,13 @@ START_TEST(test_refused)
         {"{\"stile_bundle\":2}", "update the older"},
         {"{\"stile_bundle\":1}", "expired"},
         {"{\"stile_bundle\":1,\"expires\":9999}", "missing"},
-        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":\"e\",\"config\":\"{}\",\"secrets\":\"{}\"}", "missing"},
-        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":\"e\",\"config\":\"{}\",\"secrets\":\"{}\",\"host_key\":\"x\"}", "missing"},
-        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":5,\"config\":\"{}\",\"secrets\":\"{}\",\"host_key\":\"-----BEGIN \"}",
+        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":\"e\",\"config\":\"{}\",\"secrets\":\"{}\"}",
+         "missing"},
+        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":\"e\",\"config\":\"{}\",\"secrets\":\"{}\",\"host_"
+         "key\":\"x\"}",
+         "missing"},
+        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":5,\"config\":\"{}\",\"secrets\":\"{}\",\"host_key\":"
+         "\"-----BEGIN \"}",
          "missing"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -65,7 +73,8 @@ END_TEST
 START_TEST(test_secrets)
 {
     struct secrets s;
-    const char *right = "{\"turn_users\":[{\"name\":\"u\",\"password\":\"p\"}],\"turn_nonce_key\":\"" NONCE "\"}";
+    const char *right =
+        "{\"turn_users\":[{\"name\":\"u\",\"password\":\"p\"}],\"turn_nonce_key\":\"" NONCE "\"}";
     ck_assert_msg(secrets_parse("s", right, &s, why) == ERR_OK, "%s", why);
     ck_assert_uint_eq(s.turn_users.n, 1);
     ck_assert_str_eq(((struct secret_user *)s.turn_users.items)->password, "p");
@@ -73,10 +82,14 @@ START_TEST(test_secrets)
     static const struct {
         const char *text, *words;
     } rows[] = {
-        {"{\"turn_users\":[{\"name\":\"u\",\"password\":5318008}],\"turn_nonce_key\":\"" NONCE "\"}", "turn_users[0].password"},
-        {"{\"turn_users\":[{\"name\":\"u\",\"password\":[\"5318008\"]}],\"turn_nonce_key\":\"" NONCE "\"}", "string"},
-        {"{\"turn_users\":[{\"name\":\"u:v\",\"password\":\"5318008\"}],\"turn_nonce_key\":\"" NONCE "\"}", "no colon"},
-        {"{\"turn_users\":[{\"name\":\"u\",\"pasword\":\"5318008\"}],\"turn_nonce_key\":\"" NONCE "\"}", "unknown key"},
+        {"{\"turn_users\":[{\"name\":\"u\",\"password\":5318008}],\"turn_nonce_key\":\"" NONCE "\"}",
+         "turn_users[0].password"},
+        {"{\"turn_users\":[{\"name\":\"u\",\"password\":[\"5318008\"]}],\"turn_nonce_key\":\"" NONCE "\"}",
+         "string"},
+        {"{\"turn_users\":[{\"name\":\"u:v\",\"password\":\"5318008\"}],\"turn_nonce_key\":\"" NONCE "\"}",
+         "no colon"},
+        {"{\"turn_users\":[{\"name\":\"u\",\"pasword\":\"5318008\"}],\"turn_nonce_key\":\"" NONCE "\"}",
+         "unknown key"},
         {"{\"turn_users\":[],\"turn_nonce_key\":\"5318008\"}", "64 hex digits"},
         {"{\"turn_users\":[],\"turn_nonce_key\":\"5318008}", "not valid JSON"},
         {"{\"turn_users\":[]}", "missing"},

@@ -1,4 +1,5 @@
-/* The shared config: what is right is read, what is wrong is named with file, line, key, value and what would be right. */
+/* The shared config: what is right is read, what is wrong is named with file, line, key, value and what would
+ * be right. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +8,17 @@
 #include "common/config.h"
 #include "proto/policy.h"
 
-#define KEY_A "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-#define KEY_B "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
-#define CORE "{\"name\":\"core1\",\"key\":\"" KEY_A "\"}"
+#define KEY_A      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define KEY_B      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+#define CORE       "{\"name\":\"core1\",\"key\":\"" KEY_A "\"}"
 #define EDGE(more) "{\"name\":\"edge1\",\"ssh\":\"192.0.2.1\",\"host_key\":\"" KEY_B "\"" more "}"
-#define DOC(url, web, edge, turn)                                                                                        \
-    "{\n\"join_url\": \"" url "\",\n\"web_proxy\": {" web "},\n\"edges\": [" edge "],\n\"cores\": [" CORE "],\n\"turn\": {" turn "}\n}"
+#define DOC(url, web, edge, turn)                                                                            \
+    "{\n\"join_url\": \"" url "\",\n\"web_proxy\": {" web "},\n\"edges\": [" edge "],\n\"cores\": [" CORE    \
+    "],\n\"turn\": {" turn "}\n}"
 
-static const char good[] = DOC("https://Join.Example.com:8443/", "\"targets\":[\"10.1.2.3:9443\"]",
-                               EDGE(",\"https_port\":8443,\"relay_ports\":[30000,30010]"), "\"allow_peers\":[\"10.0.0.0/8\"]");
+static const char good[] =
+    DOC("https://Join.Example.com:8443/", "\"targets\":[\"10.1.2.3:9443\"]",
+        EDGE(",\"https_port\":8443,\"relay_ports\":[30000,30010]"), "\"allow_peers\":[\"10.0.0.0/8\"]");
 
 START_TEST(test_good)
 {
@@ -64,31 +67,47 @@ static const struct {
     {"{", "stile.json:1: not valid JSON"},
     {"[]", "(top level): [] is not an object"},
     {"{\"join_url\":\"https://a\"}", "edges: missing"},
-    {DOC("http://a.example", "", EDGE(""), ""), "stile.json:2: join_url: \"http://a.example\" is not a URL of the form https"},
+    {DOC("http://a.example", "", EDGE(""), ""),
+     "stile.json:2: join_url: \"http://a.example\" is not a URL of the form https"},
     {DOC("https://a_b.example", "", EDGE(""), ""), "join_url"},
     {DOC("https://user@a.example", "", EDGE(""), ""), "join_url"},
     {DOC("https://a.example/path", "", EDGE(""), ""), "join_url"},
     {DOC("https://a.example:0", "", EDGE(""), ""), "join_url"},
-    {DOC("https://a.example", "\"enabld\":true", EDGE(""), ""), "stile.json:3: web_proxy.enabld: unknown key; known here: enabled"},
+    {DOC("https://a.example", "\"enabld\":true", EDGE(""), ""),
+     "stile.json:3: web_proxy.enabld: unknown key; known here: enabled"},
     {DOC("https://a.example", "\"enabled\":1", EDGE(""), ""), "web_proxy.enabled: 1 is not true or false"},
-    {DOC("https://a.example", "\"tunnels_per_edge\":17", EDGE(""), ""), "17 is not a whole number from 1 to 16"},
+    {DOC("https://a.example", "\"tunnels_per_edge\":17", EDGE(""), ""),
+     "17 is not a whole number from 1 to 16"},
     {DOC("https://a.example", "\"tunnels_per_edge\":\"2\"", EDGE(""), ""), "\"2\" is not a whole number"},
-    {DOC("https://a.example", "\"targets\":[\"a b\"]", EDGE(""), ""), "web_proxy.targets[0]: \"a b\" is not HOST"},
-    {DOC("https://a.example", "\"methods\":[]", EDGE(""), ""), "web_proxy.methods: has 0 entries; at least 1 needed"},
-    {DOC("https://a.example", "\"methods\":[\"get\"]", EDGE(""), ""), "web_proxy.methods[0]: \"get\" is not an HTTP method"},
-    {DOC("https://a.example", "", EDGE(",\"https_port\":70000"), ""), "stile.json:4: edges[0].https_port: 70000 is not"},
-    {DOC("https://a.example", "", EDGE(",\"https_port\":80"), ""), "edges[0].https_port: https_port, http_port, ssh_port"},
-    {DOC("https://a.example", "", EDGE(",\"public_address\":\"1.2.3\""), ""), "edges[0].public_address: \"1.2.3\" is not an IP"},
-    {DOC("https://a.example", "", EDGE(",\"relay_ports\":[30000]"), ""), "edges[0].relay_ports: [30000] is not an array of two"},
+    {DOC("https://a.example", "\"targets\":[\"a b\"]", EDGE(""), ""),
+     "web_proxy.targets[0]: \"a b\" is not HOST"},
+    {DOC("https://a.example", "\"methods\":[]", EDGE(""), ""),
+     "web_proxy.methods: has 0 entries; at least 1 needed"},
+    {DOC("https://a.example", "\"methods\":[\"get\"]", EDGE(""), ""),
+     "web_proxy.methods[0]: \"get\" is not an HTTP method"},
+    {DOC("https://a.example", "", EDGE(",\"https_port\":70000"), ""),
+     "stile.json:4: edges[0].https_port: 70000 is not"},
+    {DOC("https://a.example", "", EDGE(",\"https_port\":80"), ""),
+     "edges[0].https_port: https_port, http_port, ssh_port"},
+    {DOC("https://a.example", "", EDGE(",\"public_address\":\"1.2.3\""), ""),
+     "edges[0].public_address: \"1.2.3\" is not an IP"},
+    {DOC("https://a.example", "", EDGE(",\"relay_ports\":[30000]"), ""),
+     "edges[0].relay_ports: [30000] is not an array of two"},
     {DOC("https://a.example", "", EDGE(",\"relay_ports\":[30010,30000]"), ""), "the lower first"},
-    {DOC("https://a.example", "", EDGE(",\"relay_ports\":[80,30000]"), ""), "80 is not a whole number from 1024"},
+    {DOC("https://a.example", "", EDGE(",\"relay_ports\":[80,30000]"), ""),
+     "80 is not a whole number from 1024"},
     {DOC("https://a.example", "", EDGE("") "," EDGE(""), ""), "edges[1].name: \"edge1\" names two edges"},
-    {DOC("https://a.example", "", "{\"name\":\"e\",\"ssh\":\"a\",\"host_key\":\"ssh-rsa AAAA\"}", ""), "host_key: \"ssh-rsa AAAA\" is not an Ed25519"},
-    {DOC("https://a.example", "", "{\"name\":\"-e\",\"ssh\":\"a\",\"host_key\":\"" KEY_B "\"}", ""), "edges[0].name: \"-e\" is not a name"},
-    {DOC("https://a.example", "", "{\"name\":\"e\",\"host_key\":\"" KEY_B "\"}", ""), "edges[0].ssh: missing; it is a string: HOST:PORT"},
+    {DOC("https://a.example", "", "{\"name\":\"e\",\"ssh\":\"a\",\"host_key\":\"ssh-rsa AAAA\"}", ""),
+     "host_key: \"ssh-rsa AAAA\" is not an Ed25519"},
+    {DOC("https://a.example", "", "{\"name\":\"-e\",\"ssh\":\"a\",\"host_key\":\"" KEY_B "\"}", ""),
+     "edges[0].name: \"-e\" is not a name"},
+    {DOC("https://a.example", "", "{\"name\":\"e\",\"host_key\":\"" KEY_B "\"}", ""),
+     "edges[0].ssh: missing; it is a string: HOST:PORT"},
     {DOC("https://a.example", "", "", ""), "edges: has 0 entries; at least 1 needed"},
-    {DOC("https://a.example", "", EDGE(""), "\"allow_peers\":[\"10.0.0.1/8\"]"), "stile.json:6: turn.allow_peers[0]: \"10.0.0.1/8\" is not a network"},
-    {DOC("https://a.example", "", EDGE(""), "\"allow_peers\":\"10.0.0.0/8\""), "turn.allow_peers: \"10.0.0.0/8\" is not an array of strings"},
+    {DOC("https://a.example", "", EDGE(""), "\"allow_peers\":[\"10.0.0.1/8\"]"),
+     "stile.json:6: turn.allow_peers[0]: \"10.0.0.1/8\" is not a network"},
+    {DOC("https://a.example", "", EDGE(""), "\"allow_peers\":\"10.0.0.0/8\""),
+     "turn.allow_peers: \"10.0.0.0/8\" is not an array of strings"},
     {DOC("https://a.example", "", EDGE(""), "\"realm\":\"\""), "turn.realm"},
     {DOC("https://a.example", "", EDGE(""), "\"realm\":\"a\\u0000b\""), "not valid JSON"},
 };

@@ -65,7 +65,8 @@ START_TEST(test_write_and_read)
 }
 END_TEST
 
-/* The daemon's user, taken over, waits for root to run `join` or `run` again: links of its making lead root nowhere. */
+/* The daemon's user, taken over, waits for root to run `join` or `run` again: links of its making lead root
+ * nowhere. */
 START_TEST(test_links_do_not_lead_root_away)
 {
     if (geteuid() != 0)
@@ -126,5 +127,5 @@ START_TEST(test_box_paths_are_absolute)
 }
 END_TEST
 
-UNIT_MAIN("file", test_write_and_read, test_links_do_not_lead_root_away, test_folders_in_use_are_not_taken_over,
-          test_box_paths_are_absolute)
+UNIT_MAIN("file", test_write_and_read, test_links_do_not_lead_root_away,
+          test_folders_in_use_are_not_taken_over, test_box_paths_are_absolute)

@@ -93,12 +93,12 @@ struct bad_bytes {
     size_t n;
 };
 static const struct bad_bytes bad[] = {
-    {"\xff\xff\xff\xff", 4},                          /* length above the limit */
-    {"\0\0\0\x04nope", 8},                            /* no JSON */
-    {"\0\0\0\x02[]", 6},                              /* no object */
-    {"\0\0\0\x02{}", 6},                              /* no type */
-    {"\0\0\0\x15{\"type\":\"x\",\"fds\":99}", 25},    /* more descriptors than there can be */
-    {"\0\0\0\x14{\"type\":\"x\",\"fds\":2}", 24},     /* descriptors that did not come */
+    {"\xff\xff\xff\xff", 4},                       /* length above the limit */
+    {"\0\0\0\x04nope", 8},                         /* no JSON */
+    {"\0\0\0\x02[]", 6},                           /* no object */
+    {"\0\0\0\x02{}", 6},                           /* no type */
+    {"\0\0\0\x15{\"type\":\"x\",\"fds\":99}", 25}, /* more descriptors than there can be */
+    {"\0\0\0\x14{\"type\":\"x\",\"fds\":2}", 24},  /* descriptors that did not come */
 };
 
 START_TEST(test_broken_peer)

@@ -20,7 +20,8 @@ static struct {
     char dir[64], path[96], why[SCHEMA_WHY];
 } seen;
 
-static void on_message(void *ctx, struct local_connection *c, const char *type, json_t *msg, int *fds, size_t n_fds)
+static void on_message(void *ctx, struct local_connection *c, const char *type, json_t *msg, int *fds,
+                       size_t n_fds)
 {
     (void)ctx, (void)msg, (void)fds, (void)n_fds;
     seen.messages++;
@@ -74,7 +75,8 @@ START_TEST(test_request)
     if (pid == 0) {
         json_t *answer;
         enum err e = local_request(seen.path, json_pack("{ss}", "type", "ask"), 5000, &answer, seen.why);
-        _exit(e == ERR_OK && strcmp(json_string_value(json_object_get(answer, "type")), "answer") == 0 ? 0 : 1);
+        _exit(e == ERR_OK && strcmp(json_string_value(json_object_get(answer, "type")), "answer") == 0 ? 0
+                                                                                                       : 1);
     }
     while (seen.closes == 0)
         ev_run(seen.loop, EVRUN_ONCE);
@@ -88,10 +90,12 @@ START_TEST(test_no_daemon)
 {
     json_t *answer;
     char why[SCHEMA_WHY];
-    ck_assert_int_ne(local_request("/tmp/stile-nobody.sock", json_pack("{ss}", "type", "ask"), 100, &answer, why), ERR_OK);
+    ck_assert_int_ne(
+        local_request("/tmp/stile-nobody.sock", json_pack("{ss}", "type", "ask"), 100, &answer, why), ERR_OK);
     ck_assert_ptr_nonnull(strstr(why, "is it running"));
     setup();
-    ck_assert_int_eq(local_request(seen.path, json_pack("{ss}", "type", "ask"), 50, &answer, why), ERR_TIMEOUT);
+    ck_assert_int_eq(local_request(seen.path, json_pack("{ss}", "type", "ask"), 50, &answer, why),
+                     ERR_TIMEOUT);
     ck_assert_ptr_nonnull(strstr(why, "did not answer"));
     turn_loop();
     teardown();
@@ -106,11 +110,13 @@ START_TEST(test_ends)
     for (int i = 0; i < 5; i++)
         ck_assert_int_ge(fds[i] = sock_connect_unix(seen.path), 0);
     ck_assert_int_eq(ipc_send_fd(fds[0], json_pack("{ss}", "type", "close"), NULL, 0), ERR_OK);
-    ck_assert_int_eq(ipc_send_fd(fds[0], json_pack("{ss}", "type", "ask"), NULL, 0), ERR_OK); /* too late: not delivered */
+    ck_assert_int_eq(ipc_send_fd(fds[0], json_pack("{ss}", "type", "ask"), NULL, 0),
+                     ERR_OK); /* too late: not delivered */
     ck_assert_int_eq(ipc_send_fd(fds[1], json_pack("{ss}", "type", "ask"), NULL, 0), ERR_OK);
     close(fds[1]); /* does not wait for the answer */
     ck_assert_int_eq(write(fds[2], "\0\0\0\4{]{]", 8), 8);
-    ck_assert_int_eq(ipc_send_fd(fds[3], json_pack("{sssi}", "type", "ask", "fds", 3), NULL, 0), ERR_OK); /* none came with it */
+    ck_assert_int_eq(ipc_send_fd(fds[3], json_pack("{sssi}", "type", "ask", "fds", 3), NULL, 0),
+                     ERR_OK); /* none came with it */
     turn_loop();
     ck_assert_uint_eq(seen.messages, 2);
     ck_assert_uint_eq(seen.closes, 3); /* not of the one that we closed */

@@ -202,7 +202,8 @@ END_TEST
 
 enum { RECORDS = 1000, RECORD = 10 };
 
-/* A client of its own process, so that all its small records are there before one is read; then it says nothing more. */
+/* A client of its own process, so that all its small records are there before one is read; then it says
+ * nothing more. */
 static pid_t small_records_client(int fd, int other)
 {
     pid_t pid = fork();
@@ -233,7 +234,8 @@ static void on_give_up(struct ev_loop *loop, ev_timer *t, int revents)
     ev_break(loop, EVBREAK_ALL);
 }
 
-/* The TLS layer reads ahead of what it is asked for: what it holds must come without another byte from the network. */
+/* The TLS layer reads ahead of what it is asked for: what it holds must come without another byte from the
+ * network. */
 START_TEST(test_tls_small_records)
 {
     struct ev_loop *loop = ev_loop_new(0);

@@ -1,5 +1,5 @@
-/* Web bridges on loopback: found, probed with TLS, said to be Active or Failed and why; a small DNS server of our own (as root,
- * in a network and a mount namespace of our own) says where they are. */
+/* Web bridges on loopback: found, probed with TLS, said to be Active or Failed and why; a small DNS server of
+ * our own (as root, in a network and a mount namespace of our own) says where they are. */
 #include <arpa/nameser.h>
 #include <check.h>
 #include <net/if.h>
@@ -63,7 +63,8 @@ static void bridge_start(const char *name, const char *address)
     bridge.loop = ev_default_loop(0);
     signal(SIGPIPE, SIG_IGN); /* as the daemons do */
     ck_assert_int_eq(tls_self_signed(name, 10, &bridge.cert, &bridge.key), ERR_OK);
-    ck_assert_int_eq(tls_server_ctx(bridge.cert, bridge.key, NULL, &bridge.server_ctx, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(tls_server_ctx(bridge.cert, bridge.key, NULL, &bridge.server_ctx, why, sizeof why),
+                     ERR_OK);
     ck_assert_int_eq(tls_client_ctx(bridge.cert, &bridge.client_ctx, why, sizeof why), ERR_OK);
     ck_assert_int_eq(netaddr_parse(address, 0, &bridge.at), ERR_OK);
     ck_assert_int_ge(bridge.fd = sock_listen_tcp(&bridge.at, false), 0);
@@ -106,7 +107,8 @@ static const json_t *wait_row(struct targets *t, size_t i, const char *state)
         const char *is = json_string_value(json_object_get(row, "state"));
         if (is && strcmp(is, state) == 0)
             return row;
-        ck_assert_msg(ev_time() < until, "row %zu is %s: %s", i, is ? is : "not there", json_dumps(status, 0));
+        ck_assert_msg(ev_time() < until, "row %zu is %s: %s", i, is ? is : "not there",
+                      json_dumps(status, 0));
         ev_run(bridge.loop, EVRUN_ONCE);
     }
 }
@@ -168,7 +170,8 @@ static void put_name(struct wire_writer *w, const char *name)
     wire_put_u8(w, 0);
 }
 
-/* SRV for _cms-web._tls.join.test: two names, one that exists and one that does not. A for bridge.test. NXDOMAIN else. */
+/* SRV for _cms-web._tls.join.test: two names, one that exists and one that does not. A for bridge.test.
+ * NXDOMAIN else. */
 static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
 {
     char name[256] = "";
@@ -300,4 +303,5 @@ START_TEST(test_no_srv_no_host)
 }
 END_TEST
 
-UNIT_MAIN("targets", test_active_failed_and_back, test_certificate_of_another, test_found_in_dns, test_no_srv_no_host)
+UNIT_MAIN("targets", test_active_failed_and_back, test_certificate_of_another, test_found_in_dns,
+          test_no_srv_no_host)

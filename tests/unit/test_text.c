@@ -18,12 +18,14 @@ START_TEST(test_copy)
         {NULL, "", 4},
         {"a\nb\033[2Jc\x7f", "a?b?[2Jc?", 32},
         {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", 8},
-        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc", 6},   /* cut between characters */
-        {"\xc2\x9b" "31m", "?31m", 16},            /* C1: CSI */
+        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc", 6}, /* cut between characters */
+        {"\xc2\x9b"
+         "31m",
+         "?31m", 16}, /* C1: CSI */
         {"\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac\xf0\x9f\x98\x80", 16},
-        {"\xc0\xaf\xe0\x80\x80", "?????", 16},     /* overlong */
-        {"\xed\xa0\x80", "???", 16},               /* surrogate */
-        {"\xf4\x90\x80\x80", "????", 16},          /* above U+10FFFF */
+        {"\xc0\xaf\xe0\x80\x80", "?????", 16}, /* overlong */
+        {"\xed\xa0\x80", "???", 16},           /* surrogate */
+        {"\xf4\x90\x80\x80", "????", 16},      /* above U+10FFFF */
         {"\xc3", "?", 16},
         {"\xe2\x82", "??", 16},
     };

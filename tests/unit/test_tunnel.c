@@ -4,10 +4,10 @@
  * a data channel carries is not the matter here.
  */
 #include <check.h>
-#include <limits.h>
 #include <errno.h>
 #include <ev.h>
 #include <jansson.h>
+#include <limits.h>
 #include <time.h>
 
 #include "common/json_frame.h"

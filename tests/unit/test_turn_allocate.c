@@ -429,5 +429,4 @@ UNIT_MAIN("turn_allocate", test_success, test_retransmission_and_mismatch, test_
           test_reservation_runs_out, test_even_port_alone, test_dont_fragment_is_understood,
           test_user_quota_is_486, test_address_and_total_quota, test_ports_used_up_and_given_back,
           test_even_ports_used_up, test_socket_failure_leaves_nothing, test_several_relay_addresses,
-          test_ports_are_not_predictable, test_draining,
-          test_log_is_bounded)
+          test_ports_are_not_predictable, test_draining, test_log_is_bounded)

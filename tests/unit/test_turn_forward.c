@@ -155,7 +155,8 @@ START_TEST(test_longest_packets)
     struct stun_msg m;
     start_allocated("");
     ck_assert_int_eq(fixture_permit(&f, "198.51.100.1"), 0);
-    fixture_from_peer(&f, "198.51.100.1:1", big, 65535); /* from a TCP client's relay; no STUN message holds it */
+    fixture_from_peer(&f, "198.51.100.1:1", big,
+                      65535); /* from a TCP client's relay; no STUN message holds it */
     ck_assert_uint_eq(f.n_to_client, 0);
     ck_assert_uint_eq(f.server->counters.drops[TURN_DROP_too_long], 1);
     fixture_from_peer(&f, "198.51.100.1:1", big, 65000);

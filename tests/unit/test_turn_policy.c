@@ -117,8 +117,9 @@ START_TEST(test_private_unless_allowed)
           {"fd00::1", 9, TURN_PEER_PRIVATE}, {"fec0::1", 9, TURN_PEER_PRIVATE},
           {"10.1.2.3", 9, TURN_PEER_ALLOWED}, {"fd00:1::1", 9, TURN_PEER_ALLOWED},
           {"10.1.99.1", 9, TURN_PEER_DENIED}, {"::ffff:10.1.2.3", 9, TURN_PEER_ALLOWED},
-          {"::ffff:10.1.99.1", 9, TURN_PEER_DENIED}, {"192.168.7.7", 24000, TURN_PEER_ALLOWED} /* another edge */,
-          {"192.0.2.1", 9, TURN_PEER_ALLOWED}, {"2001:db8::99", 9, TURN_PEER_ALLOWED});
+          {"::ffff:10.1.99.1", 9, TURN_PEER_DENIED},
+          {"192.168.7.7", 24000, TURN_PEER_ALLOWED} /* another edge */, {"192.0.2.1", 9, TURN_PEER_ALLOWED},
+          {"2001:db8::99", 9, TURN_PEER_ALLOWED});
 }
 END_TEST
 

@@ -539,6 +539,5 @@ END_TEST
 
 UNIT_MAIN("turn_worker", test_udp, test_tcp, test_longest_frame_does_not_jam, test_stream_byte_by_byte,
           test_stream_of_something_else_is_closed, test_adopted_connection,
-          test_strangers_on_streams_hold_little, test_slow_tcp_client,
-          test_hairpin_between_transports, test_stop_closes_everything, test_successor_of_a_killed_worker,
-          test_bad_start_says_why)
+          test_strangers_on_streams_hold_little, test_slow_tcp_client, test_hairpin_between_transports,
+          test_stop_closes_everything, test_successor_of_a_killed_worker, test_bad_start_says_why)

@@ -1,5 +1,5 @@
-/* Real worker processes, which this program is itself when it is executed as "worker ROLE INDEX": setup, death and restart with
- * back-off, orderly end, and status gathered from several. */
+/* Real worker processes, which this program is itself when it is executed as "worker ROLE INDEX": setup,
+ * death and restart with back-off, orderly end, and status gathered from several. */
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
