@@ -62,6 +62,28 @@ START_TEST(test_many_at_once)
 }
 END_TEST
 
+/* The second connection resumes the TLS session of the first, also after one that ended badly. */
+static void serve_and_close(struct peer *p)
+{
+    while (peer_head(p, last_head, sizeof last_head))
+        peer_say(p, strstr(last_head, "GET /bad") ? "nonsense\r\n\r\n"
+                                                  : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+START_TEST(test_resumption)
+{
+    struct bridge *b = lab_start_with(serve_and_close);
+    static const char *const paths[] = {"/", "/", "/bad", "/", "/"};
+    for (size_t i = 0; i < 5; i++) {
+        struct call *c = get(paths[i]);
+        ck_assert_uint_eq(c->status, i == 2 ? 502 : 200);
+        ck_assert_uint_eq(b->n_peers, i + 1);
+        ck_assert_int_eq(SSL_session_reused(stream_ssl(b->peers[i].stream)), i > 0);
+    }
+    lab_stop();
+}
+END_TEST
+
 /* What is let through --------------------------------------------------------------------------------------
  */
 
@@ -359,6 +381,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_get);
     tcase_add_test(tc, test_many_at_once);
+    tcase_add_test(tc, test_resumption);
     tcase_add_loop_test(tc, test_allowed, 0, (int)(sizeof attempts / sizeof *attempts));
     tcase_add_loop_test(tc, test_hostile_fields, 0, 8);
     tcase_add_test(tc, test_no_policy);
