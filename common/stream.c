@@ -43,6 +43,7 @@ struct stream {
     bool shutdown_wanted, shutdown_done;
     bool read_wants_write, write_wants_read; /* TLS needs the other direction first */
     int connect_errno;
+    int write_errno; /* the peer takes no more; what it has said before is still read */
     unsigned chores;
     TAILQ_ENTRY(stream) next_chore;
     bool is_unread;
@@ -225,7 +226,10 @@ static void stream_end_of_input(struct stream *s)
 {
     ev_io_stop(s->loop, &s->reader);
     s->read_ended = true;
-    stream_offer(s);
+    if (s->write_errno)
+        stream_fail(s, ERR_SYSTEM, strerror(s->write_errno));
+    else
+        stream_offer(s);
 }
 
 static void stream_tls_failed(struct stream *s)
@@ -399,6 +403,20 @@ static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 /* Writing --------------------------------------------------------------------------------------------- */
 
+/* errno says why. A peer that has had enough of an upload answers and closes: its answer lies in the socket when our
+ * write fails. It is read before the failure is told. */
+static void stream_write_failed(struct stream *s)
+{
+    if (s->paused || s->read_ended || s->fd_in != s->fd_out) {
+        stream_fail(s, ERR_SYSTEM, strerror(errno));
+        return;
+    }
+    s->write_errno = errno;
+    buf_free(&s->out);
+    ev_io_stop(s->loop, &s->writer);
+    stream_read_later(s);
+}
+
 /* Bytes sent, 0 when it would block, -1 when it failed (and said so). */
 static ssize_t stream_write_tls(struct stream *s)
 {
@@ -414,6 +432,12 @@ static ssize_t stream_write_tls(struct stream *s)
     case SSL_ERROR_WANT_READ:
         s->write_wants_read = true;
         return 0;
+    case SSL_ERROR_SYSCALL:
+        if (errno && ERR_peek_error() == 0) {
+            stream_write_failed(s);
+            return -1;
+        }
+        /* fall through */
     default:
         stream_tls_failed(s);
         return -1;
@@ -427,7 +451,7 @@ static ssize_t stream_write_plain(struct stream *s)
         return n;
     if (errno == EAGAIN || errno == EINTR)
         return 0;
-    stream_fail(s, ERR_SYSTEM, strerror(errno));
+    stream_write_failed(s);
     return -1;
 }
 
@@ -462,7 +486,7 @@ static bool stream_refill(struct stream *s)
 
 static void stream_flush(struct stream *s)
 {
-    while (stream_refill(s)) {
+    while (!s->write_errno && stream_refill(s)) {
         ssize_t n = s->ssl ? stream_write_tls(s) : stream_write_plain(s);
         if (n < 0)
             return;
@@ -495,6 +519,8 @@ enum err stream_write(struct stream *s, const void *data, size_t n)
 {
     if (s->released || s->state == STREAM_DEAD || s->shutdown_wanted)
         return ERR_CLOSED;
+    if (s->write_errno)
+        return ERR_OK; /* lost, as on_close will tell in a moment */
     enum err e = buf_append(&s->out, data, n);
     if (e != ERR_OK)
         return e;
@@ -516,7 +542,7 @@ void stream_ask_flush(struct stream *s)
 
 void stream_shutdown(struct stream *s)
 {
-    if (s->released || s->state == STREAM_DEAD || s->shutdown_wanted)
+    if (s->released || s->state == STREAM_DEAD || s->shutdown_wanted || s->write_errno)
         return;
     s->shutdown_wanted = true;
     if (s->state == STREAM_OPEN)

@@ -269,6 +269,61 @@ START_TEST(test_tls_small_records)
 }
 END_TEST
 
+struct last_words {
+    struct ev_loop *loop;
+    char heard[64], words[256];
+    bool closed;
+};
+
+static size_t last_words_on_data(void *ctx, const uint8_t *data, size_t n)
+{
+    struct last_words *l = ctx;
+    ck_assert_uint_lt(strlen(l->heard) + n, sizeof l->heard);
+    strncat(l->heard, (const char *)data, n);
+    return n;
+}
+
+static void last_words_on_close(void *ctx, enum err why, const char *words)
+{
+    struct last_words *l = ctx;
+    (void)why;
+    l->closed = true;
+    snprintf(l->words, sizeof l->words, "%s", words);
+}
+
+/* The peer has had enough of what we send: it answers and closes, and our next write fails. Its answer counts. */
+START_TEST(test_answer_before_reset)
+{
+    static const struct stream_events last_words_events = {.on_data = last_words_on_data,
+                                                           .on_close = last_words_on_close};
+    struct last_words l = {.loop = ev_loop_new(0)};
+    static uint8_t chunk[QUEUE];
+    struct netaddr at;
+    ck_assert_int_eq(netaddr_parse("127.0.0.1", 0, &at), ERR_OK);
+    int listener = sock_listen_tcp(&at, false), peer;
+    ck_assert_int_eq(sock_local(listener, &at), ERR_OK);
+    signal(SIGPIPE, SIG_IGN);
+    struct stream *s = stream_connect(l.loop, &at, NULL, NULL, &last_words_events, &l, QUEUE, LOW);
+    ck_assert_int_eq(stream_write(s, chunk, sizeof chunk), ERR_OK);
+    while (stream_queued(s) > 0)
+        ev_run(l.loop, EVRUN_NOWAIT);
+    while ((peer = accept(listener, NULL, NULL)) < 0)
+        ;
+    ck_assert_int_eq(send(peer, "enough", 6, 0), 6);
+    close(peer); /* with bytes unread: RST */
+    usleep(50 * 1000);
+    ck_assert_int_eq(stream_write(s, chunk, sizeof chunk), ERR_OK);
+    while (!l.closed)
+        ev_run(l.loop, EVRUN_ONCE);
+    ck_assert_str_eq(l.heard, "enough");
+    ck_assert(*l.words != '\0');
+    stream_free(s);
+    close(listener);
+    ev_run(l.loop, EVRUN_NOWAIT);
+    ev_loop_destroy(l.loop);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -295,6 +350,7 @@ int main(void)
     tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
+    tcase_add_test(tc, test_answer_before_reset);
     tcase_add_test(tc, test_refused);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
