@@ -127,6 +127,9 @@ enum err h2_stream_respond(struct h2_stream *st, const struct http_message *m, b
 size_t h2_stream_room(const struct h2_stream *st);
 /* Bytes of body that wait to be sent. */
 size_t h2_stream_queued(const struct h2_stream *st);
+/* on_drained comes after the next bytes of this stream have been sent, if its queue is at low water then; also
+ * when it has not been above. */
+void h2_stream_ask_drained(struct h2_stream *st);
 /* Queues n ≤ room bytes of body. ERR_FULL (nothing taken), ERR_MEMORY, ERR_CLOSED after the end. */
 enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n);
 /* Ends our side once the queue is sent, with trailers when not NULL (copied). */

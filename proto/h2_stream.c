@@ -235,6 +235,11 @@ size_t h2_stream_queued(const struct h2_stream *st)
     return buf_len(&st->queue);
 }
 
+void h2_stream_ask_drained(struct h2_stream *st)
+{
+    st->above = true;
+}
+
 static void stream_wake(struct h2_stream *st)
 {
     if (st->deferred) {

@@ -41,21 +41,39 @@ const char *egress_reason_words(enum egress_reason r)
     return table[r];
 }
 
-/* The sweep ---------------------------------------------------------------------------------------------- */
+/* Memory ------------------------------------------------------------------------------------------------- */
+
+static void egress_weigh(struct egress *e)
+{
+    struct exchange *x;
+    e->waiting = e->grown = 0;
+    TAILQ_FOREACH (x, &e->exchanges, next)
+        e->waiting += exchange_waiting(x);
+    e->crowded = e->waiting > e->limits->waiting / 4;
+}
+
+/* Most of what comes in soon goes out again: the scales are asked only now and then. */
+void egress_note_growth(struct egress *e, size_t n)
+{
+    e->grown += n;
+    if (e->grown > e->limits->waiting / 16)
+        egress_weigh(e);
+}
 
 /* Each request's share is small, but an edge that reads nothing can make core hold all of them at once. */
 static void egress_shed(struct egress *e)
 {
     struct exchange *x;
-    size_t sum = 0, share = e->running ? e->limits->waiting / e->running / 2 : 0;
-    TAILQ_FOREACH (x, &e->exchanges, next)
-        sum += exchange_waiting(x);
-    if (sum <= e->limits->waiting)
+    size_t share = e->running ? e->limits->waiting / e->running / 2 : 0;
+    egress_weigh(e);
+    if (e->waiting <= e->limits->waiting)
         return;
     TAILQ_FOREACH (x, &e->exchanges, next)
         if (exchange_waiting(x) > share)
             exchange_shed(x);
 }
+
+/* The sweep ---------------------------------------------------------------------------------------------- */
 
 static void egress_on_sweep(struct ev_loop *loop, ev_timer *t, int revents)
 {
@@ -151,12 +169,13 @@ json_t *egress_status(const struct egress *e)
                             json_integer((json_int_t)e->count.by_reason[r]));
     uint64_t refused = e->count.by_reason[EGRESS_MALFORMED] + e->count.by_reason[EGRESS_NOT_ALLOWED] +
                        e->count.by_reason[EGRESS_WRONG_HOST];
-    return json_pack("{sI sI sI sI sI sI so sI sI s{sI sI}}", "running", (json_int_t)e->running, "requests",
-                     (json_int_t)e->count.requests, "websockets", (json_int_t)e->count.websockets, "retries",
-                     (json_int_t)e->count.retries, "unreachable", (json_int_t)e->count.unreachable, "refused",
-                     (json_int_t)refused, "failed", failed, "bytes_in", (json_int_t)e->count.bytes_in,
-                     "bytes_out", (json_int_t)e->count.bytes_out, "pool", "idle", (json_int_t)p->n_idle,
-                     "busy", (json_int_t)(p->n_connections - p->n_idle));
+    return json_pack("{sI sI sI sI sI sI sI so sI sI s{sI sI}}", "running", (json_int_t)e->running, "waiting",
+                     (json_int_t)e->waiting, "requests", (json_int_t)e->count.requests, "websockets",
+                     (json_int_t)e->count.websockets, "retries", (json_int_t)e->count.retries, "unreachable",
+                     (json_int_t)e->count.unreachable, "refused", (json_int_t)refused, "failed", failed,
+                     "bytes_in", (json_int_t)e->count.bytes_in, "bytes_out", (json_int_t)e->count.bytes_out,
+                     "pool", "idle", (json_int_t)p->n_idle, "busy",
+                     (json_int_t)(p->n_connections - p->n_idle));
 }
 
 size_t egress_running(const struct egress *e)

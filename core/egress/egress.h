@@ -74,7 +74,9 @@ struct egress_limits {
     double half_closed; /* a WebSocket of which one side has finished */
     double lingering;   /* a request whose body goes on after its response is complete */
     size_t running;     /* most requests and WebSockets at once: 503 above */
-    size_t waiting;     /* most bytes of theirs held in memory, seen at a sweep: those with most are ended */
+    size_t
+        waiting; /* most bytes of theirs held in memory: above a quarter of it their queues are kept short, */
+                 /* above all of it, at a sweep, those with most are ended */
 };
 extern const struct egress_limits egress_limits_default;
 
@@ -95,8 +97,8 @@ enum err egress_set_policy(struct egress *e, const json_t *allowlist, const char
 /* What targets_status makes: [{name, address, port, priority, weight, state}]. Requests go to "active" ones
  * of the best (lowest) priority, by weight or in turn. */
 void egress_set_targets(struct egress *e, const json_t *targets);
-/* A new object: {running, requests, websockets, retries, unreachable, refused, failed: {…by stile-reason},
- * bytes_in, bytes_out, pool: {idle, busy}}. NULL: out of memory. */
+/* A new object: {running, waiting (bytes), requests, websockets, retries, unreachable, refused, failed: {…by
+ * stile-reason}, bytes_in, bytes_out, pool: {idle, busy}}. NULL: out of memory. */
 json_t *egress_status(const struct egress *e);
 /* Requests and WebSockets running now, over all sessions. */
 size_t egress_running(const struct egress *e);

@@ -21,6 +21,8 @@ struct egress {
     struct pool pool;
     TAILQ_HEAD(, exchange) exchanges;
     size_t running;
+    size_t waiting, grown; /* bytes that wait in all exchanges, as last weighed; bytes added since */
+    bool crowded;          /* many: queues are kept short */
     ev_timer sweep;
     double now;                   /* seconds, monotonic, as of the last sweep: no clock is read per request */
     struct http_message response; /* scratch: a bridge's head during its callback */
@@ -34,6 +36,9 @@ struct egress {
 
 unsigned egress_reason_status(enum egress_reason r);
 const char *egress_reason_words(enum egress_reason r);
+
+/* n bytes were put into some exchange's queues. */
+void egress_note_growth(struct egress *e, size_t n);
 
 /* refusal.c: counts, logs and tells what was refused, and what failed (target may be NULL). */
 void egress_note_refusal(struct egress *e, const struct http_message *m, enum egress_reason r,

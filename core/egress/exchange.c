@@ -59,6 +59,21 @@ static void exchange_fail(struct exchange *x, enum egress_reason reason, const c
     exchange_answer(x, reason);
 }
 
+/* Memory ------------------------------------------------------------------------------------------------- */
+
+size_t exchange_waiting(const struct exchange *x)
+{
+    size_t n = buf_len(&x->upload) + buf_len(&x->request.head) + h2_stream_queued(x->stream);
+    if (x->client.connection)
+        n += stream_queued(x->client.connection->stream);
+    return n + (x->client.waits_for_room ? STREAM_READ : 0);
+}
+
+static size_t queue_most(const struct exchange *x)
+{
+    return x->egress->crowded ? EXCHANGE_CROWDED : EXCHANGE_QUEUE;
+}
+
 /* Towards the bridge ------------------------------------------------------------------------------------- */
 
 /* True when body bytes may go to the bridge: a WebSocket's only once it is open. */
@@ -92,7 +107,8 @@ static bool exchange_send(struct exchange *x, const uint8_t *data, size_t n)
 static void exchange_flush(struct exchange *x)
 {
     size_t room;
-    while (exchange_takes_body(x) && buf_len(&x->upload) > 0 && (room = http_client_room(&x->client)) > 0) {
+    while (exchange_takes_body(x) && buf_len(&x->upload) > 0 &&
+           (room = http_client_room(&x->client, queue_most(x))) > 0) {
         size_t n = buf_len(&x->upload) < room ? buf_len(&x->upload) : room;
         if (!exchange_send(x, buf_data(&x->upload), n))
             return;
@@ -166,12 +182,14 @@ struct exchange *exchange_new(struct egress *e, struct h2_stream *stream, struct
     TAILQ_INSERT_TAIL(&e->exchanges, x, next);
     e->running++;
     e->count.requests++;
-    if (e->running > e->limits->running)
+    if (e->running > e->limits->running) {
         exchange_fail(x, EGRESS_BUSY, "too many requests at once");
-    else if (request_prepare(e, m, &x->request, &reason) != ERR_OK)
+    } else if (request_prepare(e, m, &x->request, &reason) != ERR_OK) {
         exchange_answer(x, reason);
-    else
+    } else {
+        egress_note_growth(e, buf_len(&x->request.head));
         exchange_dispatch(x, false);
+    }
     return x;
 }
 
@@ -182,12 +200,13 @@ void exchange_data(struct exchange *x, const uint8_t *data, size_t n)
         return;
     }
     if (exchange_takes_body(x) && buf_len(&x->upload) == 0) {
-        size_t room = http_client_room(&x->client), now = n < room ? n : room;
+        size_t room = http_client_room(&x->client, queue_most(x)), now = n < room ? n : room;
         if (now > 0 && !exchange_send(x, data, now))
             return;
         data += now;
         n -= now;
     }
+    egress_note_growth(x->egress, n);
     if (buf_append(&x->upload, data, n) != ERR_OK)
         exchange_fail(x, EGRESS_BUSY, "out of memory for the request's body");
 }
@@ -298,8 +317,11 @@ static void exchange_on_head(void *ctx, struct http_message *m, const struct htt
 static size_t exchange_room(void *ctx)
 {
     struct exchange *x = ctx;
-    size_t above = h2_limits_tunnel.stream_queue - EXCHANGE_ROOM, room = h2_stream_room(x->stream);
-    return room > above ? room - above : 0;
+    size_t queued = h2_stream_queued(x->stream), room = h2_stream_room(x->stream), most = queue_most(x);
+    if (queued < most)
+        return most - queued < room ? most - queued : room;
+    h2_stream_ask_drained(x->stream);
+    return 0;
 }
 
 static void exchange_on_body(void *ctx, const uint8_t *data, size_t n)
@@ -307,6 +329,7 @@ static void exchange_on_body(void *ctx, const uint8_t *data, size_t n)
     struct exchange *x = ctx;
     x->since = x->egress->now;
     x->egress->count.bytes_out += n;
+    egress_note_growth(x->egress, n);
     if (h2_stream_write(x->stream, data, n) != ERR_OK)
         exchange_reset(x, H2_INTERNAL_ERROR);
 }
@@ -397,6 +420,11 @@ static const struct http_client_events exchange_client_events = {
     .on_failed = exchange_on_failed,
 };
 
+void exchange_shed(struct exchange *x)
+{
+    exchange_fail(x, EGRESS_BUSY, "too much waits in memory");
+}
+
 /* Deadlines ---------------------------------------------------------------------------------------------- */
 
 static void exchange_connect_expired(struct exchange *x)
@@ -449,17 +477,4 @@ void exchange_sweep(struct exchange *x)
             exchange_reset(x, H2_CANCEL);
         break;
     }
-}
-
-size_t exchange_waiting(const struct exchange *x)
-{
-    size_t n = buf_len(&x->upload) + buf_len(&x->request.head) + h2_stream_queued(x->stream);
-    if (x->client.connection)
-        n += stream_queued(x->client.connection->stream);
-    return n + (x->client.waits_for_room ? STREAM_READ : 0);
-}
-
-void exchange_shed(struct exchange *x)
-{
-    exchange_fail(x, EGRESS_BUSY, "too much waits in memory");
 }

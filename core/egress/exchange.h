@@ -23,8 +23,9 @@
 #include "proto/h2_session.h"
 
 enum {
-    EXCHANGE_TARGETS_MAX = 3,
-    /* tried before giving up */ EXCHANGE_ROOM = 64 * 1024 /* bytes queued towards the guest */
+    EXCHANGE_TARGETS_MAX = 3,    /* tried before giving up */
+    EXCHANGE_QUEUE = 64 * 1024,  /* bytes queued towards the bridge, and towards the guest */
+    EXCHANGE_CROWDED = 4 * 1024, /* the same while all of them together hold too much */
 };
 
 struct exchange {

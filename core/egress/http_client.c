@@ -274,10 +274,10 @@ enum err http_client_send_head(struct http_client *c, const uint8_t *data, size_
     return stream_write(c->connection->stream, data, n);
 }
 
-size_t http_client_room(const struct http_client *c)
+size_t http_client_room(const struct http_client *c, size_t most)
 {
-    size_t queued = c->connection ? stream_queued(c->connection->stream) : HTTP_CLIENT_HIGH;
-    return queued < HTTP_CLIENT_HIGH ? HTTP_CLIENT_HIGH - queued : 0;
+    size_t queued = c->connection ? stream_queued(c->connection->stream) : most;
+    return queued < most ? most - queued : 0;
 }
 
 enum err http_client_send_body(struct http_client *c, const uint8_t *data, size_t n)

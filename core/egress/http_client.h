@@ -19,7 +19,6 @@
 #include "proto/http_message.h"
 
 enum {
-    HTTP_CLIENT_HIGH = 64 * 1024, /* most body bytes queued towards the bridge */
     HTTP_CLIENT_INTERIM_MAX = 32, /* 1xx responses to one request */
 };
 
@@ -93,8 +92,8 @@ void http_client_abort(struct http_client *c);
 /* The request's head as it goes on the wire; expect is what its response may look like. */
 enum err http_client_send_head(struct http_client *c, const uint8_t *data, size_t n,
                                const struct http1_expect *expect, bool chunked);
-/* Body bytes that http_client_send_body takes now. */
-size_t http_client_room(const struct http_client *c);
+/* Body bytes that may be sent now, when at most `most` shall wait in the connection's queue. */
+size_t http_client_room(const struct http_client *c, size_t most);
 enum err http_client_send_body(struct http_client *c, const uint8_t *data, size_t n);
 /* The request is complete. For a WebSocket: our direction ends; when both have, on_end follows at once. */
 enum err http_client_send_end(struct http_client *c, const struct http_message *trailers);

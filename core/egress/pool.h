@@ -21,8 +21,8 @@
 enum {
     POOL_IDLE_MAX = 128, /* kept per target */
     CONNECTION_QUEUE =
-        256 * 1024,             /* most bytes queued towards a bridge: a large head and POOL's high water */
-    CONNECTION_LOW = 16 * 1024, /* on_drained */
+        256 * 1024,            /* most bytes queued towards a bridge: a large head and POOL's high water */
+    CONNECTION_LOW = 2 * 1024, /* on_drained; below every limit of exchange.h */
 };
 
 struct connection {

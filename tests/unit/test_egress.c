@@ -66,8 +66,9 @@ END_TEST
 static void serve_and_close(struct peer *p)
 {
     while (peer_head(p, last_head, sizeof last_head))
-        peer_say(p, strstr(last_head, "GET /bad") ? "nonsense\r\n\r\n"
-                                                  : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        peer_say(p, strstr(last_head, "GET /bad")
+                        ? "nonsense\r\n\r\n"
+                        : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
 START_TEST(test_resumption)
