@@ -4,12 +4,12 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/fatal.h"
+#include "common/round.h"
 #include "common/sock.h"
 #include "common/tls.h"
 
@@ -44,31 +44,12 @@ struct stream {
     bool read_wants_write, write_wants_read; /* TLS needs the other direction first */
     int connect_errno;
     int write_errno; /* the peer takes no more; what it has said before is still read */
-    unsigned chores;
-    TAILQ_ENTRY(stream) next_chore;
-    bool is_unread;
-    TAILQ_ENTRY(stream) next_unread;
+    unsigned chores; /* for the end of the round */
+    struct round_task at_end;
+    struct round_task unread; /* the TLS layer holds bytes that the kernel will not tell about */
     struct netaddr peer;
     uint64_t bytes_in, bytes_out;
 };
-
-/* The end of the loop's round: a prepare watcher does the chores, an idle watcher keeps the loop from
- * sleeping before it has run. Both are active only while there are chores. */
-static struct {
-    struct ev_loop *loop;
-    ev_prepare prepare;
-    ev_idle idle;
-    TAILQ_HEAD(, stream) streams;
-    bool ready;
-} rounds;
-
-/* Streams whose TLS layer still holds bytes that the kernel will not tell about: read again in the next
- * round, after everybody else has had a turn. */
-static struct {
-    ev_timer timer;
-    TAILQ_HEAD(, stream) streams;
-    bool ready;
-} unread;
 
 /* One read at a time per process: no callback reads another stream. */
 static uint8_t scratch[STREAM_READ];
@@ -100,82 +81,38 @@ static void stream_fail(struct stream *s, enum err why, const char *words)
     s->events->on_close(s->ctx, why, words);
 }
 
-static void rounds_run(struct ev_loop *loop, ev_prepare *w, int revents)
+static void stream_do_chores(struct round_task *task)
 {
-    (void)w, (void)revents;
-    while (!TAILQ_EMPTY(&rounds.streams)) {
-        struct stream *s = TAILQ_FIRST(&rounds.streams);
-        unsigned chores = s->chores;
-        TAILQ_REMOVE(&rounds.streams, s, next_chore);
-        s->chores = 0;
-        if (chores & CHORE_FREE) {
-            stream_destroy(s);
-            continue;
-        }
-        if (chores & CHORE_FAIL)
-            stream_fail(s, ERR_SYSTEM, strerror(s->connect_errno));
-        if (chores & CHORE_OFFER)
-            stream_offer(s);
-        if (chores & CHORE_FLUSH)
-            stream_flush(s);
+    struct stream *s = (struct stream *)((char *)task - offsetof(struct stream, at_end));
+    unsigned chores = s->chores;
+    s->chores = 0;
+    if (chores & CHORE_FREE) {
+        stream_destroy(s);
+        return;
     }
-    ev_prepare_stop(loop, &rounds.prepare);
-    ev_idle_stop(loop, &rounds.idle);
-}
-
-static void rounds_idle(struct ev_loop *loop, ev_idle *w, int revents)
-{
-    (void)loop, (void)w, (void)revents;
+    if (chores & CHORE_FAIL)
+        stream_fail(s, ERR_SYSTEM, strerror(s->connect_errno));
+    if (chores & CHORE_OFFER)
+        stream_offer(s);
+    if (chores & CHORE_FLUSH)
+        stream_flush(s);
 }
 
 static void stream_schedule(struct stream *s, unsigned chore)
 {
-    if (!rounds.ready) {
-        TAILQ_INIT(&rounds.streams);
-        ev_prepare_init(&rounds.prepare, rounds_run);
-        ev_idle_init(&rounds.idle, rounds_idle);
-        rounds.ready = true;
-    }
-    if (TAILQ_EMPTY(&rounds.streams)) {
-        ev_prepare_start(s->loop, &rounds.prepare);
-        ev_idle_start(s->loop, &rounds.idle);
-        rounds.loop = s->loop;
-    }
-    REQUIRE(rounds.loop == s->loop);
-    if (!s->chores)
-        TAILQ_INSERT_TAIL(&rounds.streams, s, next_chore);
     s->chores |= chore;
+    round_at_end(s->loop, &s->at_end);
 }
 
-static void unread_run(struct ev_loop *loop, ev_timer *w, int revents)
+static void stream_read_unread(struct round_task *task)
 {
-    (void)loop, (void)w, (void)revents;
-    size_t n = 0;
-    struct stream *s;
-    TAILQ_FOREACH (s, &unread.streams, next_unread) {
-        n++;
-    }
-    while (n-- > 0 && (s = TAILQ_FIRST(&unread.streams)) != NULL) {
-        TAILQ_REMOVE(&unread.streams, s, next_unread);
-        s->is_unread = false;
-        stream_read(s);
-    }
-    if (!TAILQ_EMPTY(&unread.streams))
-        ev_timer_start(loop, &unread.timer);
+    stream_read((struct stream *)((char *)task - offsetof(struct stream, unread)));
 }
 
+/* After everybody else has had a turn. */
 static void stream_read_later(struct stream *s)
 {
-    if (!unread.ready) {
-        TAILQ_INIT(&unread.streams);
-        ev_timer_init(&unread.timer, unread_run, 0, 0);
-        unread.ready = true;
-    }
-    if (s->is_unread)
-        return;
-    s->is_unread = true;
-    TAILQ_INSERT_TAIL(&unread.streams, s, next_unread);
-    ev_timer_start(s->loop, &unread.timer);
+    round_next(s->loop, &s->unread);
 }
 
 /* Reading --------------------------------------------------------------------------------------------- */
@@ -569,6 +506,8 @@ static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out,
     s->ctx = ctx;
     s->low_water = low_water;
     s->state = STREAM_OPEN;
+    s->at_end.run = stream_do_chores;
+    s->unread.run = stream_read_unread;
     buf_init(&s->in, STREAM_KEEP + STREAM_READ);
     buf_init(&s->out, queue_limit);
     ev_io_init(&s->reader, stream_on_readable, fd_in, EV_READ);
@@ -659,9 +598,7 @@ void stream_free(struct stream *s)
         close(s->fd_in);
     if (s->fd_out >= 0 && s->fd_out != s->fd_in)
         close(s->fd_out);
-    if (s->is_unread)
-        TAILQ_REMOVE(&unread.streams, s, next_unread);
-    s->is_unread = false;
+    round_cancel(&s->unread);
     s->released = true;
     s->state = STREAM_DEAD;
     stream_schedule(s, CHORE_FREE);
