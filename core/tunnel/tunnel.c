@@ -11,23 +11,19 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "core/bridge/resolver.h"
 #include "core/tunnel/core_control.h"
 #include "core/tunnel/data_channel.h"
-#include "core/tunnel/dial.h"
 #include "core/tunnel/host_key.h"
+#include "core/tunnel/reach.h"
 #include "core/tunnel/reconnect.h"
 #include "core/tunnel/ssh_channel.h"
 #include "core/tunnel/ssh_session.h"
 
-/* A knock lives a little shorter than two ticks: with the kernel's own second try after 1 s, a SYN leaves
- * every second. */
-static const double tick_seconds = 1, knock_patience = 1.9, dial_patience = 5, dns_retry = 2;
+static const double tick_seconds = 1, dns_retry = 2;
 static const double reopen_first = 0.1, reopen_longest = 10, reopen_steady = 5;
 
 enum tunnel_phase {
-    PHASE_RESOLVING,
-    PHASE_DIALLING,
+    PHASE_REACHING,  /* DNS, TCP */
     PHASE_HANDSHAKE, /* SSH */
     PHASE_GREETING,  /* the control channel: opening, then hello, then welcome */
     PHASE_UP,
@@ -64,15 +60,10 @@ struct tunnel {
     time_t since;
     struct reconnect reconnect;
     ev_timer wait, reaper, tick, drain;
-    bool unreachable; /* the port did not answer: knock */
     bool draining;
     double drain_until;
 
-    struct resolver *resolver;
-    struct resolver_query *query;
-    struct netaddr addrs[DIAL_ADDRESSES_MAX];
-    size_t n_addrs;
-    struct dial *dial;
+    struct reach *reach;
     struct ssh_session *session;
     struct ssh_channel *control_channel;
     struct core_control *control;
@@ -127,17 +118,14 @@ static void tunnel_fall(struct tunnel *t, const char *reason)
 static void tunnel_take_down(struct tunnel *t)
 {
     ev_timer_stop(t->loop, &t->wait);
+    if (t->reach)
+        reach_stop(t->reach);
     for (size_t i = 0; i < t->n_slots; i++) {
         ev_timer_stop(t->loop, &t->slots[i].reopen);
         data_channel_free(t->slots[i].channel);
         t->slots[i].channel = NULL;
     }
     t->n_slots = 0;
-    if (t->query)
-        resolver_cancel(t->query);
-    t->query = NULL;
-    dial_cancel(t->dial);
-    t->dial = NULL;
     ssh_channel_free(t->control_channel);
     t->control_channel = NULL;
     core_control_free(t->control);
@@ -152,7 +140,7 @@ static void tunnel_wait(struct tunnel *t)
     if (RAND_bytes((unsigned char *)&random, sizeof random) != 1)
         random = UINT32_MAX;
     double seconds = reconnect_down(&t->reconnect, clock_monotonic(), random);
-    if (t->n_addrs == 0 && seconds > dns_retry)
+    if (!reach_is_resolved(t->reach) && seconds > dns_retry)
         seconds = dns_retry; /* asking the resolver again disturbs nobody */
     t->phase = PHASE_WAITING;
     tunnel_restart_timer(t, &t->wait, seconds, 0);
@@ -294,10 +282,8 @@ static void tunnel_on_policy_ack(void *ctx, int64_t revision, const char *error)
 
 static void tunnel_on_control_over(void *ctx, enum err why, const char *words)
 {
-    struct tunnel *t = ctx;
-    if (why == ERR_TIMEOUT)
-        t->unreachable = true; /* a port that is as silent is tried again every second, not after dial_patience */
-    tunnel_fall(t, words);
+    (void)why;
+    tunnel_fall(ctx, words);
 }
 
 static const struct core_control_events tunnel_control_events = {
@@ -352,63 +338,31 @@ static const struct ssh_session_events tunnel_session_events = {tunnel_on_sessio
 
 /* Reaching the edge -------------------------------------------------------------------------------------- */
 
-static void tunnel_on_connected(void *ctx, int fd, const struct netaddr *addr)
+static void tunnel_on_connected(void *ctx, int fd)
 {
     struct tunnel *t = ctx;
     struct ssh_session_config config = {.host_key = &t->host_key, .client_key = t->client_key};
-    (void)addr;
-    t->dial = NULL;
-    t->unreachable = false;
-    t->phase = PHASE_HANDSHAKE;
     ev_timer_stop(t->loop, &t->wait);
+    t->phase = PHASE_HANDSHAKE;
     t->session = ssh_session_new(t->loop, fd, &config, &tunnel_session_events, t);
     if (!t->session)
         tunnel_fall(t, "out of memory");
 }
 
-static void tunnel_on_dial_failed(void *ctx, const char *words)
+static void tunnel_on_unreachable(void *ctx, const char *words, bool knock)
 {
     struct tunnel *t = ctx;
-    t->dial = NULL;
-    t->unreachable = true;
-    if (t->phase == PHASE_DIALLING)
-        tunnel_fall(t, words);
-    else
-        tunnel_set_state(t, TUNNEL_FAILED, words); /* it was a knock */
+    tunnel_set_state(t, TUNNEL_FAILED, words);
+    if (!knock)
+        tunnel_wait(t);
 }
 
-static const struct dial_events tunnel_dial_events = {tunnel_on_connected, tunnel_on_dial_failed};
-
-static void tunnel_dial(struct tunnel *t, double patience)
-{
-    t->dial = dial_start(t->loop, t->addrs, t->n_addrs, patience, &tunnel_dial_events, t);
-    if (!t->dial && t->phase == PHASE_DIALLING)
-        tunnel_fall(t, "out of memory");
-}
-
-static void tunnel_on_resolved(void *ctx, const struct resolver_answer *answer)
-{
-    struct tunnel *t = ctx;
-    t->query = NULL;
-    t->n_addrs = 0;
-    for (size_t i = 0; i < answer->n && t->n_addrs < DIAL_ADDRESSES_MAX; i++)
-        t->addrs[t->n_addrs++] = answer->addresses[i].addr;
-    if (t->n_addrs == 0) {
-        tunnel_fall(t, answer->error ? answer->error : "DNS: no address");
-        return;
-    }
-    t->phase = PHASE_DIALLING;
-    tunnel_dial(t, t->unreachable ? knock_patience : dial_patience);
-}
+static const struct reach_events tunnel_reach_events = {tunnel_on_connected, tunnel_on_unreachable};
 
 static void tunnel_attempt(struct tunnel *t)
 {
-    dial_cancel(t->dial); /* a knock */
-    t->dial = NULL;
-    t->phase = PHASE_RESOLVING;
-    t->query = resolver_ask(t->resolver, t->host, t->port, NULL, tunnel_on_resolved, t);
-    if (!t->query)
-        tunnel_fall(t, "out of memory");
+    t->phase = PHASE_REACHING;
+    reach_attempt(t->reach);
 }
 
 static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -417,8 +371,6 @@ static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     struct tunnel *t = timer->data;
     if (t->control && (t->phase == PHASE_GREETING || t->phase == PHASE_UP))
         core_control_tick(t->control, clock_monotonic());
-    if (t->phase == PHASE_WAITING && t->unreachable && !t->dial && t->n_addrs > 0)
-        tunnel_dial(t, knock_patience);
 }
 
 /* Draining ----------------------------------------------------------------------------------------------- */
@@ -502,8 +454,8 @@ enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, st
     t->wait.data = t->reaper.data = t->drain.data = t->tick.data = t;
     ev_timer_start(loop, &t->tick);
     t->client_key = strdup(config->client_key);
-    t->resolver = resolver_new(loop);
-    if (!t->client_key || !t->resolver) {
+    t->reach = reach_new(loop, config->host, config->port, &tunnel_reach_events, t);
+    if (!t->client_key || !t->reach) {
         snprintf(why, why_size, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
         tunnel_free(t);
         return ERR_SYSTEM;
@@ -523,7 +475,7 @@ void tunnel_free(struct tunnel *t)
     ev_timer_stop(t->loop, &t->reaper);
     ev_timer_stop(t->loop, &t->tick);
     ev_timer_stop(t->loop, &t->drain);
-    resolver_free(t->resolver);
+    reach_free(t->reach);
     json_decref(t->policy);
     if (t->client_key)
         OPENSSL_cleanse(t->client_key, strlen(t->client_key));

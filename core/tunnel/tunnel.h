@@ -4,9 +4,9 @@
  *   resolve -> dial -> SSH session -> control channel (hello, welcome) -> data channels -> ACTIVE
  *      ^___________________ wait (reconnect.h) <___________ any failure ____________|
  *
- * While the edge's port does not even answer, the wait is spent knocking on it once a second (one SYN): the
- * tunnel is back within about a second of the network being back. Where something answers and refuses (key,
- * host key, no daemon), nothing is tried before the wait is over.
+ * While the edge's port does not even answer, the wait is spent knocking on it twice a second (one SYN each):
+ * the tunnel is back within about a second of the network being back. Where something answers and refuses
+ * (key, host key, no daemon), nothing is tried before the wait is over.
  */
 #ifndef CORE_TUNNEL_TUNNEL_H
 #define CORE_TUNNEL_TUNNEL_H
