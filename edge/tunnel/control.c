@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/json_frame.h"
 #include "common/log.h"
 #include "common/stream.h"
@@ -89,7 +90,7 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
                                    (int)c->self.data_channels, "revision", (json_int_t)c->self.revision,
                                    "time", (json_int_t)time(NULL))))
         return false;
-    c->up_since = ev_now(c->loop);
+    c->up_since = clock_monotonic();
     c->events->on_up(c->ctx, c);
     return true;
 }
@@ -109,7 +110,7 @@ static void control_pong(struct control *c, const json_t *msg)
 {
     if (json_integer_value(json_object_get(msg, "id")) != c->ping_id || c->ping_sent == 0)
         return;
-    double rtt = ev_now(c->loop) - c->ping_sent;
+    double rtt = clock_monotonic() - c->ping_sent;
     c->rtt = c->rtt > 0 ? c->rtt * 0.7 + rtt * 0.3 : rtt;
     c->ping_sent = 0;
 }
@@ -152,7 +153,7 @@ static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
 {
     struct control *c = ctx;
     char why[256];
-    c->last_heard = ev_now(c->loop);
+    c->last_heard = clock_monotonic();
     if (buf_append(&c->in, data, n) != ERR_OK) {
         control_end(c, "core sent more than a control message may hold");
         return n;
@@ -193,9 +194,9 @@ static const struct stream_events control_stream_events = {
 
 static void control_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 {
-    (void)revents;
+    (void)loop, (void)revents;
     struct control *c = t->data;
-    double now = ev_now(loop);
+    double now = clock_monotonic();
     if (!control_is_up(c)) {
         if (now - c->opened > greet_within)
             control_end(c, "core said no hello");
@@ -226,7 +227,7 @@ struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const c
     c->events = events;
     c->ctx = ctx;
     c->self = *self;
-    c->opened = c->last_heard = ev_now(loop);
+    c->opened = c->last_heard = clock_monotonic();
     snprintf(c->core, sizeof c->core, "%s", core);
     buf_init(&c->in, CTL_MESSAGE_MAX + 4 + STREAM_READ);
     ev_timer_init(&c->timer, control_on_timer, ping_every, ping_every);
@@ -269,7 +270,7 @@ bool control_is_up(const struct control *c)
 json_t *control_status(const struct control *c)
 {
     bool up = control_is_up(c);
-    double age = ev_now(c->loop) - (up ? c->up_since : c->opened);
+    double age = clock_monotonic() - (up ? c->up_since : c->opened);
     return json_pack("{ss si ss sf sf ss sI sI}", "core", c->core, "tunnel", (int)c->tunnel, "state",
                      up ? "active" : "connecting", "since", (double)time(NULL) - age, "rtt_ms", c->rtt * 1000,
                      "core_version", c->version, "revision", (json_int_t)c->policy_revision, "clock_skew_s",
