@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "common/tls_memory.h"
 
 /* Queues grow and go all the time; memory handed back to the kernel in between is faulted in again, page by
  * page, which took half of a web worker's time in an upload. Up to MEMORY_KEEP bytes stay with the process.
@@ -93,6 +94,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     prctl(PR_SET_NAME, name); /* else ps -o comm shows "exe" */
     sandbox_harden();
     keep_memory();
+    (void)tls_memory_init(); /* where it cannot, a worker is merely larger */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     p.loop = ev_default_loop(0);
