@@ -157,7 +157,7 @@ static void exchange_dispatch(struct exchange *x, bool fresh)
     } else if (!t) {
         exchange_fail(x, EGRESS_NO_TARGET, "no bridge is Active");
     } else if (http_client_start(&x->client, &e->pool, t, fresh ? 0 : exchange_max_idle(x)) != ERR_OK) {
-        exchange_fail(x, EGRESS_BUSY, "out of memory");
+        exchange_fail(x, EGRESS_BUSY, "no more connections to bridges");
     } else {
         x->since = e->now;
         if (x->client.state == HTTP_CLIENT_HEAD)

@@ -255,7 +255,7 @@ enum err http_client_start(struct http_client *c, struct pool *p, struct target 
     }
     if (!c->connection) {
         c->state = HTTP_CLIENT_IDLE;
-        return ERR_MEMORY;
+        return ERR_FULL;
     }
     c->target = t;
     c->sent_before = stream_bytes_out(c->connection->stream);

@@ -84,7 +84,7 @@ struct http_client {
 void http_client_init(struct http_client *c, const struct http_client_events *events, void *ctx,
                       struct http_message *scratch);
 /* Binds it to a kept connection to t (state HEAD: send the head), used at most max_idle seconds ago, or else
- * starts to connect (CONNECTING: on_open or on_failed follows). ERR_MEMORY. */
+ * starts to connect (CONNECTING: on_open or on_failed follows). ERR_FULL: the pool gives none. */
 enum err http_client_start(struct http_client *c, struct pool *p, struct target *t, double max_idle);
 /* Ends the exchange without a call; the connection is closed. */
 void http_client_abort(struct http_client *c);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/fatal.h"
 #include "common/tls.h"
@@ -14,9 +15,18 @@ static const double closing_seconds = 5;
 
 /* Life --------------------------------------------------------------------------------------------------- */
 
+static size_t connections_most(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    return limit.rlim_cur > 2 * POOL_SPARE_DESCRIPTORS ? limit.rlim_cur - POOL_SPARE_DESCRIPTORS
+                                                       : limit.rlim_cur / 2;
+}
+
 void pool_init(struct pool *p, struct ev_loop *loop)
 {
-    *p = (struct pool){.loop = loop};
+    *p = (struct pool){.loop = loop, .most = connections_most()};
     TAILQ_INIT(&p->closing);
     target_set_init(&p->targets);
 }
@@ -247,10 +257,25 @@ static void connection_watch(struct stream *s)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
 }
 
+/* Some idle connection makes room for one that is needed. */
+static bool pool_make_room(struct pool *p)
+{
+    struct target *t;
+    if (p->n_connections < p->most)
+        return true;
+    TAILQ_FOREACH (t, &p->targets.all, next) {
+        if (TAILQ_EMPTY(&t->idle))
+            continue;
+        pool_discard(TAILQ_LAST(&t->idle, connections));
+        return true;
+    }
+    return false;
+}
+
 struct connection *pool_connect(struct pool *p, struct target *t, const struct stream_events *events,
                                 void *ctx)
 {
-    struct connection *c = p->tls ? calloc(1, sizeof *c) : NULL;
+    struct connection *c = p->tls && pool_make_room(p) ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return NULL;
     c->pool = p;

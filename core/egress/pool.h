@@ -19,7 +19,8 @@
 #include "core/egress/target_set.h"
 
 enum {
-    POOL_IDLE_MAX = 128, /* kept per target */
+    POOL_SPARE_DESCRIPTORS = 128, /* not for connections */
+    POOL_IDLE_MAX = 128,          /* kept per target */
     CONNECTION_QUEUE =
         256 * 1024,            /* most bytes queued towards a bridge: a large head and POOL's high water */
     CONNECTION_LOW = 2 * 1024, /* on_drained; below every limit of exchange.h */
@@ -44,6 +45,7 @@ struct pool {
     char *ca; /* PEM text, NULL: the system's */
     unsigned generation;
     size_t n_connections, n_idle;
+    size_t most; /* connections, so that descriptors are left for everything else */
     TAILQ_HEAD(, connection) closing;
     double now; /* the owner's sweep sets it: seconds, monotonic */
 };
@@ -65,7 +67,7 @@ void pool_sweep(struct pool *p);
 /* An idle connection to t that was in use at most max_idle seconds ago, or NULL. */
 struct connection *pool_take(struct pool *p, struct target *t, double max_idle,
                              const struct stream_events *events, void *ctx);
-/* A new one; on_open or on_close follows. NULL when memory is out. */
+/* A new one; on_open or on_close follows. NULL when memory is out, or there are as many as there may be. */
 struct connection *pool_connect(struct pool *p, struct target *t, const struct stream_events *events,
                                 void *ctx);
 /* The exchange on c is over and the next one may begin: at most `keep` seconds from now. */

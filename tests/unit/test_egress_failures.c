@@ -477,6 +477,36 @@ START_TEST(test_busy)
 }
 END_TEST
 
+/* Descriptors are never used up: 503 for those who are too many, and idle connections make room. */
+START_TEST(test_connections_are_bounded)
+{
+    lab_start();
+    struct bridge *first = bridge_start(NULL), *second = bridge_start(serve_ok);
+    use_bridges();
+    lab.egress->pool.most = 3;
+    struct call *calls[5];
+    for (int i = 0; i < 5; i++)
+        calls[i] = call_start("GET", "/", true);
+    RUN_UNTIL(calls[3]->closed && calls[4]->closed && first->n_peers == 3);
+    ck_assert(call_failed(calls[3], 503, "busy") && call_failed(calls[4], 503, "busy"));
+    RUN_UNTIL(first->peers[0].received && first->peers[1].received && first->peers[2].received);
+    first->serve = serve_ok;
+    for (int i = 0; i < 3; i++)
+        serve_ok(&first->peers[i]);
+    RUN_UNTIL(calls[0]->closed && calls[1]->closed && calls[2]->closed);
+    ck_assert_uint_eq(lab.egress->pool.n_idle, 3);
+    json_t *rows = json_array();
+    add_rows(rows, first, "active", 1, 0);
+    add_rows(rows, second, "active", 0, 0);
+    egress_set_targets(lab.egress, rows);
+    json_decref(rows);
+    ck_assert_uint_eq(get("/")->status, 200);
+    ck_assert_uint_eq(second->n_peers, 1);
+    ck_assert_uint_eq(lab.egress->pool.n_connections, 3);
+    lab_stop();
+}
+END_TEST
+
 /* An edge that sends bodies to a bridge that takes none, and one that reads no answers. */
 START_TEST(test_memory_is_bounded)
 {
@@ -601,6 +631,7 @@ int main(void)
     tcase_add_test(tc, test_silent);
     tcase_add_test(tc, test_slow_guest);
     tcase_add_test(tc, test_busy);
+    tcase_add_test(tc, test_connections_are_bounded);
     tcase_add_test(tc, test_memory_is_bounded);
     tcase_add_test(tc, test_unread_answers_are_bounded);
     tcase_add_test(tc, test_session_dies);
