@@ -15,7 +15,7 @@
 #include "common/sock.h"
 #include "common/worker_process.h"
 
-static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 5;
+static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 1;
 
 struct worker {
     struct ev_loop *loop;

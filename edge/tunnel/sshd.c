@@ -22,7 +22,7 @@
 
 enum { SSHD_CONFIG_MAX = 64 * 1024, SSHD_LINE_MAX = 1024 };
 
-static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 5;
+static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 1;
 
 struct sshd {
     struct ev_loop *loop;
