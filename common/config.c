@@ -197,7 +197,8 @@ static const struct schema_row turn_rows[] = {
     {"user_quota", SCHEMA_INT, TURN(user_quota), .min = 0, .max = 1000000, .default_text = "0",
      .help = "most allocations of one user on one edge; 0: no limit"},
     {"address_quota", SCHEMA_INT, TURN(address_quota), .min = 0, .max = 1000000, .default_text = "1000",
-     .help = "most allocations of one client address (IPv6: one /64) on one edge; 0: no limit"},
+     .help = "most allocations of one client address (IPv6: one /64) on one edge, those in allow_peers "
+             "excepted; 0: no limit"},
     {"total_quota", SCHEMA_INT, TURN(total_quota), .min = 0, .max = 1000000, .default_text = "0",
      .help = "most allocations on one edge; 0: no limit"},
     SCHEMA_END};

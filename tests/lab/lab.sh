@@ -98,7 +98,7 @@ wait_for() {
 
 # need SECONDS WHAT COMMAND... : the same, for what the rest of a test cannot do without.
 need() {
-    wait_for "$@" || { echo "Bail out! no $2"; exit 1; }
+    wait_for "$@" || { echo "Bail out! $2 did not come up (make check installs what is missing: packaging/deps check)"; exit 1; }
 }
 
 tcp_open() { lab_in "$1" timeout 1 bash -c ": </dev/tcp/$2/$3" 2>/dev/null; }

@@ -157,6 +157,11 @@ START_TEST(test_quotas_over_workers)
     turn_shared_leave(a, &seats[3]);
     ck_assert_int_eq(turn_shared_sit(b, &config, 13, &same_net, &seats[3]), TURN_QUOTA_OK);
     ck_assert_uint_eq(turn_shared_total(a), 5);
+    struct netcidr bridges; /* a call bridge allocates for all its guests from one address */
+    netcidr_parse("192.0.2.1", &bridges);
+    ck_assert_int_eq(turn_shared_sit(b, &config, 13, &one, &more), TURN_QUOTA_ADDRESS);
+    ck_assert_int_eq(turn_config_add_cidr(&config.allow_peers, &config.n_allow_peers, &bridges), ERR_OK);
+    ck_assert_int_eq(turn_shared_sit(b, &config, 13, &one, &more), TURN_QUOTA_OK);
     end(a, b);
 }
 END_TEST
