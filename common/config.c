@@ -122,6 +122,19 @@ static const char *check_realm(const char *value)
                                                                          : "1 to 127 characters, no quotes";
 }
 
+static const char *check_binding(const char *value)
+{
+    return strcmp(value, "open") == 0 || strcmp(value, "authenticated") == 0 || strcmp(value, "off") == 0
+               ? NULL
+               : "\"open\", \"authenticated\" or \"off\"";
+}
+
+static const char *check_channel_numbers(const char *value)
+{
+    return strcmp(value, "rfc8656") == 0 || strcmp(value, "rfc5766") == 0 ? NULL
+                                                                          : "\"rfc8656\" or \"rfc5766\"";
+}
+
 /* Rows ------------------------------------------------------------------------------------------------- */
 
 #define EDGE(member) offsetof(struct config_edge, member)
@@ -180,6 +193,16 @@ static const struct schema_row web_rows[] = {
      .help = "SSH connections from each core to each edge"},
     SCHEMA_END};
 
+#define LIFETIME(member)                                                                                     \
+    (offsetof(struct config_turn, allocation_lifetime.member) -                                              \
+     offsetof(struct config_turn, allocation_lifetime))
+static const struct schema_row lifetime_rows[] = {
+    {"default", SCHEMA_INT, LIFETIME(default_s), .min = 60, .max = 86400, .default_text = "600",
+     .help = "seconds that an allocation lasts whose client names no lifetime"},
+    {"longest", SCHEMA_INT, LIFETIME(longest), .min = 60, .max = 86400, .default_text = "3600",
+     .help = "the most seconds that a client is given"},
+    SCHEMA_END};
+
 #define TURN(member) offsetof(struct config_turn, member)
 static const struct schema_row turn_rows[] = {
     {"enabled", SCHEMA_BOOL, TURN(enabled), .default_text = "true", .help = "relay media with TURN"},
@@ -201,6 +224,19 @@ static const struct schema_row turn_rows[] = {
              "excepted; 0: no limit"},
     {"total_quota", SCHEMA_INT, TURN(total_quota), .min = 0, .max = 1000000, .default_text = "0",
      .help = "most allocations on one edge; 0: no limit"},
+    {"allocation_lifetime", SCHEMA_OBJECT, TURN(allocation_lifetime), .rows = lifetime_rows,
+     .help = "how long allocations last without being refreshed"},
+    {"permissions_per_allocation", SCHEMA_INT, TURN(permissions_per_allocation), .min = 1, .max = 4096,
+     .default_text = "64", .help = "most peers that one allocation may permit"},
+    {"channels_per_allocation", SCHEMA_INT, TURN(channels_per_allocation), .min = 1, .max = 4096,
+     .default_text = "64", .help = "most channels that one allocation may bind"},
+    {"binding", SCHEMA_STRING, TURN(binding), .default_text = "\"open\"", .check = check_binding,
+     .help = "STUN Binding requests: open to anyone, authenticated (only with credentials), or off"},
+    {"channel_numbers", SCHEMA_STRING, TURN(channel_numbers), .default_text = "\"rfc8656\"",
+     .check = check_channel_numbers,
+     .help = "rfc8656: 0x4000 to 0x4FFF; rfc5766: to 0x7FFF, for older clients"},
+    {"software", SCHEMA_BOOL, TURN(software), .default_text = "true",
+     .help = "name the software in authenticated answers"},
     SCHEMA_END};
 
 #define TOP(member) offsetof(struct config, member)
@@ -281,6 +317,10 @@ static enum err config_derive(const struct schema_source *source, struct config 
         e = derive_edge(source, c, i, why);
     for (size_t i = 0; i < c->cores.n && e == ERR_OK; i++)
         e = derive_core(source, c, i, why);
+    if (e == ERR_OK && c->turn.allocation_lifetime.longest < c->turn.allocation_lifetime.default_s)
+        return schema_problem(source, "/turn/allocation_lifetime", why,
+                              "longest (%ld) must not be less than default (%ld)",
+                              c->turn.allocation_lifetime.longest, c->turn.allocation_lifetime.default_s);
     if (e == ERR_OK && !c->turn.realm) {
         c->turn.realm = strdup(c->join_host);
         e = c->turn.realm ? ERR_OK : ERR_MEMORY;

@@ -47,6 +47,13 @@ struct config_turn {
     long relay_ports[2];
     struct schema_strings allow_peers, deny_peers;
     long user_quota, address_quota, total_quota;
+    struct {
+        long default_s, longest;
+    } allocation_lifetime; /* seconds */
+    long permissions_per_allocation, channels_per_allocation;
+    char *binding;         /* "open", "authenticated" or "off" */
+    char *channel_numbers; /* "rfc8656" or "rfc5766" */
+    bool software;
 };
 
 struct config {

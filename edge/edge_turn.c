@@ -129,16 +129,25 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     char bind_text[NETADDR_TEXT];
     const struct config_turn *turn = &e->box->config.turn;
     netaddr_print_ip(bind, bind_text);
-    json_t *quota = json_pack("{sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
-                              (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota);
-    return json_pack(
-        "{ss s[{ssss}] s[II] so so so so so so so ss s{sisi}}", "realm", turn->realm, "relays", "bind",
-        bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text, "relay_ports",
-        (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users", edge_turn_users(e),
-        "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers", strings_to_json(&turn->deny_peers),
-        "own_addresses", edge_own_addresses(e, local), "cluster_addresses", edge_cluster_addresses(e),
-        "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", e->box->secrets.turn_nonce_key,
-        "worker", "index", (int)index, "count", (int)e->n_turn);
+    json_t *quota = json_pack("{sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
+                              (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota,
+                              "permissions", (json_int_t)turn->permissions_per_allocation, "channels",
+                              (json_int_t)turn->channels_per_allocation);
+    json_t *lifetime = json_pack("{sI sI}", "default", (json_int_t)turn->allocation_lifetime.default_s,
+                                 "longest", (json_int_t)turn->allocation_lifetime.longest);
+    json_t *config = json_pack(
+        "{ss s[{ssss}] s[II] so so so so so so so ss s{sisi} so ss ss}", "realm", turn->realm, "relays",
+        "bind", bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text,
+        "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users",
+        edge_turn_users(e), "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers",
+        strings_to_json(&turn->deny_peers), "own_addresses", edge_own_addresses(e, local),
+        "cluster_addresses", edge_cluster_addresses(e), "cluster_ports", edge_cluster_ports(e), "quota",
+        quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
+        (int)e->n_turn, "lifetime", lifetime, "binding", turn->binding, "channel_numbers",
+        turn->channel_numbers);
+    if (config && turn->software)
+        json_object_set_new(config, "software", json_string("Stile"));
+    return config;
 }
 
 /* Worker processes --------------------------------------------------------------------------------------- */

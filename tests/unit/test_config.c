@@ -40,6 +40,12 @@ START_TEST(test_good)
     ck_assert_int_eq(c.web_proxy.tunnels_per_edge, 2);
     ck_assert_uint_eq(c.web_proxy.methods.n, 5);
     ck_assert_ptr_null(config_edge_find(&c, "edge2"));
+    ck_assert_str_eq(c.turn.binding, "open");
+    ck_assert_str_eq(c.turn.channel_numbers, "rfc8656");
+    ck_assert(c.turn.software);
+    ck_assert_int_eq(c.turn.allocation_lifetime.default_s, 600);
+    ck_assert_int_eq(c.turn.allocation_lifetime.longest, 3600);
+    ck_assert_int_eq(c.turn.channels_per_allocation, 64);
     config_free(&c);
 }
 END_TEST
@@ -109,6 +115,14 @@ static const struct {
     {DOC("https://a.example", "", EDGE(""), "\"allow_peers\":\"10.0.0.0/8\""),
      "turn.allow_peers: \"10.0.0.0/8\" is not an array of strings"},
     {DOC("https://a.example", "", EDGE(""), "\"realm\":\"\""), "turn.realm"},
+    {DOC("https://a.example", "", EDGE(""), "\"binding\":\"closed\""),
+     "stile.json:6: turn.binding: \"closed\" is not \"open\", \"authenticated\" or \"off\""},
+    {DOC("https://a.example", "", EDGE(""), "\"channel_numbers\":\"rfc5389\""),
+     "turn.channel_numbers: \"rfc5389\" is not \"rfc8656\""},
+    {DOC("https://a.example", "", EDGE(""), "\"permissions_per_allocation\":0"), "from 1 to 4096"},
+    {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":59}"), "from 60 to 86400"},
+    {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":900,\"longest\":600}"),
+     "stile.json:6: turn.allocation_lifetime: longest (600) must not be less than default (900)"},
     {DOC("https://a.example", "", EDGE(""), "\"realm\":\"a\\u0000b\""), "not valid JSON"},
 };
 
