@@ -51,19 +51,70 @@ static void hmac(enum hmac_digest digest, struct bytes key, const struct bytes *
         fatal("HMAC failed");
 }
 
-enum err stun_long_term_key(const char *name, const char *realm, const char *password,
-                            uint8_t key[STUN_KEY_MD5])
+/* Long-term keys -------------------------------------------------------------------------------------------
+ */
+
+const char *stun_algorithm_words(unsigned number)
 {
+    switch (number) {
+#define X(name, number, size, words)                                                                         \
+    case number:                                                                                             \
+        return words;
+        STUN_ALGORITHM_TABLE(X)
+#undef X
+    default:
+        return NULL;
+    }
+}
+
+/* As with HMAC, looking it up takes longer than using it. NULL where the library has it not. */
+static const EVP_MD *digest_algorithm(enum stun_algorithm a)
+{
+    static EVP_MD *md5, *sha256;
+    if (a == STUN_ALGORITHM_MD5)
+        return md5 ? md5 : (md5 = EVP_MD_fetch(NULL, "MD5", NULL));
+    return sha256 ? sha256 : (sha256 = EVP_MD_fetch(NULL, "SHA256", NULL));
+}
+
+static EVP_MD_CTX *digest_context(void)
+{
+    static EVP_MD_CTX *context;
+    if (!context)
+        context = EVP_MD_CTX_new();
+    return context;
+}
+
+/* ERR_SYSTEM when the library cannot. */
+static enum err digest(enum stun_algorithm a, const struct bytes *parts, size_t n, uint8_t *out,
+                       unsigned size)
+{
+    const EVP_MD *md = digest_algorithm(a);
+    EVP_MD_CTX *c = digest_context();
     unsigned len = 0;
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
     if (!c)
         return ERR_MEMORY;
-    int ok = EVP_DigestInit_ex(c, EVP_md5(), NULL) && EVP_DigestUpdate(c, name, strlen(name)) &&
-             EVP_DigestUpdate(c, ":", 1) && EVP_DigestUpdate(c, realm, strlen(realm)) &&
-             EVP_DigestUpdate(c, ":", 1) && EVP_DigestUpdate(c, password, strlen(password)) &&
-             EVP_DigestFinal_ex(c, key, &len) && len == STUN_KEY_MD5;
-    EVP_MD_CTX_free(c);
-    return ok ? ERR_OK : ERR_SYSTEM;
+    int ok = md && EVP_DigestInit_ex(c, md, NULL);
+    for (size_t i = 0; i < n; i++)
+        ok = ok && EVP_DigestUpdate(c, parts[i].at, parts[i].len);
+    return ok && EVP_DigestFinal_ex(c, out, &len) && len == size ? ERR_OK : ERR_SYSTEM;
+}
+
+static struct bytes text_bytes(const char *text)
+{
+    return (struct bytes){text, strlen(text)};
+}
+
+enum err stun_long_term_key(enum stun_algorithm a, const char *name, const char *realm, const char *password,
+                            struct stun_key *out)
+{
+    struct bytes colon = text_bytes(":");
+    struct bytes parts[] = {text_bytes(name), colon, text_bytes(realm), colon, text_bytes(password)};
+    struct stun_key key = {.len = a == STUN_ALGORITHM_MD5 ? STUN_KEY_MD5 : STUN_KEY_SHA256};
+    enum err e = digest(a, parts, sizeof parts / sizeof *parts, key.bytes, key.len);
+    if (e == ERR_OK)
+        *out = key;
+    OPENSSL_cleanse(&key, sizeof key);
+    return e;
 }
 
 /* MESSAGE-INTEGRITY ----------------------------------------------------------------------------------------

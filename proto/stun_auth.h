@@ -15,9 +15,23 @@
 #include "common/netaddr.h"
 #include "proto/stun_msg.h"
 
+/* The password algorithms of RFC 8489 §18.5: what a key is the digest of "name:realm:password" by. */
+/*    name     number key bytes  as our config calls it */
+#define STUN_ALGORITHM_TABLE(X)                                                                              \
+    X(MD5, 1, 16, "md5")                                                                                     \
+    X(SHA256, 2, 32, "sha256")
+
+enum stun_algorithm {
+#define X(name, number, size, words) STUN_ALGORITHM_##name = number,
+    STUN_ALGORITHM_TABLE(X)
+#undef X
+};
+
 enum {
     STUN_KEY_MAX = 32,
     STUN_KEY_MD5 = 16,
+    STUN_KEY_SHA256 = 32,
+    STUN_ALGORITHMS = 2,  /* rows of the table */
     STUN_NONCE_TEXT = 16, /* characters of a nonce, without a NUL */
     STUN_NONCE_KEY = 32,
 };
@@ -28,9 +42,12 @@ struct stun_key {
     uint8_t len;
 };
 
-/* MD5(name:realm:password), RFC 8489 §9.2.2. ERR_SYSTEM where the library has no MD5 (FIPS). */
-enum err stun_long_term_key(const char *name, const char *realm, const char *password,
-                            uint8_t key[STUN_KEY_MD5]);
+/* "sha256"; NULL for a number without a row. */
+const char *stun_algorithm_words(unsigned number);
+
+/* The digest of name:realm:password, RFC 8489 §18.5.1. ERR_SYSTEM where the library has no MD5 (FIPS). */
+enum err stun_long_term_key(enum stun_algorithm a, const char *name, const char *realm, const char *password,
+                            struct stun_key *out);
 
 /* True when the message has MESSAGE-INTEGRITY and it is right. */
 bool stun_check_integrity(const struct stun_msg *m, const uint8_t *key, size_t key_len);

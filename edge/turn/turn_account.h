@@ -16,7 +16,7 @@
 struct turn_account {
     struct hashmap_node node;
     char *name;
-    uint8_t key[TURN_KEY_SIZE];
+    uint8_t key[STUN_KEY_MD5];
     uint64_t id;   /* as turn_shared counts it */
     unsigned refs; /* the table's own, and one per allocation */
     bool listed;   /* while the table is being replaced */

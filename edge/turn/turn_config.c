@@ -8,7 +8,6 @@
 
 #include "common/fatal.h"
 #include "edge/turn/turn_policy.h"
-#include "proto/stun_auth.h"
 
 void turn_config_init(struct turn_config *c)
 {
@@ -21,6 +20,8 @@ void turn_config_init(struct turn_config *c)
         .lifetime_longest = 3600,
         .lifetime_nonce = 600,
         .binding = TURN_BINDING_OPEN,
+        .algorithms = {STUN_ALGORITHM_SHA256, STUN_ALGORITHM_MD5},
+        .n_algorithms = 2,
         .worker_count = 1,
     };
     if (getrandom(c->nonce_key, sizeof c->nonce_key, 0) != (ssize_t)sizeof c->nonce_key)
@@ -31,7 +32,11 @@ void turn_config_free(struct turn_config *c)
 {
     for (size_t i = 0; i < c->n_users; i++) {
         free(c->users[i].name);
-        OPENSSL_cleanse(c->users[i].key, sizeof c->users[i].key);
+        OPENSSL_cleanse(&c->users[i], sizeof c->users[i]);
+    }
+    for (size_t i = 0; i < c->n_shared_secrets; i++) {
+        OPENSSL_cleanse(c->shared_secrets[i], strlen(c->shared_secrets[i]));
+        free(c->shared_secrets[i]);
     }
     OPENSSL_cleanse(c->nonce_key, sizeof c->nonce_key);
     free(c->realm);
@@ -66,34 +71,69 @@ enum err turn_config_set_realm(struct turn_config *c, const char *realm)
     return ERR_OK;
 }
 
-enum err turn_config_add_key(struct turn_config *c, const char *name, const uint8_t key[TURN_KEY_SIZE])
+/* Like reallocarray by array_grow, and nothing of the old place stays in memory. */
+static struct turn_user *users_grow(const struct turn_config *c)
+{
+    size_t n = c->n_users;
+    if (n & (n - 1))
+        return c->users;
+    struct turn_user *grown = calloc(n ? n * 2 : 1, sizeof *grown);
+    if (!grown)
+        return NULL;
+    if (n) {
+        memcpy(grown, c->users, n * sizeof *grown);
+        OPENSSL_cleanse(c->users, n * sizeof *grown);
+    }
+    free(c->users);
+    return grown;
+}
+
+enum err turn_config_add_keys(struct turn_config *c, const char *name, const uint8_t key[STUN_KEY_MD5],
+                              const uint8_t *key_sha256)
 {
     size_t n = strlen(name);
     if (n == 0 || n > TURN_NAME_MAX)
         return ERR_CONFIG;
-    struct turn_user *users = array_grow(c->users, c->n_users, sizeof *users);
+    struct turn_user *users = users_grow(c);
     if (!users)
         return ERR_MEMORY;
     c->users = users;
     char *copy = strdup(name);
     if (!copy)
         return ERR_MEMORY;
-    users[c->n_users].name = copy;
-    memcpy(users[c->n_users].key, key, TURN_KEY_SIZE);
-    c->n_users++;
+    struct turn_user *user = &users[c->n_users++];
+    *user = (struct turn_user){.name = copy, .has_sha256 = key_sha256};
+    memcpy(user->key, key, sizeof user->key);
+    if (key_sha256)
+        memcpy(user->key_sha256, key_sha256, sizeof user->key_sha256);
     return ERR_OK;
 }
 
 enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password)
 {
-    uint8_t key[TURN_KEY_SIZE];
+    struct stun_key md5 = {0}, sha256 = {0};
     if (!c->realm)
         return ERR_CONFIG;
-    enum err e = stun_long_term_key(name, c->realm, password, key);
+    enum err e = stun_long_term_key(STUN_ALGORITHM_MD5, name, c->realm, password, &md5);
     if (e == ERR_OK)
-        e = turn_config_add_key(c, name, key);
-    OPENSSL_cleanse(key, sizeof key);
+        e = stun_long_term_key(STUN_ALGORITHM_SHA256, name, c->realm, password, &sha256);
+    if (e == ERR_OK)
+        e = turn_config_add_keys(c, name, md5.bytes, sha256.bytes);
+    OPENSSL_cleanse(&md5, sizeof md5);
+    OPENSSL_cleanse(&sha256, sizeof sha256);
     return e;
+}
+
+enum err turn_config_add_secret(struct turn_config *c, const char *secret)
+{
+    size_t n = strlen(secret);
+    if (n == 0 || n > TURN_SECRET_MAX || c->n_shared_secrets == TURN_SECRETS_MAX)
+        return ERR_CONFIG;
+    char *copy = strdup(secret);
+    if (!copy)
+        return ERR_MEMORY;
+    c->shared_secrets[c->n_shared_secrets++] = copy;
+    return ERR_OK;
 }
 
 enum err turn_config_add_relay(struct turn_config *c, const struct netaddr *bind,
@@ -205,6 +245,8 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
     const char *wrong = NULL;
     if (!c->realm)
         wrong = "realm: missing";
+    else if (c->n_algorithms < 1)
+        wrong = "password_algorithms: needs at least one";
     else if (c->software && (strlen(c->software) == 0 || strlen(c->software) > TURN_SOFTWARE_MAX))
         wrong = "software: must have 1 to 128 characters";
     else if (c->port_min < 1024 || c->port_max < c->port_min)

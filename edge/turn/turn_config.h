@@ -6,7 +6,10 @@
  *
  * JSON form; everything but realm and relays may be left out and then has the value shown:
  *   { "realm": "join.example.com", "software": "Stile",
- *     "users": [ { "name": "u", "key": "<32 hex digits>" }, or { "name": "u", "password": "..." } ],
+ *     "users": [ { "name": "u", "key": "<32 hex digits>", "key_sha256": "<64 hex digits>" },
+ *                or { "name": "u", "password": "..." } ],   without key_sha256 the user is known by MD5 only
+ *     "shared_secrets": [],                          up to 8; for ephemeral credentials, any of them counts
+ *     "password_algorithms": ["sha256", "md5"],      accepted, the one to be preferred first
  *     "relays": [ { "bind": "10.0.0.36", "advertised": "203.0.113.10" } ],
  *     "relay_ports": [24000, 29999],
  *     "allow_peers": [], "deny_peers": [],           CIDR notation
@@ -30,11 +33,13 @@
 
 #include "common/err.h"
 #include "common/netaddr.h"
+#include "proto/stun_auth.h"
 
 enum {
     TURN_NAME_MAX = 508,     /* bytes of a user name or realm, RFC 8489 §14.3 allows 509 */
     TURN_SOFTWARE_MAX = 128, /* characters, RFC 8489 §14.14 has them so few */
-    TURN_KEY_SIZE = 16,
+    TURN_SECRETS_MAX = 8,    /* shared secrets */
+    TURN_SECRET_MAX = 1024,  /* bytes of one */
     TURN_NONCE_KEY_SIZE = 32,
     TURN_RELAYS_MAX = 64,   /* relay addresses */
     TURN_WORKERS_MAX = 128, /* workers that share one memory, see turn_shared.h */
@@ -42,10 +47,13 @@ enum {
     TURN_CHANNELS_MAX = 4096,
 };
 
-/* Long-term credentials; the password itself is not kept. */
+/* Long-term credentials; the password itself is not kept. The keys are digests of name:realm:password,
+ * RFC 8489 §18.5.1. */
 struct turn_user {
     char *name;
-    uint8_t key[TURN_KEY_SIZE]; /* MD5(name:realm:password), RFC 8489 §9.2.2 */
+    uint8_t key[STUN_KEY_MD5];
+    uint8_t key_sha256[STUN_KEY_SHA256];
+    bool has_sha256;
 };
 
 /* Under static NAT the socket is bound to one address and clients are told another. Ports are 0. */
@@ -65,6 +73,13 @@ struct turn_config {
     char *software; /* SOFTWARE attribute of authenticated answers; NULL: none */
     struct turn_user *users;
     size_t n_users;
+    /* Whoever knows one of these may make credentials that end: user name "SECONDS:NAME" or "SECONDS" (Unix
+     * time), password base64(HMAC-SHA1(secret, user name)). Several of them: a new one is introduced before
+     * the old one is withdrawn. */
+    char *shared_secrets[TURN_SECRETS_MAX];
+    size_t n_shared_secrets;
+    enum stun_algorithm algorithms[STUN_ALGORITHMS]; /* accepted; each once, the preferred one first */
+    size_t n_algorithms;
     struct turn_relay_address *relays;
     size_t n_relays;
     uint16_t port_min, port_max; /* of relayed addresses, inclusive */
@@ -112,8 +127,12 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
  * empty, or a user of this name exists). */
 enum err turn_config_set_realm(struct turn_config *c, const char *realm);
 enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password);
-/* The same with the key already computed. Names that are there twice are found by turn_config_check. */
-enum err turn_config_add_key(struct turn_config *c, const char *name, const uint8_t key[TURN_KEY_SIZE]);
+/* The same with the keys already computed; key_sha256 may be NULL. Names that are there twice are found by
+ * turn_config_check. */
+enum err turn_config_add_keys(struct turn_config *c, const char *name, const uint8_t key[STUN_KEY_MD5],
+                              const uint8_t *key_sha256);
+/* Copies. ERR_CONFIG: empty, too long, or one too many. */
+enum err turn_config_add_secret(struct turn_config *c, const char *secret);
 enum err turn_config_add_relay(struct turn_config *c, const struct netaddr *bind,
                                const struct netaddr *advertised);
 /* list and n are a pair of members of a turn_config. */

@@ -115,6 +115,22 @@ static void read_cidrs(struct reader *r, const json_t *v, const char *key, struc
     }
 }
 
+/* { "name", "key" } and perhaps "key_sha256" */
+static void read_user_keys(struct reader *r, const json_t *item, const char *name)
+{
+    const json_t *second = json_object_get(item, "key_sha256");
+    uint8_t key[STUN_KEY_MD5] = {0}, key_sha256[STUN_KEY_SHA256] = {0};
+    if (json_object_size(item) != (second ? 3 : 2))
+        fail(r, "users: \"%.60s\" needs a name, and its keys or a password", name);
+    read_hex(r, json_object_get(item, "key"), "users.key", key, sizeof key);
+    if (second)
+        read_hex(r, second, "users.key_sha256", key_sha256, sizeof key_sha256);
+    if (r->err == ERR_OK)
+        check(r, turn_config_add_keys(r->config, name, key, second ? key_sha256 : NULL), "users");
+    OPENSSL_cleanse(key, sizeof key);
+    OPENSSL_cleanse(key_sha256, sizeof key_sha256);
+}
+
 static void read_users(struct reader *r, const json_t *v)
 {
     size_t i;
@@ -124,21 +140,50 @@ static void read_users(struct reader *r, const json_t *v)
     json_array_foreach (v, i, item) {
         const char *name = read_text(r, json_object_get(item, "name"), "users.name");
         const json_t *password = json_object_get(item, "password");
-        uint8_t key[TURN_KEY_SIZE] = {0};
         if (!name)
             return;
-        if (json_object_size(item) != 2)
-            fail(r, "users: \"%.60s\" needs a name, and a key or a password", name);
-        if (password) {
-            const char *text = read_text(r, password, "users.password");
-            if (text)
-                check(r, turn_config_add_user(r->config, name, text), "users");
+        if (!password) {
+            read_user_keys(r, item, name);
             continue;
         }
-        read_hex(r, json_object_get(item, "key"), "users.key", key, sizeof key);
+        const char *text = read_text(r, password, "users.password");
+        if (json_object_size(item) != 2)
+            fail(r, "users: \"%.60s\" needs a name, and its keys or a password", name);
         if (r->err == ERR_OK)
-            check(r, turn_config_add_key(r->config, name, key), "users");
-        OPENSSL_cleanse(key, sizeof key);
+            check(r, turn_config_add_user(r->config, name, text), "users");
+    }
+}
+
+static void read_shared_secrets(struct reader *r, const json_t *v)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(v) || json_array_size(v) > TURN_SECRETS_MAX)
+        fail(r, "shared_secrets: must be a list of up to %d", TURN_SECRETS_MAX);
+    json_array_foreach (v, i, item) {
+        const char *text = read_text(r, item, "shared_secrets");
+        if (r->err == ERR_OK)
+            check(r, turn_config_add_secret(r->config, text), "shared_secrets");
+    }
+}
+
+static void read_password_algorithms(struct reader *r, const json_t *v)
+{
+    static const char *const words[] = {"md5", "sha256", NULL};
+    static const enum stun_algorithm numbers[] = {STUN_ALGORITHM_MD5, STUN_ALGORITHM_SHA256};
+    struct turn_config *c = r->config;
+    size_t i;
+    json_t *item;
+    if (!json_is_array(v) || json_array_size(v) < 1 || json_array_size(v) > STUN_ALGORITHMS)
+        fail(r, "password_algorithms: must be a list of \"sha256\", \"md5\" or both");
+    c->n_algorithms = 0;
+    json_array_foreach (v, i, item) {
+        enum stun_algorithm a = numbers[read_choice(r, item, "password_algorithms", words)];
+        if (c->n_algorithms && c->algorithms[0] == a)
+            fail(r, "password_algorithms: \"%s\" is there twice", stun_algorithm_words(a));
+        if (r->err != ERR_OK)
+            return;
+        c->algorithms[c->n_algorithms++] = a;
     }
 }
 
@@ -290,6 +335,8 @@ static const struct {
 } members[] = {
     {"software", read_software},
     {"users", read_users},
+    {"shared_secrets", read_shared_secrets},
+    {"password_algorithms", read_password_algorithms},
     {"relays", read_relays},
     {"relay_ports", read_relay_ports},
     {"allow_peers", read_allow_peers},
@@ -355,9 +402,29 @@ static json_t *hex(const uint8_t *bytes, size_t n)
 static json_t *write_users(const struct turn_config *c)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < c->n_users; i++)
-        json_array_append_new(list, json_pack("{s:s, s:o}", "name", c->users[i].name, "key",
-                                              hex(c->users[i].key, sizeof c->users[i].key)));
+    for (size_t i = 0; i < c->n_users; i++) {
+        const struct turn_user *u = &c->users[i];
+        json_t *user = json_pack("{s:s, s:o}", "name", u->name, "key", hex(u->key, sizeof u->key));
+        if (u->has_sha256)
+            json_object_set_new(user, "key_sha256", hex(u->key_sha256, sizeof u->key_sha256));
+        json_array_append_new(list, user);
+    }
+    return list;
+}
+
+static json_t *write_shared_secrets(const struct turn_config *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_shared_secrets; i++)
+        json_array_append_new(list, json_string(c->shared_secrets[i]));
+    return list;
+}
+
+static json_t *write_password_algorithms(const struct turn_config *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_algorithms; i++)
+        json_array_append_new(list, json_string(stun_algorithm_words(c->algorithms[i])));
     return list;
 }
 
@@ -407,7 +474,9 @@ json_t *turn_config_to_json(const struct turn_config *c)
                   (json_int_t)c->channels_max, "lifetime", "default", (json_int_t)c->lifetime_default,
                   "longest", (json_int_t)c->lifetime_longest, "nonce", (json_int_t)c->lifetime_nonce,
                   "worker", "index", (json_int_t)c->worker_index, "count", (json_int_t)c->worker_count);
-    bool good = json && numbers && json_object_update(json, numbers) == 0;
+    bool good = json && numbers && json_object_update(json, numbers) == 0 &&
+                json_object_set_new(json, "shared_secrets", write_shared_secrets(c)) == 0 &&
+                json_object_set_new(json, "password_algorithms", write_password_algorithms(c)) == 0;
     if (good && c->software)
         good = json_object_set_new(json, "software", json_string(c->software)) == 0;
     if (good && c->cluster_port_min)

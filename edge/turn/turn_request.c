@@ -34,7 +34,7 @@ static const struct method *method_find(uint16_t number)
 /* RFC 8489 §9.2.4, in its order. An unknown user costs as much time as a wrong password. */
 int turn_request_authenticate(struct turn_request *r)
 {
-    static const uint8_t nobody[TURN_KEY_SIZE];
+    static const uint8_t nobody[STUN_KEY_MD5];
     const struct turn_server *s = r->server;
     struct stun_value name = stun_get(&r->msg, STUN_USERNAME), realm = stun_get(&r->msg, STUN_REALM),
                       nonce = stun_get(&r->msg, STUN_NONCE);
@@ -46,7 +46,7 @@ int turn_request_authenticate(struct turn_request *r)
                          nonce) != ERR_OK)
         return 438;
     struct turn_account *account = turn_account_find(&s->accounts, name.at, name.len);
-    bool right = stun_check_integrity(&r->msg, account ? account->key : nobody, TURN_KEY_SIZE);
+    bool right = stun_check_integrity(&r->msg, account ? account->key : nobody, STUN_KEY_MD5);
     if (!account || !right || realm.len != strlen(s->config.realm) ||
         memcmp(realm.at, s->config.realm, realm.len) != 0)
         return 401;

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 enum { CLIENTS = 4, PACKET_MAX = 2048, STEP_HEADER = 4 };
 enum step { STEP_RAW, STEP_SIGNED, STEP_CHANNEL_DATA, STEP_FROM_PEER, STEP_TIME, STEPS };
 
-static const uint8_t key_of_u[TURN_KEY_SIZE] = "sixteen bytes..";
+static const uint8_t key_of_u[STUN_KEY_MD5] = "sixteen bytes..";
 static struct turn_server *server;
 static struct turn_relay *open_relays[64];
 static unsigned n_relays;
@@ -103,7 +103,7 @@ static void server_start(void)
     turn_config_init(&c);
     memset(c.nonce_key, 0, sizeof c.nonce_key);
     turn_config_set_realm(&c, "r");
-    turn_config_add_key(&c, "u", key_of_u);
+    turn_config_add_keys(&c, "u", key_of_u, NULL);
     turn_config_add_relay(&c, &bind, &public);
     turn_config_add_relay(&c, &six, &six);
     c.port_min = 30000;

@@ -26,12 +26,14 @@ END_TEST
 START_TEST(test_rfc5769_long_term)
 {
     struct stun_msg m;
-    uint8_t key[STUN_KEY_MD5];
-    ck_assert_int_eq(stun_long_term_key(RFC5769_LONG_TERM_USER, "example.org", "TheMatrIX", key), ERR_OK);
+    struct stun_key key;
+    ck_assert_int_eq(
+        stun_long_term_key(STUN_ALGORITHM_MD5, RFC5769_LONG_TERM_USER, "example.org", "TheMatrIX", &key),
+        ERR_OK);
     ck_assert_int_eq(stun_parse(rfc5769_long_term, sizeof rfc5769_long_term, &m), ERR_OK);
-    ck_assert(stun_check_integrity(&m, key, sizeof key));
-    key[15] ^= 1;
-    ck_assert(!stun_check_integrity(&m, key, sizeof key));
+    ck_assert(stun_check_integrity(&m, key.bytes, key.len));
+    key.bytes[15] ^= 1;
+    ck_assert(!stun_check_integrity(&m, key.bytes, key.len));
 }
 END_TEST
 

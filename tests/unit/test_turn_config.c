@@ -26,6 +26,9 @@ START_TEST(test_defaults)
     ck_assert(netaddr_equal_ip(&c.relays[0].bind, &c.relays[0].advertised));
     ck_assert_uint_eq(c.lifetime_default, 600);
     ck_assert(!c.channels_rfc5766);
+    ck_assert_uint_eq(c.n_shared_secrets, 0);
+    ck_assert_uint_eq(c.algorithms[0], STUN_ALGORITHM_SHA256);
+    ck_assert_uint_eq(c.algorithms[1], STUN_ALGORITHM_MD5);
     turn_config_free(&c);
 }
 END_TEST
@@ -35,7 +38,9 @@ START_TEST(test_round_trip)
     static const char text[] =
         "{\"realm\":\"join.example.com\",\"software\":\"Stile 1\","
         "\"users\":[{\"name\":\"a\",\"key\":\"000102030405060708090a0b0c0d0e0f\"},"
-        "{\"name\":\"b\",\"key\":\"ff0102030405060708090a0b0c0d0e0f\"}],"
+        "{\"name\":\"b\",\"key\":\"ff0102030405060708090a0b0c0d0e0f\",\"key_sha256\":"
+        "\"ee000000000000000000000000000000000000000000000000000000000000ff\"}],"
+        "\"shared_secrets\":[\"new\",\"old\"],\"password_algorithms\":[\"md5\",\"sha256\"],"
         "\"relays\":[{\"bind\":\"10.0.0.36\",\"advertised\":\"203.0.113.10\"},{\"bind\":\"2001:db8::1\","
         "\"advertised\":\"2001:db8::1\"}],"
         "\"relay_ports\":[30000,30999],\"allow_peers\":[\"10.0.0.0/8\"],\"deny_peers\":[\"198.51.100.0/24\"],"
@@ -53,6 +58,12 @@ START_TEST(test_round_trip)
     ck_assert(json_equal(before, after));
     ck_assert_uint_eq(c.own_addresses[1].port, 22);
     ck_assert_uint_eq(c.users[1].key[0], 0xff);
+    ck_assert_uint_eq(c.users[1].key_sha256[0], 0xee);
+    ck_assert(c.users[1].has_sha256 && !c.users[0].has_sha256);
+    ck_assert_uint_eq(c.n_shared_secrets, 2);
+    ck_assert_str_eq(c.shared_secrets[1], "old");
+    ck_assert_uint_eq(c.n_algorithms, 2);
+    ck_assert_uint_eq(c.algorithms[0], STUN_ALGORITHM_MD5);
     json_decref(before);
     json_decref(after);
     turn_config_free(&c);
@@ -61,9 +72,12 @@ END_TEST
 
 START_TEST(test_password_becomes_key)
 {
-    /* RFC 7616 has no vector for this form; this is MD5("user:realm:pass"). */
+    /* RFC 7616 has no vector for this form; these are MD5 and SHA-256 of "user:realm:pass". */
     static const uint8_t key[] = {0x84, 0x93, 0xfb, 0xc5, 0x3b, 0xa5, 0x82, 0xfb,
                                   0x4c, 0x04, 0x4c, 0x45, 0x6b, 0xdc, 0x40, 0xeb};
+    static const uint8_t key_sha256[] = {0x07, 0xe9, 0x34, 0x11, 0x7a, 0xbd, 0x40, 0x83, 0x6e, 0x7c, 0x63,
+                                         0x29, 0xb5, 0x47, 0x31, 0xb2, 0xb2, 0xd2, 0xa5, 0xf9, 0xa7, 0x1f,
+                                         0x54, 0x49, 0x22, 0xd7, 0x5e, 0x07, 0x30, 0xd8, 0x25, 0x1b};
     struct turn_config c;
     char why[200];
     ck_assert_int_eq(read_config("{\"realm\":\"realm\",\"users\":[{\"name\":\"user\",\"password\":\"pass\"}],"
@@ -71,6 +85,8 @@ START_TEST(test_password_becomes_key)
                                  &c, why),
                      ERR_OK);
     ck_assert_mem_eq(c.users[0].key, key, sizeof key);
+    ck_assert(c.users[0].has_sha256);
+    ck_assert_mem_eq(c.users[0].key_sha256, key_sha256, sizeof key_sha256);
     json_t *json = turn_config_to_json(&c);
     char *text = json_dumps(json, 0);
     ck_assert_ptr_null(strstr(text, "pass\""));
@@ -99,6 +115,18 @@ START_TEST(test_errors_name_the_key)
         {"\"allow_peers\":[\"169.254.169.254/32\"]", "link-local"},
         {"\"allow_peers\":[7]", "allow_peers"},
         {"\"users\":[{\"name\":\"a\",\"key\":\"00\"}]", "users.key"},
+        {"\"users\":[{\"name\":\"a\",\"key\":\"000102030405060708090a0b0c0d0e0f\",\"key_sha256\":\"00\"}]",
+         "users.key_sha256"},
+        {"\"users\":[{\"name\":\"a\",\"key_sha256\":\"00\"}]", "needs a name, and its keys"},
+        {"\"users\":[{\"name\":\"a\",\"password\":\"x\",\"key\":\"00\"}]", "users"},
+        {"\"shared_secrets\":\"s\"", "shared_secrets"},
+        {"\"shared_secrets\":[\"\"]", "shared_secrets"},
+        {"\"shared_secrets\":[7]", "shared_secrets"},
+        {"\"shared_secrets\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]", "up to 8"},
+        {"\"password_algorithms\":[]", "password_algorithms"},
+        {"\"password_algorithms\":[\"sha1\"]", "password_algorithms"},
+        {"\"password_algorithms\":[\"md5\",\"md5\"]", "twice"},
+        {"\"password_algorithms\":[\"md5\",\"sha256\",\"md5\"]", "password_algorithms"},
         {"\"users\":[{\"name\":\"\",\"password\":\"x\"}]", "users"},
         {"\"users\":[{\"name\":\"a\",\"password\":\"x\"},{\"name\":\"a\",\"password\":\"y\"}]", "twice"},
         {"\"quota\":{\"seats\":1}", "quota.seats"},

@@ -85,7 +85,7 @@ START_TEST(test_password_leaves_the_process_list)
     turn_config_add_user(&expected, "bob", "banana");
     ck_assert_uint_eq(config.n_users, 2);
     for (size_t i = 0; i < 2; i++)
-        ck_assert_mem_eq(config.users[i].key, expected.users[i].key, TURN_KEY_SIZE);
+        ck_assert_mem_eq(config.users[i].key, expected.users[i].key, STUN_KEY_MD5);
     turn_config_free(&expected);
     done();
 }
@@ -103,7 +103,7 @@ START_TEST(test_password_from_file)
     turn_config_init(&expected);
     turn_config_set_realm(&expected, "r");
     turn_config_add_user(&expected, "alice", "apple");
-    ck_assert_mem_eq(config.users[0].key, expected.users[0].key, TURN_KEY_SIZE);
+    ck_assert_mem_eq(config.users[0].key, expected.users[0].key, STUN_KEY_MD5);
     turn_config_free(&expected);
     done();
     unlink(path);

@@ -38,7 +38,8 @@ END_TEST
 
 START_TEST(test_challenge_and_answer)
 {
-    uint8_t key[STUN_KEY_MD5], nonce[STUN_NONCE_TEXT];
+    struct stun_key key;
+    uint8_t nonce[STUN_NONCE_TEXT];
     fixture_start(&f, "");
     fixture_begin(&f, STUN_METHOD_ALLOCATE);
     stun_put_u32(&f.writer, STUN_REQUESTED_TRANSPORT, 17u << 24);
@@ -56,10 +57,10 @@ START_TEST(test_challenge_and_answer)
     stun_put(&f.writer, STUN_USERNAME, "alice", 5);
     stun_put(&f.writer, STUN_REALM, "example.org", 11);
     stun_put(&f.writer, STUN_NONCE, nonce, sizeof nonce);
-    stun_long_term_key("alice", "example.org", "apple", key);
-    stun_put_integrity(&f.writer, key, sizeof key);
+    stun_long_term_key(STUN_ALGORITHM_MD5, "alice", "example.org", "apple", &key);
+    stun_put_integrity(&f.writer, key.bytes, key.len);
     ck_assert_int_eq(fixture_plain(&f), 0);
-    ck_assert(stun_check_integrity(&f.answer, key, sizeof key));
+    ck_assert(stun_check_integrity(&f.answer, key.bytes, key.len));
     fixture_stop(&f);
 }
 END_TEST
@@ -84,7 +85,7 @@ END_TEST
 /* The key that stands in for an unknown user opens nothing. */
 START_TEST(test_zero_key_of_unknown_user)
 {
-    static const uint8_t zero[TURN_KEY_SIZE];
+    static const uint8_t zero[STUN_KEY_MD5];
     char nonce[STUN_NONCE_TEXT];
     fixture_start(&f, "");
     fixture_begin(&f, STUN_METHOD_ALLOCATE);

@@ -162,12 +162,12 @@ static char nonce[STUN_NONCE_TEXT];
 
 static void sign(struct stun_writer *w)
 {
-    uint8_t key[STUN_KEY_MD5];
-    stun_long_term_key("alice", "example.org", "apple", key);
+    struct stun_key key;
+    stun_long_term_key(STUN_ALGORITHM_MD5, "alice", "example.org", "apple", &key);
     stun_put(w, STUN_USERNAME, "alice", 5);
     stun_put(w, STUN_REALM, "example.org", 11);
     stun_put(w, STUN_NONCE, nonce, sizeof nonce);
-    stun_put_integrity(w, key, sizeof key);
+    stun_put_integrity(w, key.bytes, key.len);
 }
 
 /* The challenge, then the allocation; its relayed address. */

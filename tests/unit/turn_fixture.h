@@ -236,25 +236,26 @@ static inline int fixture_plain(struct fixture *f)
 
 static inline void fixture_sign(struct fixture *f)
 {
-    uint8_t key[STUN_KEY_MD5];
+    struct stun_key key;
     char nonce[STUN_NONCE_TEXT];
     stun_nonce_make(f->server->config.nonce_key, f->server->wall, &f->client.address, nonce);
     stun_put(&f->writer, STUN_USERNAME, f->user, strlen(f->user));
     stun_put(&f->writer, STUN_REALM, "example.org", 11);
     stun_put(&f->writer, STUN_NONCE, nonce, sizeof nonce);
-    ck_assert_int_eq(stun_long_term_key(f->user, "example.org", f->password, key), ERR_OK);
-    stun_put_integrity(&f->writer, key, sizeof key);
+    ck_assert_int_eq(stun_long_term_key(STUN_ALGORITHM_MD5, f->user, "example.org", f->password, &key),
+                     ERR_OK);
+    stun_put_integrity(&f->writer, key.bytes, key.len);
 }
 
 /* Sends what was begun, with credentials; checks that an authenticated answer is signed. */
 static inline int fixture_request(struct fixture *f)
 {
-    uint8_t key[STUN_KEY_MD5];
+    struct stun_key key;
     fixture_sign(f);
     int code = fixture_plain(f);
-    stun_long_term_key(f->user, "example.org", f->password, key);
+    stun_long_term_key(STUN_ALGORITHM_MD5, f->user, "example.org", f->password, &key);
     if (code >= 0 && code != 401 && code != 438)
-        ck_assert(stun_check_integrity(&f->answer, key, sizeof key));
+        ck_assert(stun_check_integrity(&f->answer, key.bytes, key.len));
     return code;
 }
 
