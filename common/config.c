@@ -237,6 +237,11 @@ static const struct schema_row turn_rows[] = {
      .help = "rfc8656: 0x4000 to 0x4FFF; rfc5766: to 0x7FFF, for older clients"},
     {"software", SCHEMA_BOOL, TURN(software), .default_text = "true",
      .help = "name the software in authenticated answers"},
+    {"allocation_kbps", SCHEMA_INT, TURN(allocation_kbps), .min = 0, .max = 100000000, .default_text = "0",
+     .help = "most media that one allocation relays in each direction, in kilobits (1000 bits) a second; what "
+             "is above is dropped and counted; 0: no limit"},
+    {"user_kbps", SCHEMA_INT, TURN(user_kbps), .min = 0, .max = 100000000, .default_text = "0",
+     .help = "the same for all allocations of one user on one edge together; 0: no limit"},
     SCHEMA_END};
 
 #define TOP(member) offsetof(struct config, member)

@@ -54,6 +54,7 @@ struct config_turn {
     char *binding;         /* "open", "authenticated" or "off" */
     char *channel_numbers; /* "rfc8656" or "rfc5766" */
     bool software;
+    long allocation_kbps, user_kbps;
 };
 
 struct config {

@@ -35,6 +35,7 @@ struct turn_allocation *turn_allocation_new(struct turn_server *s, const struct 
     a->client = *client;
     a->account = turn_account_hold(account);
     a->seat = *seat;
+    a->user_paid_until = turn_shared_buckets(s->shared, seat);
     a->id = ++s->next_id;
     a->created = s->now;
     hashmap_insert(&s->allocations, &a->node, hashmap_hash_words(&s->allocations, client->key.word, 3));
@@ -94,13 +95,13 @@ static void allocation_log_end(const struct turn_allocation *a, enum turn_end wh
     relayed_print(a, relayed);
     log_event(LOG_INFO, words[why],
               "client=%s protocol=%s relayed=%s user=%s reason=\"%s\" age=%u packets_from_client=%llu "
-              "bytes_from_client=%llu packets_to_client=%llu bytes_to_client=%llu "
+              "bytes_from_client=%llu packets_to_client=%llu bytes_to_client=%llu dropped=%llu "
               "not_logged=%u",
               netaddr_print(&a->client.address, client), transport_words[a->client.transport], relayed,
               log_quote(a->account->name, strlen(a->account->name), user, sizeof user), reasons[why],
               a->server->now - a->created, (unsigned long long)a->from_client.packets,
               (unsigned long long)a->from_client.bytes, (unsigned long long)a->to_client.packets,
-              (unsigned long long)a->to_client.bytes, not_logged);
+              (unsigned long long)a->to_client.bytes, (unsigned long long)a->drops, not_logged);
 }
 
 void turn_allocation_delete(struct turn_allocation *a, enum turn_end why)

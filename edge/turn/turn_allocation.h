@@ -37,6 +37,9 @@ struct turn_allocation {
     struct turn_seat seat;
     uint32_t created;
     struct turn_traffic from_client, to_client; /* relayed payload */
+    uint64_t drops;                             /* of its packets, for whatever reason */
+    uint64_t paid_until[TURN_DIRECTIONS];       /* its buckets, see turn_rate.h */
+    _Atomic uint64_t *user_paid_until; /* its user's, one for each direction, in shared memory; NULL: none */
 
     /* The Allocate request and what it was answered, for when it is sent again (RFC 8656 §7.2) */
     uint8_t transaction[STUN_TRANSACTION];

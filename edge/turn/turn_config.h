@@ -16,7 +16,8 @@
  *     "own_addresses": [],                           "IP" or "IP:PORT", see struct turn_config
  *     "cluster_addresses": [],                       CIDR notation
  *     "cluster_ports": [24000, 29999],              as relay_ports where absent
- *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64 },       0: no limit
+ *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64,
+ *                "allocation_kbps": 0, "user_kbps": 0 },                                      0: no limit
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
  *     "nonce_key": "<64 hex digits>",                drawn at random where absent
@@ -101,6 +102,9 @@ struct turn_config {
     /* 0: no limit. Allocations are counted over all workers. */
     uint32_t quota_total, quota_user, quota_address;
     uint32_t permissions_max, channels_max; /* per allocation, at least 1 */
+    /* Relayed payload in each direction, 1000 bits a second; 0: no limit. Those of a user are counted over
+     * all workers. What is above is dropped (turn_rate.h). */
+    uint32_t allocation_kbps, user_kbps;
 
     uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
     bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */

@@ -24,6 +24,8 @@
     X(no_permission, "to or from a peer without permission")                                                 \
     X(peer_refused, "to an address that is never a peer")                                                    \
     X(no_relay, "to a relayed address of this edge that nobody has")                                         \
+    X(allocation_bandwidth, "above the bandwidth of its allocation")                                         \
+    X(user_bandwidth, "above the bandwidth of its user")                                                     \
     X(too_long, "does not fit into a datagram")                                                              \
     X(client_full, "client reads too slowly")                                                                \
     X(send_full, "socket buffer was full")                                                                   \

@@ -15,6 +15,7 @@ static void forward_indication(struct turn_allocation *a, const struct netaddr *
     struct stun_writer w;
     size_t written;
     if (whole - STUN_HEADER > UINT16_MAX) {
+        a->drops++;
         turn_drop(s, TURN_DROP_too_long);
         return;
     }
@@ -25,6 +26,29 @@ static void forward_indication(struct turn_allocation *a, const struct netaddr *
     stun_put_around(&w, STUN_DATA, n);
     if (stun_end(&w, &written) == ERR_OK)
         a->client.ops->forward(&a->client, data - head, written);
+}
+
+static inline void drop(struct turn_allocation *a, enum turn_drop why)
+{
+    a->drops++;
+    turn_drop(a->server, why);
+}
+
+/* Within the bandwidth? The allocation is asked first: what it may not send costs its user nothing. */
+static bool within_rate(struct turn_allocation *a, enum turn_direction direction, size_t n)
+{
+    const struct turn_server *s = a->server;
+    if (s->allocation_rate.per_byte &&
+        !turn_rate_take(&s->allocation_rate, &a->paid_until[direction], s->moment, n)) {
+        drop(a, TURN_DROP_allocation_bandwidth);
+        return false;
+    }
+    if (s->user_rate.per_byte && a->user_paid_until &&
+        !turn_rate_take_shared(&s->user_rate, &a->user_paid_until[direction], s->moment, n)) {
+        drop(a, TURN_DROP_user_bandwidth);
+        return false;
+    }
+    return true;
 }
 
 static inline void count(struct turn_traffic *t, size_t n)
@@ -40,13 +64,15 @@ static void forward_to_client(struct turn_relay *r, const struct netaddr *peer, 
     struct turn_channel *c = turn_channel_find_peer(a, peer);
     bool bound = c && !c->retired;
     if (bound ? !c->permission : !turn_permission_find(a, peer)) {
-        turn_drop(s, TURN_DROP_no_permission);
+        drop(a, TURN_DROP_no_permission);
         return;
     }
     if (n > UINT16_MAX) {
-        turn_drop(s, TURN_DROP_too_long);
+        drop(a, TURN_DROP_too_long);
         return;
     }
+    if (s->limited && !within_rate(a, TURN_TO_CLIENT, n))
+        return;
     count(&a->to_client, n);
     count(&s->counters.to_clients[a->client.transport], n);
     if (!bound) {
@@ -77,9 +103,11 @@ static void forward_to_peer(struct turn_allocation *a, const struct turn_target 
     struct turn_server *s = a->server;
     struct turn_relay *r = a->relays[family];
     if (!r) {
-        turn_drop(s, TURN_DROP_no_permission);
+        drop(a, TURN_DROP_no_permission);
         return;
     }
+    if (s->limited && !within_rate(a, TURN_FROM_CLIENT, n))
+        return;
     count(&a->from_client, n);
     count(&s->counters.from_clients[a->client.transport], n);
     if (own >= 0) {
@@ -90,7 +118,7 @@ static void forward_to_peer(struct turn_allocation *a, const struct turn_target 
             return;
         }
         if (to || !turn_shared_port_in_use(s->shared, (size_t)own, port)) {
-            turn_drop(s, TURN_DROP_no_relay);
+            drop(a, TURN_DROP_no_relay);
             return;
         }
     }
@@ -114,7 +142,7 @@ void turn_forward_channel_data(struct turn_server *s, const struct turn_key *cli
         return;
     }
     if (!c->permission) {
-        turn_drop(s, TURN_DROP_no_permission);
+        drop(c->allocation, TURN_DROP_no_permission);
         return;
     }
     forward_to_peer(c->allocation, &c->target, turn_family(&c->peer), c->own, c->peer.port,
@@ -127,12 +155,12 @@ void turn_forward_send(struct turn_allocation *a, const struct netaddr *peer, ui
     struct turn_server *s = a->server;
     struct turn_permission *p = turn_permission_find(a, peer);
     if (!p) {
-        turn_drop(s, TURN_DROP_no_permission);
+        drop(a, TURN_DROP_no_permission);
         return;
     }
     /* A permission names no port; on edges some ports are not for peers. */
     if (peer->port == 0 || (p->port_counts && turn_policy_judge(s->policy, peer) != TURN_PEER_ALLOWED)) {
-        turn_drop(s, TURN_DROP_peer_refused);
+        drop(a, TURN_DROP_peer_refused);
         return;
     }
     int own = turn_server_relay_index(s, peer);

@@ -29,6 +29,9 @@
     X(user_quota,      "N",               "allocations per user (0: no limit)") \
     X(address_quota,   "N",               "allocations per client address (0: no limit)") \
     X(total_quota,     "N",               "allocations in all (0: no limit)") \
+    X(allocation_kbps, "N",               "media of one allocation in each direction, kilobits a second (0: no\n" \
+                                          "limit)") \
+    X(user_kbps,       "N",               "media of one user in each direction, kilobits a second (0: no limit)") \
     X(binding,         "open|authenticated|off", "who may ask for their own address (open)") \
     X(software,        "TEXT",            "name given in authenticated answers (none)") \
     X(workers,         "N",               "processes (one per processor)") \
@@ -297,6 +300,10 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
         return read_quota(id, value, &c->quota_address);
     case OPTION_total_quota:
         return read_quota(id, value, &c->quota_total);
+    case OPTION_allocation_kbps:
+        return read_quota(id, value, &c->allocation_kbps);
+    case OPTION_user_kbps:
+        return read_quota(id, value, &c->user_kbps);
     case OPTION_binding:
         return read_binding(c, value);
     case OPTION_software:

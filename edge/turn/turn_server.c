@@ -17,6 +17,13 @@ static size_t port_count(const struct turn_config *c)
     return (size_t)c->port_max - c->port_min + 1;
 }
 
+static void server_set_rates(struct turn_server *s)
+{
+    s->allocation_rate = turn_rate_make(s->config.allocation_kbps);
+    s->user_rate = turn_rate_make(s->config.user_kbps);
+    s->limited = s->config.allocation_kbps || s->config.user_kbps;
+}
+
 static bool server_make_tables(struct turn_server *s, const struct netaddr *listening)
 {
     s->limiter = malloc(sizeof *s->limiter);
@@ -65,6 +72,7 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
     turn_wheel_init(&s->permission_ends, now, turn_permission_expired, s);
     turn_wheel_init(&s->channel_ends, now, turn_channel_expired, s);
     turn_server_random(s, s->indication, sizeof s->indication);
+    server_set_rates(s);
     if (server_make_tables(s, listening))
         return s;
     turn_server_free(s);
@@ -125,6 +133,7 @@ enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *conf
     s->policy = policy;
     turn_config_free(&s->config);
     s->config = c;
+    server_set_rates(s);
     enum err e = turn_accounts_set(&s->accounts, &s->config, s->shared);
     if (e != ERR_OK)
         snprintf(why, why_size, "users: out of memory");

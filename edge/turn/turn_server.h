@@ -21,6 +21,7 @@
 #include "edge/turn/turn_limiter.h"
 #include "edge/turn/turn_net.h"
 #include "edge/turn/turn_policy.h"
+#include "edge/turn/turn_rate.h"
 #include "edge/turn/turn_shared.h"
 #include "edge/turn/turn_wheel.h"
 
@@ -57,6 +58,10 @@ struct turn_server {
     uint8_t random[TURN_RANDOM_POOL];
     size_t random_left;
     bool draining;
+    /* Bandwidth; turn_forward looks at nothing but the bool while there is no limit. */
+    bool limited;
+    struct turn_rate allocation_rate, user_rate;
+    uint64_t moment; /* nanoseconds, monotonic: when this round of the loop began; set while limited */
     bool behind_nat; /* some relay address is advertised as another than it is bound to */
 };
 

@@ -43,6 +43,7 @@ struct shared_memory {
     _Atomic uint32_t ports_used[TURN_RELAYS_MAX];
     struct reservation reservations[RESERVATIONS];
     struct seats users, addresses;
+    _Atomic uint64_t buckets[SLOTS][TURN_DIRECTIONS]; /* of users, by their slot */
     /* Behind it: user counts and address counts, workers × SLOTS each; ports, one byte each, n_relays ×
      * range. */
 };
@@ -56,6 +57,8 @@ struct turn_shared {
     _Atomic uint8_t *ports;
 };
 
+/* A slot that goes to another user keeps its bucket: what its last user spent is forgotten within the burst.
+ */
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_CHAR_LOCK_FREE == 2, "processes share these");
 
 static size_t range_of(const struct turn_config *c)
@@ -388,7 +391,7 @@ enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config 
     enum turn_quota q = TURN_QUOTA_OK;
     if (c->quota_total && turn_shared_total(s) > c->quota_total)
         q = TURN_QUOTA_TOTAL;
-    else if ((c->quota_user && !mine.user) || (address_quota && !mine.address))
+    else if (((c->quota_user || c->user_kbps) && !mine.user) || (address_quota && !mine.address))
         q = TURN_QUOTA_COUNTERS;
     else if (c->quota_user && seats_taken(s, &m->users, s->user_counts, user) > c->quota_user)
         q = TURN_QUOTA_USER;
@@ -399,6 +402,11 @@ enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config 
     else
         turn_shared_leave(s, &mine);
     return q;
+}
+
+_Atomic uint64_t *turn_shared_buckets(struct turn_shared *s, const struct turn_seat *seat)
+{
+    return seat->user ? s->memory->buckets[seat->user - 1] : NULL;
 }
 
 void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat)

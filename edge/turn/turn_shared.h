@@ -49,6 +49,8 @@ enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user
 /* Releases what this worker reserved and nobody fetched. Once a second. */
 void turn_shared_expire(struct turn_shared *s, uint32_t now);
 
+enum turn_direction { TURN_FROM_CLIENT, TURN_TO_CLIENT, TURN_DIRECTIONS };
+
 /* Quotas: one more allocation of user at address, if the limits of c allow it. *seat remembers whom to count
  * down; every turn_shared_sit that gave TURN_QUOTA_OK needs one turn_shared_leave. Two workers that count at
  * the same instant may both be refused the last seat, never both given it. */
@@ -72,6 +74,10 @@ const char *turn_quota_words(enum turn_quota q);
 
 enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
                                 const struct netaddr *client, struct turn_seat *seat);
+/* The user's buckets (turn_rate.h), TURN_DIRECTIONS of them: one set for all workers, so that a user has the
+ * same bandwidth whether its allocations are spread over workers or sit in one; a share per worker would have
+ * to guess. A packet costs one compare-and-swap, and only where users are limited. NULL: not counted. */
+_Atomic uint64_t *turn_shared_buckets(struct turn_shared *s, const struct turn_seat *seat);
 void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat);
 /* Allocations of all workers. */
 uint64_t turn_shared_total(const struct turn_shared *s);

@@ -26,7 +26,8 @@ struct turn_worker {
     struct turn_udp *udp;
     struct turn_tcp *tcp;
     ev_timer tick;
-    bool busy; /* there were allocations at the last tick */
+    ev_check begin_of_round; /* active while bandwidth is limited */
+    bool busy;               /* there were allocations at the last tick */
 };
 
 enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out)
@@ -51,6 +52,27 @@ static uint32_t seconds(clockid_t clock)
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint32_t)now.tv_sec;
+}
+
+/* One clock for all packets of a round, the same in all workers. */
+static void round_begins(struct ev_loop *loop, ev_check *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct turn_worker *worker = w->data;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    worker->server->moment = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void watch_rounds(struct turn_worker *w)
+{
+    if (w->server->limited) {
+        ev_check_start(w->loop, &w->begin_of_round);
+        round_begins(w->loop, &w->begin_of_round, 0);
+    } else {
+        ev_check_stop(w->loop, &w->begin_of_round);
+    }
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
@@ -114,6 +136,9 @@ struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *
     if (!w)
         goto out;
     w->loop = loop;
+    ev_check_init(&w->begin_of_round, round_begins);
+    ev_set_priority(&w->begin_of_round, EV_MAXPRI); /* in front of the round's packets */
+    w->begin_of_round.data = w;
     w->udp = turn_udp_new(loop);
     if (!w->udp || worker_make(w, config, sockets, n_sockets, shared_fd, why, why_size) != ERR_OK)
         goto out;
@@ -125,6 +150,7 @@ struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *
     ev_timer_init(&w->tick, on_tick, 1.0, 1.0);
     w->tick.data = w;
     ev_timer_start(loop, &w->tick);
+    watch_rounds(w);
     turn_config_free(config);
     return w;
 out:
@@ -141,6 +167,7 @@ void turn_worker_stop(struct turn_worker *w)
         return;
     if (ev_is_active(&w->tick))
         ev_timer_stop(w->loop, &w->tick);
+    ev_check_stop(w->loop, &w->begin_of_round);
     turn_tcp_free(w->tcp);
     if (w->server)
         turn_server_free(w->server);
@@ -152,8 +179,11 @@ enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *conf
                                  size_t why_size)
 {
     enum err e = turn_config_check(config, why, why_size);
-    if (e == ERR_OK)
-        return turn_server_reconfigure(w->server, config, why, why_size);
+    if (e == ERR_OK) {
+        e = turn_server_reconfigure(w->server, config, why, why_size);
+        watch_rounds(w);
+        return e;
+    }
     turn_config_free(config);
     return e;
 }

@@ -170,6 +170,7 @@ static inline void fixture_start(struct fixture *f, const char *extra)
     f->password = "apple";
     f->server = turn_server_new(&c, shared, &listening, 1, &fixture_net_ops, f, f->now, FIXTURE_WALL);
     ck_assert_ptr_nonnull(f->server);
+    f->server->moment = (uint64_t)f->now * 1000000000;
     fixture_client(f, "192.0.2.1:5000");
 }
 
@@ -184,6 +185,7 @@ static inline void fixture_pass(struct fixture *f, uint32_t seconds)
 {
     for (uint32_t i = 0; i < seconds; i++) {
         f->now++;
+        f->server->moment = (uint64_t)f->now * 1000000000;
         turn_server_tick(f->server, f->now, FIXTURE_WALL + f->now - FIXTURE_NOW);
     }
 }
