@@ -12,16 +12,66 @@ void conn_set_deadline(struct conn *c, long seconds)
     c->deadline = seconds ? ev_now(c->web->loop) + (ev_tstamp)seconds : 0;
 }
 
+const char *conn_server_name(const struct conn *c)
+{
+    return c->tls ? SSL_get_servername(stream_ssl(c->stream), TLSEXT_NAMETYPE_host_name) : NULL;
+}
+
+/* From the handshake to the protocol ------------------------------------------------------------------- */
+
+/* By ALPN (RFC 7301); without it, and on port 80, HTTP/1.1. */
+static const struct conn_protocol *protocol_chosen(const struct conn *c)
+{
+    (void)c;
+    return &conn_h1;
+}
+
+static void speak(struct conn *c, const struct conn_protocol *protocol)
+{
+    c->protocol = protocol;
+    stream_set_events(c->stream, protocol->events, c);
+    if (!protocol->start(c))
+        conn_kill(c);
+}
+
+static void on_handshake_done(void *ctx)
+{
+    speak(ctx, protocol_chosen(ctx));
+}
+
+static size_t on_early_data(void *ctx, const uint8_t *data, size_t n)
+{
+    (void)ctx, (void)data, (void)n;
+    return 0; /* cannot happen: nothing is read before the handshake is over */
+}
+
+void conn_on_stream_close(void *ctx, enum err why, const char *words)
+{
+    struct conn *c = ctx;
+    if (c->state == CONN_HANDSHAKE)
+        c->web->counters.handshake_failed++;
+    if (log_enabled(LOG_DEBUG)) {
+        char client[NETADDR_TEXT];
+        log_event(LOG_DEBUG, "Guest Gone", "client=%s reason=\"%s\"", netaddr_print(&c->client, client),
+                  words);
+    }
+    (void)why;
+    conn_kill(c);
+}
+
+static const struct stream_events handshake_events = {
+    .on_open = on_handshake_done, .on_data = on_early_data, .on_close = conn_on_stream_close};
+
 /* Life ------------------------------------------------------------------------------------------------- */
 
 void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (c && tls)
-        c->stream = stream_new_tls_server(w->loop, fd, w->tls, &conn_h1_stream_events, c, CONN_QUEUE_MAX,
-                                          CONN_QUEUE_LOW);
+        c->stream =
+            stream_new_tls_server(w->loop, fd, w->tls, &handshake_events, c, CONN_QUEUE_MAX, CONN_QUEUE_LOW);
     else if (c)
-        c->stream = stream_new(w->loop, fd, fd, &conn_h1_stream_events, c, CONN_QUEUE_MAX, CONN_QUEUE_LOW);
+        c->stream = stream_new(w->loop, fd, fd, &handshake_events, c, CONN_QUEUE_MAX, CONN_QUEUE_LOW);
     else
         close(fd);
     if (!c || !c->stream) {
@@ -32,9 +82,11 @@ void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
     c->web = w;
     c->client = *client;
     c->tls = tls;
-    c->state = tls ? CONN_HANDSHAKE : CONN_IDLE;
-    conn_set_deadline(c, tls ? w->limits.handshake_seconds : w->limits.head_seconds);
+    c->state = CONN_HANDSHAKE;
+    conn_set_deadline(c, w->limits.handshake_seconds);
     LIST_INSERT_HEAD(&w->conns, c, link);
+    if (!tls)
+        speak(c, &conn_h1);
 }
 
 void conn_kill(struct conn *c)
@@ -46,9 +98,8 @@ void conn_kill(struct conn *c)
     c->state = CONN_DEAD;
     w->counters.bytes_in += stream_bytes_in(c->stream);
     w->counters.bytes_out += stream_bytes_out(c->stream);
-    request_free(c->request);
-    c->request = NULL;
-    http1_body_free(&c->body);
+    if (c->protocol)
+        c->protocol->end(c);
     stream_free(c->stream);
     c->stream = NULL;
     LIST_REMOVE(c, link);
@@ -74,25 +125,6 @@ void conn_linger(struct conn *c)
 }
 
 /* Deadlines -------------------------------------------------------------------------------------------- */
-
-static void conn_expired(struct conn *c)
-{
-    static const struct http1_failure late = {408, "the request took too long to arrive"};
-    bool request_unfinished = c->state == CONN_BODY || (c->state == CONN_IDLE && c->head_begun);
-    c->web->counters.timed_out += c->state != CONN_IDLE || c->head_begun;
-    if (c->state == CONN_IDLE && !c->head_begun) {
-        conn_linger(c);
-    } else if (request_unfinished && !(c->request && c->answer_begun)) {
-        request_free(c->request);
-        c->request = NULL;
-        conn_h1_refuse(c, &late);
-    } else if (c->state == CONN_ANSWER && !c->answer_begun) {
-        c->deadline = 0;
-        request_timed_out(c->request);
-    } else {
-        conn_kill(c);
-    }
-}
 
 /* A reader that takes nothing at all for send_seconds is given up. */
 static bool reader_is_stuck(struct conn *c, ev_tstamp now)
@@ -120,8 +152,14 @@ static void conn_sweep(struct conn *c, ev_tstamp now)
         else if (c->deadline == 0)
             conn_set_deadline(c, c->web->limits.linger_seconds);
     }
-    if (c->state != CONN_DEAD && c->deadline > 0 && now > c->deadline)
-        conn_expired(c);
+    if (c->state == CONN_DEAD || c->deadline == 0 || now <= c->deadline)
+        return;
+    if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER) {
+        c->web->counters.timed_out++;
+        conn_kill(c);
+    } else {
+        c->protocol->expired(c);
+    }
 }
 
 void conns_sweep(struct web *w)
@@ -140,8 +178,8 @@ void conns_drain(struct web *w)
     for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
         next = LIST_NEXT(c, link);
         c->draining = true;
-        if (c->state == CONN_IDLE && !c->head_begun)
-            conn_linger(c);
+        if (c->protocol && c->state != CONN_LINGER)
+            c->protocol->drain(c);
     }
 }
 

@@ -12,15 +12,10 @@
 
 static const struct request_guest guest_events;
 
-static const char *server_name(const struct conn *c)
-{
-    return c->tls ? SSL_get_servername(stream_ssl(c->stream), TLSEXT_NAMETYPE_host_name) : NULL;
-}
-
 static struct request_origin origin_of(const struct conn *c)
 {
     return (struct request_origin){.client = &c->client,
-                                   .server_name = server_name(c),
+                                   .server_name = conn_server_name(c),
                                    .received = c->minor ? "1.1" : "1.0",
                                    .tls = c->tls};
 }
@@ -70,7 +65,7 @@ static void begin_exchange(struct conn *c)
 }
 
 /* What the parser refused is answered, and nothing behind it is looked at. */
-void conn_h1_refuse(struct conn *c, const struct http1_failure *why)
+static void refuse(struct conn *c, const struct http1_failure *why)
 {
     struct request_origin origin;
     c->keep_alive = false;
@@ -132,7 +127,7 @@ static size_t read_head(struct conn *c, const uint8_t *data, size_t n)
     case ERR_AGAIN:
         return 0;
     case ERR_MALFORMED:
-        conn_h1_refuse(c, &why);
+        refuse(c, &why);
         return 0;
     default:
         conn_kill(c);
@@ -169,7 +164,7 @@ static size_t read_body(struct conn *c, const uint8_t *data, size_t n)
     if (e == ERR_MALFORMED && !c->answer_begun) {
         request_free(c->request);
         c->request = NULL;
-        conn_h1_refuse(c, &broken);
+        refuse(c, &broken);
         return 0;
     }
     if (e != ERR_OK) {
@@ -257,27 +252,6 @@ static void on_stream_eof(void *ctx)
     }
 }
 
-static void on_stream_open(void *ctx)
-{
-    struct conn *c = ctx;
-    c->state = CONN_IDLE;
-    conn_set_deadline(c, c->web->limits.head_seconds);
-}
-
-static void on_stream_close(void *ctx, enum err why, const char *words)
-{
-    struct conn *c = ctx;
-    if (c->state == CONN_HANDSHAKE)
-        c->web->counters.handshake_failed++;
-    if (log_enabled(LOG_DEBUG)) {
-        char client[NETADDR_TEXT];
-        log_event(LOG_DEBUG, "Guest Gone", "client=%s reason=\"%s\"", netaddr_print(&c->client, client),
-                  words);
-    }
-    (void)why;
-    conn_kill(c);
-}
-
 /* What left towards the guest is window for core. */
 static void on_stream_drained(void *ctx)
 {
@@ -288,11 +262,10 @@ static void on_stream_drained(void *ctx)
         request_consumed(c->request, n);
 }
 
-const struct stream_events conn_h1_stream_events = {.on_open = on_stream_open,
-                                                    .on_data = on_stream_data,
-                                                    .on_eof = on_stream_eof,
-                                                    .on_drained = on_stream_drained,
-                                                    .on_close = on_stream_close};
+static const struct stream_events stream_events = {.on_data = on_stream_data,
+                                                   .on_eof = on_stream_eof,
+                                                   .on_drained = on_stream_drained,
+                                                   .on_close = conn_on_stream_close};
 
 /* Answering -------------------------------------------------------------------------------------------- */
 
@@ -440,3 +413,47 @@ static const struct request_guest guest_events = {.on_head = on_head,
                                                   .on_end = on_end,
                                                   .on_room = on_room,
                                                   .on_abort = on_abort};
+
+/* Life ------------------------------------------------------------------------------------------------- */
+
+static bool h1_start(struct conn *c)
+{
+    c->state = CONN_IDLE;
+    conn_set_deadline(c, c->web->limits.head_seconds);
+    return true;
+}
+
+static void h1_expired(struct conn *c)
+{
+    static const struct http1_failure late = {408, "the request took too long to arrive"};
+    bool request_unfinished = c->state == CONN_BODY || (c->state == CONN_IDLE && c->head_begun);
+    c->web->counters.timed_out += c->state != CONN_IDLE || c->head_begun;
+    if (c->state == CONN_IDLE && !c->head_begun) {
+        conn_linger(c);
+    } else if (request_unfinished && !(c->request && c->answer_begun)) {
+        request_free(c->request);
+        c->request = NULL;
+        refuse(c, &late);
+    } else if (c->state == CONN_ANSWER && !c->answer_begun) {
+        c->deadline = 0;
+        request_timed_out(c->request);
+    } else {
+        conn_kill(c);
+    }
+}
+
+static void h1_drain(struct conn *c)
+{
+    if (c->state == CONN_IDLE && !c->head_begun)
+        conn_linger(c);
+}
+
+static void h1_end(struct conn *c)
+{
+    request_free(c->request);
+    c->request = NULL;
+    http1_body_free(&c->body);
+}
+
+const struct conn_protocol conn_h1 = {
+    .events = &stream_events, .start = h1_start, .expired = h1_expired, .drain = h1_drain, .end = h1_end};

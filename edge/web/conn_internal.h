@@ -1,5 +1,5 @@
-/* What conn.c (a connection's life and deadlines) and conn_h1.c (what is said on it) share; nobody else
- * includes it. */
+/* What conn.c (a connection's life and deadlines) and the protocols spoken on it (conn_h1.c, conn_h2.c)
+ * share; nobody else includes it. */
 #ifndef EDGE_WEB_CONN_INTERNAL_H
 #define EDGE_WEB_CONN_INTERNAL_H
 
@@ -28,10 +28,24 @@ enum {
     CONN_LINGER_BYTES_MAX = 1024 * 1024,
 };
 
+/* What is spoken on a connection, from the end of its TLS handshake on. conn.c never asks which it is. */
+struct conn_protocol {
+    const struct stream_events *events;
+    /* The handshake is over; the stream has these events already. False: the connection cannot be served. */
+    bool (*start)(struct conn *c);
+    /* c->deadline has passed. */
+    void (*expired)(struct conn *c);
+    /* The worker stops: what is idle is closed, the rest as soon as it is over. */
+    void (*drain)(struct conn *c);
+    /* The connection is being closed: everything that runs on it is given up. */
+    void (*end)(struct conn *c);
+};
+
 struct conn {
     LIST_ENTRY(conn) link;
     struct web *web;
     struct stream *stream;
+    const struct conn_protocol *protocol;
     struct request *request;
     struct http1_body body; /* the request's */
     size_t scanned;         /* of the head that is coming */
@@ -60,9 +74,11 @@ void conn_set_deadline(struct conn *c, long seconds);
 /* Says no more, and waits for the guest's close: a reset would take the last answer from under the reader. */
 void conn_linger(struct conn *c);
 
-/* conn_h1.c */
-extern const struct stream_events conn_h1_stream_events;
-/* Answers a request that cannot be taken, and takes no more. */
-void conn_h1_refuse(struct conn *c, const struct http1_failure *why);
+/* SNI, or NULL. */
+const char *conn_server_name(const struct conn *c);
+/* What a guest whose connection broke off had on it: for stream_events.on_close of every protocol. */
+void conn_on_stream_close(void *ctx, enum err why, const char *words);
+
+extern const struct conn_protocol conn_h1;
 
 #endif
