@@ -21,20 +21,21 @@ static struct range private[] = {
 #undef X
 };
 
-/* Where an IPv6 address carries an IPv4 address: under this prefix, at this byte. */
+static struct range tunnels[] = {
+#define X(cidr, words) {cidr, words, {0}},
+    TURN_TUNNEL_TABLE(X)
+#undef X
+};
+
+/* Where an IPv6 address carries an IPv4 address in its last bytes: under this prefix. */
 static struct embedding {
     const char *text;
-    unsigned at;
-    bool inverted;
     struct netcidr net;
 } embeddings[] = {
-    {"::/96", 12, false, {0}},           /* IPv4-compatible, RFC 4291 §2.5.5.1 */
-    {"::ffff:0:0:0/96", 12, false, {0}}, /* IPv4-translated, RFC 2765 */
-    {"64:ff9b::/96", 12, false, {0}},    /* NAT64, RFC 6052 */
-    {"64:ff9b:1::/48", 12, false, {0}},  /* local NAT64, RFC 8215: most used as a /96 */
-    {"2002::/16", 2, false, {0}},        /* 6to4, RFC 3056 */
-    {"2001::/32", 12, true, {0}},        /* Teredo, the client's address, RFC 4380 */
-    {"2001::/32", 4, false, {0}},        /* Teredo, the server's */
+    {"::/96", {0}},           /* IPv4-compatible, RFC 4291 §2.5.5.1 */
+    {"::ffff:0:0:0/96", {0}}, /* IPv4-translated, RFC 2765 */
+    {"64:ff9b::/96", {0}},    /* NAT64, RFC 6052 */
+    {"64:ff9b:1::/48", {0}},  /* local NAT64, RFC 8215: most used as a /96 */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -73,6 +74,7 @@ static void tables_parse(void)
         return;
     ranges_parse(never, COUNT(never));
     ranges_parse(private, COUNT(private));
+    ranges_parse(tunnels, COUNT(tunnels));
     for (size_t i = 0; i < COUNT(embeddings); i++)
         if (netcidr_parse(embeddings[i].text, &embeddings[i].net) != ERR_OK)
             fatal("bad prefix in a table: %s", embeddings[i].text);
@@ -178,7 +180,7 @@ static bool is_service(const struct turn_policy *p, const struct netaddr *a, boo
 static enum turn_verdict judge_plain(const struct turn_policy *p, const struct netaddr *a)
 {
     bool own = is_own(p, a), allowed = list_contains(p->allow, p->n_allow, a);
-    if (table_contains(never, COUNT(never), a))
+    if (table_contains(never, COUNT(never), a) || table_contains(tunnels, COUNT(tunnels), a))
         return TURN_PEER_NEVER;
     if (list_contains(p->deny, p->n_deny, a))
         return TURN_PEER_DENIED;
@@ -197,11 +199,16 @@ static enum turn_verdict judge_plain(const struct turn_policy *p, const struct n
     return table_contains(private, COUNT(private), a) ? TURN_PEER_PRIVATE : TURN_PEER_ALLOWED;
 }
 
-static struct netaddr embedded(const struct netaddr *a, const struct embedding *e)
+bool turn_policy_is_tunnel(const struct netaddr *a)
+{
+    tables_parse();
+    return table_contains(tunnels, COUNT(tunnels), a);
+}
+
+static struct netaddr embedded(const struct netaddr *a)
 {
     struct netaddr inner = {.family = AF_INET, .port = a->port};
-    for (unsigned i = 0; i < 4; i++)
-        inner.ip[i] = e->inverted ? (uint8_t)~a->ip[e->at + i] : a->ip[e->at + i];
+    memcpy(inner.ip, a->ip + 12, 4);
     return inner;
 }
 
@@ -214,14 +221,13 @@ static bool is_mapped(const struct netaddr *a)
 enum turn_verdict turn_policy_judge(const struct turn_policy *p, const struct netaddr *peer)
 {
     if (is_mapped(peer)) {
-        struct embedding mapped = {.at = 12};
-        struct netaddr inner = embedded(peer, &mapped);
+        struct netaddr inner = embedded(peer);
         return judge_plain(p, &inner);
     }
     enum turn_verdict v = judge_plain(p, peer);
     for (size_t i = 0; v == TURN_PEER_ALLOWED && i < COUNT(embeddings); i++)
         if (netcidr_contains(&embeddings[i].net, peer)) {
-            struct netaddr inner = embedded(peer, &embeddings[i]);
+            struct netaddr inner = embedded(peer);
             v = judge_plain(p, &inner);
         }
     return v;
@@ -237,7 +243,7 @@ bool turn_policy_port_counts(const struct turn_policy *p, const struct netaddr *
     bool counts = port_counts(p, peer);
     for (size_t i = 0; !counts && i < COUNT(embeddings); i++)
         if (netcidr_contains(&embeddings[i].net, peer)) {
-            struct netaddr inner = embedded(peer, &embeddings[i]);
+            struct netaddr inner = embedded(peer);
             counts = port_counts(p, &inner);
         }
     return counts;
@@ -251,5 +257,8 @@ const char *turn_policy_never(const struct netcidr *net)
     for (size_t i = 0; i < COUNT(never); i++)
         if (net->bits >= never[i].net.bits && netcidr_contains(&never[i].net, &first))
             return never[i].words;
+    for (size_t i = 0; i < COUNT(tunnels); i++)
+        if (net->bits >= tunnels[i].net.bits && netcidr_contains(&tunnels[i].net, &first))
+            return tunnels[i].words;
     return NULL;
 }

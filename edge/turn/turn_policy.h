@@ -2,10 +2,9 @@
  * Who may be a peer. A relay reaches what the edge reaches, so by default nothing that is only reachable from
  * here: not this host, not its neighbours' link-local and private addresses, in whatever notation they come.
  * The rules in their order:
- *   1. an address that carries an IPv4 address inside (IPv4-mapped, -compatible, 6to4, NAT64 with the
- * well-known prefix, Teredo) is judged as that one too; a NAT64 prefix of the network's own belongs into
- * deny_peers;
- *   2. never: the ranges of TURN_NEVER_TABLE, allow_peers or not;
+ *   1. an address that carries an IPv4 address inside (IPv4-mapped, -compatible, NAT64 with the well-known
+ * prefix) is judged as that one too; a NAT64 prefix of the network's own belongs into deny_peers;
+ *   2. never: the ranges of TURN_NEVER_TABLE and TURN_TUNNEL_TABLE, allow_peers or not;
  *   3. deny_peers;
  *   4. a relayed address of this edge (relay address and a port of the relay range): allowed, that is a call
  * between two clients of this edge;
@@ -34,6 +33,12 @@
     X("::1/128", "loopback")                                                                                 \
     X("fe80::/10", "link-local")                                                                             \
     X("ff00::/8", "multicast")
+
+/* Addresses of tunnels: what is sent there may come back through the tunnel's end, wrapped again each time.
+ * RFC 8656 §21.4 has them neither as peers nor as clients. */
+#define TURN_TUNNEL_TABLE(X)                                                                                 \
+    X("2001::/32", "Teredo")                                                                                 \
+    X("2002::/16", "6to4")
 
 #define TURN_PRIVATE_TABLE(X)                                                                                \
     X("10.0.0.0/8", "private")                                                                               \
@@ -73,6 +78,8 @@ void turn_policy_free(struct turn_policy *p);
 /* May this be a peer? Port 0: judged as if for some port (CreatePermission names none); a judgement with the
  * port follows before anything is sent, where the port counts. */
 enum turn_verdict turn_policy_judge(const struct turn_policy *p, const struct netaddr *peer);
+/* An address of a tunnel (TURN_TUNNEL_TABLE). */
+bool turn_policy_is_tunnel(const struct netaddr *a);
 /* True where the judgement depends on the port: addresses of this box, also the advertised ones, and of other
  * edges, in whatever notation. */
 bool turn_policy_port_counts(const struct turn_policy *p, const struct netaddr *peer);
