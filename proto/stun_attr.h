@@ -13,7 +13,7 @@
 /*    name                        type    least most  (bytes of value) */
 #define STUN_ATTR_TABLE(X)                                                                                   \
     X(MAPPED_ADDRESS, 0x0001, 8, 20)                                                                         \
-    X(USERNAME, 0x0006, 0, 513)                                                                              \
+    X(USERNAME, 0x0006, 0, 763)                                                                              \
     X(MESSAGE_INTEGRITY, 0x0008, 20, 20)                                                                     \
     X(ERROR_CODE, 0x0009, 4, 767)                                                                            \
     X(UNKNOWN_ATTRIBUTES, 0x000a, 0, 65535)                                                                  \

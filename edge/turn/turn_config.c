@@ -61,7 +61,7 @@ static void *array_grow(void *array, size_t n, size_t size)
 enum err turn_config_set_realm(struct turn_config *c, const char *realm)
 {
     size_t n = strlen(realm);
-    if (n == 0 || n > TURN_NAME_MAX || memchr(realm, '"', n))
+    if (n == 0 || n > TURN_REALM_MAX || memchr(realm, '"', n))
         return ERR_CONFIG;
     char *copy = strdup(realm);
     if (!copy)
@@ -248,7 +248,7 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
     else if (c->n_algorithms < 1)
         wrong = "password_algorithms: needs at least one";
     else if (c->software && (strlen(c->software) == 0 || strlen(c->software) > TURN_SOFTWARE_MAX))
-        wrong = "software: must have 1 to 128 characters";
+        wrong = "software: must have 1 to 127 characters";
     else if (c->port_min < 1024 || c->port_max < c->port_min)
         wrong = "relay_ports: must be two ports from 1024 to 65535, the smaller first";
     else if (c->cluster_port_max < c->cluster_port_min)

@@ -37,8 +37,9 @@
 #include "proto/stun_auth.h"
 
 enum {
-    TURN_NAME_MAX = 508,     /* bytes of a user name or realm, RFC 8489 §14.3 allows 509 */
-    TURN_SOFTWARE_MAX = 128, /* characters, RFC 8489 §14.14 has them so few */
+    TURN_NAME_MAX = 508,     /* bytes of a user name, RFC 8489 §14.3: fewer than 509 */
+    TURN_REALM_MAX = 127,    /* RFC 8489 §14.9: fewer than 128 characters */
+    TURN_SOFTWARE_MAX = 127, /* RFC 8489 §14.14: fewer than 128 characters */
     TURN_SECRETS_MAX = 8,    /* shared secrets */
     TURN_SECRET_MAX = 1024,  /* bytes of one */
     TURN_NONCE_KEY_SIZE = 32,
