@@ -9,20 +9,29 @@ enum {
     PROTOCOL_UDP = 17,
     FAMILY_IPV4 = 1, /* as in REQUESTED-ADDRESS-FAMILY */
     FAMILY_IPV6 = 2,
-    RESERVATION_SECONDS = 30, /* RFC 8656 §7.2 */
+    RESERVATION_SECONDS =
+        31, /* RFC 8656 §7.2: 30 at least; the server's second began before the request came */
 };
 
 /* What the request asks for. */
 struct wish {
     uint8_t family;  /* AF_INET or AF_INET6 */
-    bool additional; /* IPv6 beside IPv4 */
+    bool additional; /* IPv6 beside IPv4, or whichever of them there is */
     bool even, reserve;
     bool redeem;
     uint64_t token;
 };
 
+/* The don't-fragment bit of a packet that goes from IPv4 to IPv6 would have to be known, and no socket tells
+ * it: RFC 8656 §3.7. Streams have none (§13). */
+static bool whole_is_impossible(const struct turn_request *r, const struct wish *w)
+{
+    return stun_has(&r->msg, STUN_DONT_FRAGMENT) && !turn_transport_is_stream(r->client->transport) &&
+           r->client->address.family == AF_INET && (w->family == AF_INET6 || w->additional);
+}
+
 /* 0, or the error code. In the order of RFC 8656 §7.2. */
-static int wish_read(const struct turn_request *r, struct wish *out)
+static int wish_read(struct turn_request *r, struct wish *out)
 {
     struct stun_value transport = stun_get(&r->msg, STUN_REQUESTED_TRANSPORT),
                       token = stun_get(&r->msg, STUN_RESERVATION_TOKEN),
@@ -46,12 +55,23 @@ static int wish_read(const struct turn_request *r, struct wish *out)
         w.reserve = even.at[0] & 0x80;
     if (w.reserve && additional.at)
         return 400;
+    if (whole_is_impossible(r, &w)) {
+        turn_request_unknown(r, STUN_DONT_FRAGMENT);
+        return 420;
+    }
     if (token.at)
         memcpy(&w.token, token.at, sizeof w.token);
-    else if (!turn_relay_has_family(r->server, w.family))
+    else if (!turn_relay_has_family(r->server, w.family) && !w.additional)
         return 440;
     *out = w;
     return 0;
+}
+
+/* Which of both families there is none of, and why: the answer says so. */
+static void note_missing(struct turn_allocation *a, uint8_t family, enum err e)
+{
+    a->missing_family = family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
+    a->missing_error = e == ERR_UNSUPPORTED ? 440 : 508;
 }
 
 /* The first relay; a reserved port is left claimed above it. */
@@ -87,12 +107,11 @@ static bool reserve_above(struct turn_server *s, const struct turn_relay *r, uin
 static void add_additional(struct turn_allocation *a)
 {
     struct turn_relay *second;
-    if (!turn_relay_has_family(a->server, AF_INET6))
-        a->additional_error = 440;
-    else if (turn_relay_open(a->server, AF_INET6, &second) != ERR_OK)
-        a->additional_error = 508;
-    else
+    enum err e = turn_relay_open(a->server, AF_INET6, &second);
+    if (e == ERR_OK)
         turn_relay_attach(second, a, a->lifetime);
+    else
+        note_missing(a, AF_INET6, e);
 }
 
 static int allocate(struct turn_request *r, const struct wish *w, struct turn_allocation **out)
@@ -103,10 +122,12 @@ static int allocate(struct turn_request *r, const struct wish *w, struct turn_al
     enum turn_quota q = turn_shared_sit(s->shared, &s->config, r->account->id, &r->client->address, &seat);
     if (q != TURN_QUOTA_OK)
         return q == TURN_QUOTA_TOTAL ? 508 : 486;
-    enum err e = relay_for(s, w, r->account->id, &relay);
+    enum err e = relay_for(s, w, r->account->id, &relay), first = e;
+    if (first != ERR_OK && w->additional)
+        e = turn_relay_open(s, AF_INET6, &relay);
     if (e != ERR_OK) {
         turn_shared_leave(s->shared, &seat);
-        return e == ERR_UNSUPPORTED ? 440 : 508;
+        return e == ERR_UNSUPPORTED && !w->additional ? 440 : 508;
     }
     uint8_t token[8] = {0};
     bool reserved = !w->reserve || reserve_above(s, relay, r->account->id, token);
@@ -120,7 +141,9 @@ static int allocate(struct turn_request *r, const struct wish *w, struct turn_al
     memcpy(a->transaction, r->msg.transaction, sizeof a->transaction);
     memcpy(a->token, token, sizeof token);
     turn_relay_attach(relay, a, a->lifetime);
-    if (w->additional)
+    if (first != ERR_OK)
+        note_missing(a, AF_INET, first);
+    else if (w->additional)
         add_additional(a);
     *out = a;
     return 0;
@@ -136,9 +159,9 @@ static void put_success(const struct turn_request *r, const struct turn_allocati
     stun_put_u32(&reply->writer, STUN_LIFETIME, a->lifetime);
     if (memcmp(a->token, no_token, sizeof no_token) != 0)
         stun_put(&reply->writer, STUN_RESERVATION_TOKEN, a->token, sizeof a->token);
-    if (a->additional_error) {
-        uint8_t value[4] = {FAMILY_IPV6, 0, (uint8_t)(a->additional_error / 100),
-                            (uint8_t)(a->additional_error % 100)};
+    if (a->missing_error) {
+        uint8_t value[4] = {a->missing_family, 0, (uint8_t)(a->missing_error / 100),
+                            (uint8_t)(a->missing_error % 100)};
         stun_put(&reply->writer, STUN_ADDRESS_ERROR_CODE, value, sizeof value);
     }
     stun_put_xor_address(&reply->writer, STUN_XOR_MAPPED_ADDRESS, &r->client->address);
@@ -156,7 +179,7 @@ int turn_method_allocate(struct turn_request *r, struct turn_reply *reply)
         put_success(r, a, reply);
         return 0;
     }
-    int code = wish_read(r, &w);
+    int code = turn_policy_is_tunnel(&r->client->address) ? 403 : wish_read(r, &w);
     if (code == 0 && r->server->draining)
         code = 508;
     if (code == 0)

@@ -44,8 +44,9 @@ struct turn_allocation {
     /* The Allocate request and what it was answered, for when it is sent again (RFC 8656 §7.2) */
     uint8_t transaction[STUN_TRANSACTION];
     uint32_t lifetime;
-    uint8_t token[8];     /* RESERVATION-TOKEN, all zero: none */
-    int additional_error; /* ADDRESS-ERROR-CODE for IPv6, 0: none */
+    uint8_t token[8];       /* RESERVATION-TOKEN, all zero: none */
+    uint8_t missing_family; /* ADDRESS-ERROR-CODE: which of two families there is no relay of, 0: none, */
+    int missing_error;      /* and why */
 };
 
 /* NULL when the client has none. */

@@ -25,6 +25,11 @@ enum turn_transport {
         TURN_TRANSPORTS
 };
 
+static inline bool turn_transport_is_stream(enum turn_transport t)
+{
+    return t == TURN_OVER_TCP;
+}
+
 enum {
     /* Room in front of and behind every packet handed to the server: a Data indication's header is written in
      * place (20 header, 24 XOR-PEER-ADDRESS, 4 DATA), as is padding. */

@@ -138,6 +138,15 @@ int turn_method_channel_bind(struct turn_request *r, struct turn_reply *reply)
     return permission && turn_channel_bind(a, number, &peer, permission) ? 0 : 508;
 }
 
+/* RFC 8656 §13: between datagrams DONT-FRAGMENT says nothing where one end is IPv6; §14, §15: else it does.
+ */
+static bool send_whole(const struct turn_request *r, const struct netaddr *peer)
+{
+    return stun_has(&r->msg, STUN_DONT_FRAGMENT) &&
+           (turn_transport_is_stream(r->client->transport) ||
+            (r->client->address.family == AF_INET && peer->family == AF_INET));
+}
+
 /* RFC 8656 §11.2 */
 void turn_method_send(struct turn_request *r, uint8_t *packet)
 {
@@ -155,6 +164,5 @@ void turn_method_send(struct turn_request *r, uint8_t *packet)
         return;
     }
     peer = turn_server_canonical(s, &peer);
-    turn_forward_send(r->allocation, &peer, packet + (data.at - packet), data.len,
-                      stun_has(&r->msg, STUN_DONT_FRAGMENT));
+    turn_forward_send(r->allocation, &peer, packet + (data.at - packet), data.len, send_whole(r, &peer));
 }

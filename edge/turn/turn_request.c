@@ -54,6 +54,12 @@ int turn_request_authenticate(struct turn_request *r)
     return 0;
 }
 
+void turn_request_unknown(struct turn_request *r, enum stun_attr a)
+{
+    r->msg.unknown[0] = stun_attr_row(a)->type;
+    r->msg.n_unknown = 1;
+}
+
 /* 0, or what is wrong with the request before its method looks at it. */
 static int request_check(struct turn_request *r, const struct method *m)
 {

@@ -25,6 +25,9 @@ void turn_request_receive(struct turn_server *s, struct turn_client *client, uin
 /* 0, or 400, 401, 438; sets r->account when it is 0. */
 int turn_request_authenticate(struct turn_request *r);
 
+/* For a 420 to come: treats an attribute that is known as one that is not. */
+void turn_request_unknown(struct turn_request *r, enum stun_attr a);
+
 /* The lifetime to grant, in seconds. */
 uint32_t turn_request_lifetime(const struct turn_request *r);
 
