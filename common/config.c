@@ -214,11 +214,12 @@ static const struct schema_row turn_rows[] = {
     {"relay_ports", SCHEMA_RANGE, TURN(relay_ports), .min = 1024, .max = 65535,
      .default_text = "[24000,29999]", .help = "lowest and highest port of relayed addresses"},
     {"allow_peers", SCHEMA_STRINGS, TURN(allow_peers), .max = 1000, .check = check_cidr,
-     .help = "private networks that relays may send to (the call bridges')"},
+     .help = "private networks that relays may send to (the call bridges'); an edge's own address, "
+             "but for its relays, only where it is listed by itself"},
     {"deny_peers", SCHEMA_STRINGS, TURN(deny_peers), .max = 1000, .check = check_cidr,
      .help = "networks that relays may never send to"},
     {"user_quota", SCHEMA_INT, TURN(user_quota), .min = 0, .max = 1000000, .default_text = "0",
-     .help = "most allocations of one user on one edge; 0: no limit"},
+     .help = "most allocations of one user on one edge, reserved ports among them; 0: no limit"},
     {"address_quota", SCHEMA_INT, TURN(address_quota), .min = 0, .max = 1000000, .default_text = "1000",
      .help = "most allocations of one client address (IPv6: one /64) on one edge, those in allow_peers "
              "excepted; 0: no limit"},

@@ -80,7 +80,7 @@ static json_t *strings_to_json(const struct schema_strings *strings)
 }
 
 /* Services of this box are never peers: on every address, by port; and the box itself only where allow_peers
- * names it. */
+ * names its very address. */
 static json_t *edge_own_addresses(const struct edge *e, const struct local_addresses *local)
 {
     const long ports[] = {e->self->https_port, e->self->http_port, e->self->ssh_port};

@@ -74,27 +74,67 @@ static void note_missing(struct turn_allocation *a, uint8_t family, enum err e)
     a->missing_error = e == ERR_UNSUPPORTED ? 440 : 508;
 }
 
-/* The first relay; a reserved port is left claimed above it. */
-static enum err relay_for(struct turn_server *s, const struct wish *w, uint64_t user, struct turn_relay **out)
+/* Seats within the quotas: the allocation's, and that of the port it reserves. 0, or the error code. */
+static int sit(struct turn_request *r, const struct wish *w, struct turn_seat seats[2])
 {
+    struct turn_server *s = r->server;
+    enum turn_quota q = TURN_QUOTA_OK;
+    int n = 0, wanted = w->reserve ? 2 : 1;
+    while (n < wanted && q == TURN_QUOTA_OK)
+        q = turn_shared_sit(s->shared, &s->config, r->account->id, &r->client->address, &seats[n++]);
+    if (q == TURN_QUOTA_OK)
+        return 0;
+    if (n == 2)
+        turn_shared_leave(s->shared, &seats[0]);
+    return q == TURN_QUOTA_TOTAL ? 508 : 486;
+}
+
+static void stand_up(struct turn_server *s, const struct wish *w, const struct turn_seat seats[2])
+{
+    for (int i = 0; i < (w->reserve ? 2 : 1); i++)
+        turn_shared_leave(s->shared, &seats[i]);
+}
+
+/* The first relay, and seats for what was asked; a reserved port is left claimed above it. *first: what
+ * became of the family asked for first; with ADDITIONAL-ADDRESS-FAMILY the other one does, too. 0, or the
+ * error code: nothing is taken then, but a token that was good is used up. */
+static int relay_for(struct turn_request *r, const struct wish *w, struct turn_seat seats[2],
+                     struct turn_relay **out, enum err *first)
+{
+    struct turn_server *s = r->server;
     size_t index;
     uint16_t port;
-    if (!w->redeem)
-        return w->even ? turn_relay_open_even(s, w->family, w->reserve, out)
-                       : turn_relay_open(s, w->family, out);
-    enum err e = turn_shared_redeem(s->shared, w->token, user, s->wall, &index, &port);
-    return e == ERR_OK ? turn_relay_open_claimed(s, index, port, out) : e;
+    /* First, as the reserved port's seat becomes this allocation's. */
+    if (w->redeem &&
+        turn_shared_redeem(s->shared, w->token, r->account->id, s->wall, &index, &port) != ERR_OK)
+        return 508;
+    int code = sit(r, w, seats);
+    if (code) {
+        if (w->redeem)
+            turn_shared_release_port(s->shared, index, port);
+        return code;
+    }
+    enum err e = w->redeem ? turn_relay_open_claimed(s, index, port, out)
+                 : w->even ? turn_relay_open_even(s, w->family, w->reserve, out)
+                           : turn_relay_open(s, w->family, out);
+    *first = e;
+    if (e != ERR_OK && w->additional)
+        e = turn_relay_open(s, AF_INET6, out);
+    if (e == ERR_OK)
+        return 0;
+    stand_up(s, w, seats);
+    return e == ERR_UNSUPPORTED && !w->additional ? 440 : 508;
 }
 
 /* The port above r is claimed; keeps it for who brings the token. */
 static bool reserve_above(struct turn_server *s, const struct turn_relay *r, uint64_t user,
-                          uint8_t token_bytes[8])
+                          const struct turn_seat *seat, uint8_t token_bytes[8])
 {
     uint64_t token;
     uint16_t port = (uint16_t)(r->port + 1);
     turn_server_random(s, &token, sizeof token);
     token |= (uint64_t)1 << 63; /* none of the small numbers that mark free entries */
-    if (turn_shared_reserve(s->shared, r->index, port, token, user, s->wall + RESERVATION_SECONDS) !=
+    if (turn_shared_reserve(s->shared, r->index, port, token, user, seat, s->wall + RESERVATION_SECONDS) !=
         ERR_OK) {
         turn_shared_release_port(s->shared, r->index, port);
         return false;
@@ -117,24 +157,22 @@ static void add_additional(struct turn_allocation *a)
 static int allocate(struct turn_request *r, const struct wish *w, struct turn_allocation **out)
 {
     struct turn_server *s = r->server;
-    struct turn_seat seat;
+    struct turn_seat seats[2]; /* its own, the reserved port's */
     struct turn_relay *relay;
-    enum turn_quota q = turn_shared_sit(s->shared, &s->config, r->account->id, &r->client->address, &seat);
-    if (q != TURN_QUOTA_OK)
-        return q == TURN_QUOTA_TOTAL ? 508 : 486;
-    enum err e = relay_for(s, w, r->account->id, &relay), first = e;
-    if (first != ERR_OK && w->additional)
-        e = turn_relay_open(s, AF_INET6, &relay);
-    if (e != ERR_OK) {
-        turn_shared_leave(s->shared, &seat);
-        return e == ERR_UNSUPPORTED && !w->additional ? 440 : 508;
-    }
+    enum err first = ERR_OK;
+    int code = relay_for(r, w, seats, &relay, &first);
+    if (code)
+        return code;
     uint8_t token[8] = {0};
-    bool reserved = !w->reserve || reserve_above(s, relay, r->account->id, token);
-    struct turn_allocation *a = reserved ? turn_allocation_new(s, r->client, r->account, &seat) : NULL;
-    if (!a) {
+    struct turn_allocation *a = NULL;
+    bool reserved = w->reserve && reserve_above(s, relay, r->account->id, &seats[1], token);
+    if (w->reserve && !reserved)
+        turn_shared_leave(s->shared, &seats[1]);
+    else
+        a = turn_allocation_new(s, r->client, r->account, &seats[0]);
+    if (!a) { /* what was reserved is left to run out */
         turn_relay_close(relay);
-        turn_shared_leave(s->shared, &seat);
+        turn_shared_leave(s->shared, &seats[0]);
         return 508;
     }
     a->lifetime = turn_request_lifetime(r);

@@ -92,7 +92,7 @@ struct turn_config {
     size_t n_allow_peers, n_deny_peers;
     /* Services of this box that no relay may reach, allow_peers or not: with a port, that port (of every own
      * address when the IP is 0.0.0.0 or ::); with port 0, this is an address of this box: a peer only if
-     * allow_peers names it. Listening sockets of the worker and the relay addresses are added without being
+     * allow_peers names that very address, not a network around it. Listening sockets of the worker and the relay addresses are added without being
      * listed here. */
     struct netaddr *own_addresses;
     size_t n_own_addresses;

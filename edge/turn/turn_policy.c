@@ -141,6 +141,15 @@ static bool list_contains(const struct netcidr *list, size_t n, const struct net
     return false;
 }
 
+/* The address by itself, not a network that it lies in. */
+static bool list_names(const struct netcidr *list, size_t n, const struct netaddr *a)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].bits == 8 * netaddr_ip_len(a->family) && netcidr_contains(&list[i], a))
+            return true;
+    return false;
+}
+
 static bool table_contains(const struct range *table, size_t n, const struct netaddr *a)
 {
     for (size_t i = 0; i < n; i++)
@@ -189,7 +198,7 @@ static enum turn_verdict judge_plain(const struct turn_policy *p, const struct n
     if (is_service(p, a, own))
         return TURN_PEER_SERVICE;
     if (own)
-        return allowed ? TURN_PEER_ALLOWED : TURN_PEER_OWN;
+        return list_names(p->allow, p->n_allow, a) ? TURN_PEER_ALLOWED : TURN_PEER_OWN;
     if (allowed)
         return TURN_PEER_ALLOWED;
     if (list_contains(p->cluster, p->n_cluster, a))

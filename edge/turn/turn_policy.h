@@ -9,7 +9,8 @@
  *   4. a relayed address of this edge (relay address and a port of the relay range): allowed, that is a call
  * between two clients of this edge;
  *   5. never: a service of this box (own_addresses with a port, listening sockets);
- *   6. an address of this box: only if allow_peers has it;
+ *   6. an address of this box: only if allow_peers names that very address (/32, /128): a network that
+ * happens to contain this box opens none of its ports;
  *   7. allowed: allow_peers;
  *   8. cluster_addresses: allowed with a port of cluster_ports, refused with others;
  *   9. refused: the private ranges of TURN_PRIVATE_TABLE;
@@ -29,6 +30,9 @@
     X("169.254.0.0/16", "link-local")                                                                        \
     X("224.0.0.0/4", "multicast")                                                                            \
     X("240.0.0.0/4", "reserved and broadcast")                                                               \
+    X("100.100.100.200/32", "a cloud's metadata")                                                            \
+    X("168.63.129.16/32", "a cloud's host services")                                                         \
+    X("fd00:ec2::254/128", "a cloud's metadata")                                                             \
     X("::/128", "the any-address")                                                                           \
     X("::1/128", "loopback")                                                                                 \
     X("fe80::/10", "link-local")                                                                             \
@@ -56,7 +60,7 @@
     X(NEVER, "address range is never a peer")                                                                \
     X(DENIED, "in deny_peers")                                                                               \
     X(SERVICE, "a service of this box")                                                                      \
-    X(OWN, "an address of this box, not in allow_peers")                                                     \
+    X(OWN, "an address of this box that allow_peers does not name")                                          \
     X(CLUSTER, "another edge, but not a port of its relays")                                                 \
     X(PRIVATE, "a private address, not in allow_peers")
 

@@ -15,7 +15,6 @@ enum {
     SHARED_MAGIC = 0x7e111e01,
     PORT_FREE = 0,       /* otherwise the worker's index + 1 … */
     PORT_RESERVED = 255, /* … or this */
-    RESERVATIONS = 1024,
     TOKEN_FREE = 0,
     TOKEN_BUSY = 1, /* somebody is writing or taking it */
     SLOTS = 65536,
@@ -24,7 +23,8 @@ enum {
 
 struct reservation {
     _Atomic uint64_t token;
-    uint64_t user;
+    _Atomic uint64_t user;
+    struct turn_seat seat;
     uint32_t expires;
     uint16_t port;
     uint8_t relay, worker;
@@ -41,7 +41,7 @@ struct shared_memory {
     uint64_t seed[2];
     _Atomic uint64_t allocations[TURN_WORKERS_MAX];
     _Atomic uint32_t ports_used[TURN_RELAYS_MAX];
-    struct reservation reservations[RESERVATIONS];
+    struct reservation reservations[TURN_RESERVATIONS];
     struct seats users, addresses;
     _Atomic uint64_t buckets[SLOTS][TURN_DIRECTIONS]; /* of users, by their slot */
     /* Behind it: user counts and address counts, workers × SLOTS each; ports, one byte each, n_relays ×
@@ -133,7 +133,7 @@ static _Atomic uint8_t *port_byte(const struct turn_shared *s, size_t relay, uin
 static void release_predecessor(struct turn_shared *s)
 {
     struct shared_memory *m = s->memory;
-    for (size_t i = 0; i < RESERVATIONS; i++) {
+    for (size_t i = 0; i < TURN_RESERVATIONS; i++) {
         struct reservation *r = &m->reservations[i];
         if (atomic_load(&r->token) == TOKEN_FREE || r->worker != s->worker)
             continue;
@@ -235,15 +235,29 @@ size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay)
 /* Reservations ---------------------------------------------------------------------------------------------
  */
 
-enum err turn_shared_reserve(struct turn_shared *s, size_t relay, uint16_t port, uint64_t token,
-                             uint64_t user, uint32_t expires)
+static size_t reservations_of(const struct shared_memory *m, uint64_t user)
 {
-    for (size_t i = 0; i < RESERVATIONS; i++) {
-        struct reservation *r = &s->memory->reservations[(token + i) % RESERVATIONS];
+    size_t n = 0;
+    for (size_t i = 0; i < TURN_RESERVATIONS; i++)
+        n += atomic_load_explicit(&m->reservations[i].token, memory_order_relaxed) != TOKEN_FREE &&
+             atomic_load_explicit(&m->reservations[i].user, memory_order_relaxed) == user;
+    return n;
+}
+
+static void leave(struct turn_shared *s, size_t worker, const struct turn_seat *seat);
+
+enum err turn_shared_reserve(struct turn_shared *s, size_t relay, uint16_t port, uint64_t token,
+                             uint64_t user, const struct turn_seat *seat, uint32_t expires)
+{
+    if (reservations_of(s->memory, user) >= TURN_RESERVATIONS_USER)
+        return ERR_FULL;
+    for (size_t i = 0; i < TURN_RESERVATIONS; i++) {
+        struct reservation *r = &s->memory->reservations[(token + i) % TURN_RESERVATIONS];
         uint64_t expected = TOKEN_FREE;
         if (!atomic_compare_exchange_strong(&r->token, &expected, TOKEN_BUSY))
             continue;
         r->user = user;
+        r->seat = *seat;
         r->expires = expires;
         r->port = port;
         r->relay = (uint8_t)relay;
@@ -260,8 +274,8 @@ enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user
 {
     if (token == TOKEN_FREE || token == TOKEN_BUSY)
         return ERR_NOT_FOUND;
-    for (size_t i = 0; i < RESERVATIONS; i++) {
-        struct reservation *r = &s->memory->reservations[(token + i) % RESERVATIONS];
+    for (size_t i = 0; i < TURN_RESERVATIONS; i++) {
+        struct reservation *r = &s->memory->reservations[(token + i) % TURN_RESERVATIONS];
         uint64_t expected = token;
         if (atomic_load(&r->token) != token ||
             !atomic_compare_exchange_strong(&r->token, &expected, TOKEN_BUSY))
@@ -272,6 +286,7 @@ enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user
         }
         *relay = r->relay;
         *port = r->port;
+        leave(s, r->worker, &r->seat);
         atomic_store(port_byte(s, r->relay, r->port), (uint8_t)(s->worker + 1));
         atomic_store(&r->token, TOKEN_FREE);
         return ERR_OK;
@@ -281,7 +296,7 @@ enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user
 
 void turn_shared_expire(struct turn_shared *s, uint32_t now)
 {
-    for (size_t i = 0; i < RESERVATIONS; i++) {
+    for (size_t i = 0; i < TURN_RESERVATIONS; i++) {
         struct reservation *r = &s->memory->reservations[i];
         uint64_t token = atomic_load_explicit(&r->token, memory_order_relaxed);
         if (token == TOKEN_FREE || token == TOKEN_BUSY || r->worker != s->worker ||
@@ -290,6 +305,7 @@ void turn_shared_expire(struct turn_shared *s, uint32_t now)
         if (!atomic_compare_exchange_strong(&r->token, &token, TOKEN_BUSY))
             continue;
         turn_shared_release_port(s, r->relay, r->port);
+        leave(s, r->worker, &r->seat);
         atomic_store(&r->token, TOKEN_FREE);
     }
 }
@@ -354,10 +370,25 @@ static uint32_t seats_take(const struct turn_shared *s, struct seats *seats, _At
     return 0;
 }
 
-static void seats_give(const struct turn_shared *s, _Atomic uint32_t *counts, uint32_t seat)
+/* Counts down, never below nothing: a worker that was started again has cleared its row. */
+static void seats_give(_Atomic uint32_t *counts, size_t worker, uint32_t seat)
 {
-    if (seat)
-        atomic_fetch_sub(&counts[s->worker * (size_t)SLOTS + seat - 1], 1);
+    if (!seat)
+        return;
+    _Atomic uint32_t *count = &counts[worker * SLOTS + seat - 1];
+    uint32_t before = atomic_load(count);
+    while (before && !atomic_compare_exchange_weak(count, &before, before - 1))
+        ;
+}
+
+static void leave(struct turn_shared *s, size_t worker, const struct turn_seat *seat)
+{
+    _Atomic uint64_t *total = &s->memory->allocations[worker];
+    uint64_t before = atomic_load(total);
+    while (before && !atomic_compare_exchange_weak(total, &before, before - 1))
+        ;
+    seats_give(s->user_counts, worker, seat->user);
+    seats_give(s->address_counts, worker, seat->address);
 }
 
 uint64_t turn_shared_total(const struct turn_shared *s)
@@ -411,7 +442,5 @@ _Atomic uint64_t *turn_shared_buckets(struct turn_shared *s, const struct turn_s
 
 void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat)
 {
-    atomic_fetch_sub(&s->memory->allocations[s->worker], 1);
-    seats_give(s, s->user_counts, seat->user);
-    seats_give(s, s->address_counts, seat->address);
+    leave(s, s->worker, seat);
 }

@@ -39,11 +39,17 @@ size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay);
 uint64_t turn_shared_user(const struct turn_shared *s, const char *name);
 
 /* Reservations: a port claimed by this worker is kept for whoever presents the token, until the second
- * `expires` (wall clock or monotonic, the same for all workers). ERR_FULL: the port stays claimed. */
+ * `expires` (wall clock or monotonic, the same for all workers). It has a seat of its own (below): a reserved
+ * port counts like an allocation. ERR_FULL, with every slot in use or TURN_RESERVATIONS_USER by this user:
+ * port and seat stay the caller's. */
+enum { TURN_RESERVATIONS = 1024, TURN_RESERVATIONS_USER = 128 };
+struct turn_seat {
+    uint32_t user, address; /* slot + 1; 0: not counted */
+};
 enum err turn_shared_reserve(struct turn_shared *s, size_t relay, uint16_t port, uint64_t token,
-                             uint64_t user, uint32_t expires);
-/* The port is claimed by this worker then, whichever had reserved it. user must be the same. ERR_NOT_FOUND.
- */
+                             uint64_t user, const struct turn_seat *seat, uint32_t expires);
+/* The port is claimed by this worker then, whichever had reserved it, and its seat is free: the caller takes
+ * one as for any allocation. user must be the same. ERR_NOT_FOUND. */
 enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user, uint32_t now, size_t *relay,
                             uint16_t *port);
 /* Releases what this worker reserved and nobody fetched. Once a second. */
@@ -54,9 +60,6 @@ enum turn_direction { TURN_FROM_CLIENT, TURN_TO_CLIENT, TURN_DIRECTIONS };
 /* Quotas: one more allocation of user at address, if the limits of c allow it. *seat remembers whom to count
  * down; every turn_shared_sit that gave TURN_QUOTA_OK needs one turn_shared_leave. Two workers that count at
  * the same instant may both be refused the last seat, never both given it. */
-struct turn_seat {
-    uint32_t user, address; /* slot + 1; 0: not counted */
-};
 
 #define TURN_QUOTA_TABLE(X)                                                                                  \
     X(OK, "within quota")                                                                                    \

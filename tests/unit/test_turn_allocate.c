@@ -219,6 +219,28 @@ START_TEST(test_even_port_and_reservation)
 }
 END_TEST
 
+/* Alice may have two: an allocation with a reserved port takes both, and redeeming it takes none. */
+START_TEST(test_reservation_is_an_allocation)
+{
+    uint8_t token[8];
+    fixture_start(&f, "\"quota\":{\"user\":2}");
+    ck_assert_int_eq(allocate_with(STUN_EVEN_PORT, "\x80", 1), 0);
+    memcpy(token, stun_get(&f.answer, STUN_RESERVATION_TOKEN).at, 8);
+    fixture_client(&f, "192.0.2.1:5001");
+    ck_assert_int_eq(fixture_allocate(&f), 486);
+    ck_assert_int_eq(allocate_with(STUN_EVEN_PORT, "\x80", 1), 486);
+    ck_assert_int_eq(allocate_with(STUN_RESERVATION_TOKEN, token, 8), 0);
+    ck_assert_int_eq(fixture_refresh(&f, 0), 0);
+    /* One is left: not enough for two. What was refused holds nothing. */
+    ck_assert_int_eq(allocate_with(STUN_EVEN_PORT, "\x80", 1), 486);
+    ck_assert_int_eq(allocate_with(STUN_EVEN_PORT, "\x00", 1), 0);
+    ck_assert_int_eq(fixture_refresh(&f, 0), 0);
+    ck_assert_uint_eq(turn_shared_total(f.server->shared), 1);
+    ck_assert_uint_eq(turn_shared_ports_used(f.server->shared, 0), 1);
+    fixture_stop(&f);
+}
+END_TEST
+
 START_TEST(test_reservation_runs_out)
 {
     uint8_t token[8];
@@ -342,7 +364,7 @@ END_TEST
 
 START_TEST(test_socket_failure_leaves_nothing)
 {
-    fixture_start(&f, "\"quota\":{\"user\":1}");
+    fixture_start(&f, "\"quota\":{\"user\":2}");
     f.open_error = ERR_SYSTEM;
     ck_assert_int_eq(fixture_allocate(&f), 508);
     ck_assert_int_eq(allocate_with(STUN_EVEN_PORT, "\x80", 1), 508);
@@ -426,7 +448,7 @@ END_TEST
 UNIT_MAIN("turn_allocate", test_success, test_retransmission_and_mismatch, test_requested_transport,
           test_lifetime_is_bounded, test_expires, test_address_families, test_dual_allocation,
           test_dual_without_ipv6, test_families_that_contradict, test_even_port_and_reservation,
-          test_reservation_runs_out, test_even_port_alone, test_dont_fragment_is_understood,
-          test_user_quota_is_486, test_address_and_total_quota, test_ports_used_up_and_given_back,
-          test_even_ports_used_up, test_socket_failure_leaves_nothing, test_several_relay_addresses,
-          test_ports_are_not_predictable, test_draining, test_log_is_bounded)
+          test_reservation_is_an_allocation, test_reservation_runs_out, test_even_port_alone,
+          test_dont_fragment_is_understood, test_user_quota_is_486, test_address_and_total_quota,
+          test_ports_used_up_and_given_back, test_even_ports_used_up, test_socket_failure_leaves_nothing,
+          test_several_relay_addresses, test_ports_are_not_predictable, test_draining, test_log_is_bounded)

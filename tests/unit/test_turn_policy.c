@@ -109,6 +109,31 @@ START_TEST(test_every_notation_of_loopback_and_private)
 }
 END_TEST
 
+/* What clouds tell their machines, credentials among it. */
+START_TEST(test_every_notation_of_metadata)
+{
+    JUDGE({"169.254.169.254", 0, TURN_PEER_NEVER}, {"169.254.169.254", 24001, TURN_PEER_NEVER},
+          {"::ffff:169.254.169.254", 80, TURN_PEER_NEVER}, {"::169.254.169.254", 80, TURN_PEER_NEVER},
+          {"::ffff:0:169.254.169.254", 80, TURN_PEER_NEVER}, {"64:ff9b::a9fe:a9fe", 80, TURN_PEER_NEVER},
+          {"64:ff9b:1::a9fe:a9fe", 80, TURN_PEER_PRIVATE}, {"2002:a9fe:a9fe::", 80, TURN_PEER_NEVER},
+          {"2001:0:cb00:7101::5601:5601", 80, TURN_PEER_NEVER} /* Teredo client */,
+          {"2001:0:a9fe:a9fe::34ff:8efe", 80, TURN_PEER_NEVER} /* Teredo server */,
+          {"fd00:ec2::254", 80, TURN_PEER_NEVER}, {"168.63.129.16", 53, TURN_PEER_NEVER},
+          {"100.100.100.200", 80, TURN_PEER_NEVER}, {"2002:a83f:8110::1", 53, TURN_PEER_NEVER});
+}
+END_TEST
+
+/* deny_peers and allow_peers hold in every notation, too. */
+START_TEST(test_every_notation_of_lists)
+{
+    JUDGE({"10.1.99.1", 9, TURN_PEER_DENIED}, {"::ffff:10.1.99.1", 9, TURN_PEER_DENIED},
+          {"::10.1.99.1", 9, TURN_PEER_DENIED}, {"::ffff:0:10.1.99.1", 9, TURN_PEER_DENIED},
+          {"64:ff9b::10.1.99.1", 9, TURN_PEER_DENIED}, {"2002:a01:6301::1", 9, TURN_PEER_NEVER},
+          {"2001:0:cb00:7101::f5fe:9cfe", 9, TURN_PEER_NEVER} /* Teredo client 10.1.99.1 */,
+          {"64:ff9b::10.1.2.3", 9, TURN_PEER_ALLOWED}, {"2002:a01:203::1", 9, TURN_PEER_NEVER});
+}
+END_TEST
+
 START_TEST(test_private_unless_allowed)
 {
     JUDGE({"10.9.9.9", 9, TURN_PEER_PRIVATE}, {"172.16.1.1", 9, TURN_PEER_PRIVATE},
@@ -165,6 +190,28 @@ START_TEST(test_own_address_allowed)
 }
 END_TEST
 
+/* A network that is allowed for the bridges' sake and has this box in it, too, opens nothing of the box. */
+START_TEST(test_own_address_in_an_allowed_network)
+{
+    struct netaddr a;
+    make_policy();
+    add("172.16.0.0/16", &config.allow_peers, &config.n_allow_peers);
+    add("172.16.0.36/31", &config.allow_peers, &config.n_allow_peers);
+    add("2001:db8::/64", &config.allow_peers, &config.n_allow_peers);
+    turn_policy_free(policy);
+    policy = turn_policy_new(&config, NULL, 0);
+    a = address("172.16.0.36:161");
+    ck_assert_int_eq(turn_policy_judge(policy, &a), TURN_PEER_OWN);
+    a = address("172.16.0.37:161");
+    ck_assert_int_eq(turn_policy_judge(policy, &a), TURN_PEER_ALLOWED);
+    a = address("[2001:db8::36]:161");
+    ck_assert_int_eq(turn_policy_judge(policy, &a), TURN_PEER_OWN);
+    a = address("[2001:db8::36]:24000");
+    ck_assert_int_eq(turn_policy_judge(policy, &a), TURN_PEER_ALLOWED);
+    free_policy();
+}
+END_TEST
+
 START_TEST(test_never_of_networks)
 {
     static const struct {
@@ -209,6 +256,8 @@ START_TEST(test_where_the_port_counts)
 }
 END_TEST
 
-UNIT_MAIN("turn_policy", test_never, test_every_notation_of_loopback_and_private, test_private_unless_allowed,
-          test_edges_of_ranges, test_own_addresses, test_own_address_allowed, test_never_of_networks,
+UNIT_MAIN("turn_policy", test_never, test_every_notation_of_loopback_and_private,
+          test_every_notation_of_metadata, test_every_notation_of_lists,
+          test_own_address_in_an_allowed_network, test_private_unless_allowed, test_edges_of_ranges,
+          test_own_addresses, test_own_address_allowed, test_never_of_networks,
           test_other_edges_by_their_relay_ports, test_where_the_port_counts)

@@ -8,6 +8,7 @@
 
 static struct turn_config config;
 static int fd;
+static const struct turn_seat no_seat;
 
 static void make_memory(void)
 {
@@ -66,7 +67,7 @@ START_TEST(test_reservation_goes_to_another_worker)
     make_memory();
     struct turn_shared *a = attach(0), *b = attach(1);
     ck_assert(turn_shared_claim_port(a, 1, 30001));
-    ck_assert_int_eq(turn_shared_reserve(a, 1, 30001, 77777, 5, 130), ERR_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 1, 30001, 77777, 5, &no_seat, 130), ERR_OK);
     ck_assert(!turn_shared_claim_port(b, 1, 30001));
     ck_assert(!turn_shared_port_in_use(b, 1, 30001)); /* nobody listens there yet */
     ck_assert_int_eq(turn_shared_redeem(b, 77778, 5, 100, &relay, &port), ERR_NOT_FOUND);
@@ -89,16 +90,66 @@ START_TEST(test_reservation_expires_and_table_fills)
     make_memory();
     struct turn_shared *a = attach(0), *b = attach(1);
     ck_assert(turn_shared_claim_port(a, 0, 30001));
-    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 1234567, 5, 130), ERR_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 1234567, 5, &no_seat, 130), ERR_OK);
     turn_shared_expire(b, 500); /* only its maker clears it */
     turn_shared_expire(a, 129);
     ck_assert_uint_eq(turn_shared_ports_used(a, 0), 1);
     turn_shared_expire(a, 130);
     ck_assert_uint_eq(turn_shared_ports_used(a, 0), 0);
     ck_assert(turn_shared_claim_port(a, 0, 30001));
-    for (uint64_t i = 0; i < 1024; i++)
-        ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 1000 + i, 5, 130), ERR_OK);
-    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 9999, 5, 130), ERR_FULL);
+    for (uint64_t i = 0; i < TURN_RESERVATIONS; i++)
+        ck_assert_int_eq(
+            turn_shared_reserve(a, 0, 30001, 1000 + i, 5 + i / TURN_RESERVATIONS_USER, &no_seat, 130),
+            ERR_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 9999, 99, &no_seat, 130), ERR_FULL);
+    end(a, b);
+}
+END_TEST
+
+/* A user who reserves and never comes leaves slots for others, and gets its own back. */
+START_TEST(test_reservations_of_one_user)
+{
+    make_memory();
+    struct turn_shared *a = attach(0), *b = attach(1);
+    for (uint64_t i = 0; i < TURN_RESERVATIONS_USER; i++)
+        ck_assert_int_eq(turn_shared_reserve(i % 2 ? a : b, 0, 30001, 1000 + i, 5, &no_seat, 130), ERR_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 9999, 5, &no_seat, 130), ERR_FULL);
+    ck_assert_int_eq(turn_shared_reserve(b, 0, 30001, 9999, 5, &no_seat, 130), ERR_FULL);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 9998, 6, &no_seat, 130), ERR_OK);
+    turn_shared_expire(b, 130);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 9999, 5, &no_seat, 130), ERR_OK);
+    end(a, b);
+}
+END_TEST
+
+/* A reserved port has a seat, whichever way it ends. */
+START_TEST(test_reservation_counts)
+{
+    struct turn_seat seat, more;
+    struct netaddr client;
+    size_t relay;
+    uint16_t port;
+    make_memory();
+    netaddr_parse("192.0.2.1", 0, &client);
+    config.quota_user = 1;
+    struct turn_shared *a = attach(0), *b = attach(1);
+    ck_assert_int_eq(turn_shared_sit(a, &config, 5, &client, &seat), TURN_QUOTA_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30001, 4711, 5, &seat, 130), ERR_OK);
+    ck_assert_int_eq(turn_shared_sit(b, &config, 5, &client, &more), TURN_QUOTA_USER);
+    ck_assert_int_eq(turn_shared_redeem(b, 4711, 5, 100, &relay, &port), ERR_OK);
+    ck_assert_int_eq(turn_shared_sit(b, &config, 5, &client, &seat), TURN_QUOTA_OK);
+    turn_shared_leave(b, &seat);
+    ck_assert_int_eq(turn_shared_sit(a, &config, 5, &client, &seat), TURN_QUOTA_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30002, 4712, 5, &seat, 130), ERR_OK);
+    turn_shared_expire(a, 130);
+    ck_assert_uint_eq(turn_shared_total(a), 0);
+    ck_assert_int_eq(turn_shared_sit(b, &config, 5, &client, &more), TURN_QUOTA_OK);
+    /* a worker that was started again has no seats to give back */
+    turn_shared_detach(b);
+    b = attach(1);
+    turn_shared_leave(b, &more);
+    ck_assert_uint_eq(turn_shared_total(b), 0);
+    ck_assert_int_eq(turn_shared_sit(b, &config, 5, &client, &more), TURN_QUOTA_OK);
     end(a, b);
 }
 END_TEST
@@ -119,7 +170,7 @@ START_TEST(test_successor_releases_what_was_left)
     ck_assert(turn_shared_claim_port(a, 0, 30000));
     ck_assert(turn_shared_claim_port(b, 0, 30001));
     ck_assert(turn_shared_claim_port(a, 0, 30002));
-    ck_assert_int_eq(turn_shared_reserve(a, 0, 30002, 4711, 5, 130), ERR_OK);
+    ck_assert_int_eq(turn_shared_reserve(a, 0, 30002, 4711, 5, &no_seat, 130), ERR_OK);
     turn_shared_detach(a); /* as if it had been killed */
     a = attach(0);
     ck_assert_uint_eq(turn_shared_total(a), 1);
@@ -202,5 +253,6 @@ START_TEST(test_other_sizes_do_not_fit)
 END_TEST
 
 UNIT_MAIN("turn_shared", test_ports_are_exclusive, test_reservation_goes_to_another_worker,
-          test_reservation_expires_and_table_fills, test_successor_releases_what_was_left,
-          test_quotas_over_workers, test_slots_are_used_again, test_other_sizes_do_not_fit)
+          test_reservation_expires_and_table_fills, test_reservations_of_one_user, test_reservation_counts,
+          test_successor_releases_what_was_left, test_quotas_over_workers, test_slots_are_used_again,
+          test_other_sizes_do_not_fit)
