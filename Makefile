@@ -21,7 +21,7 @@ HARDEN  := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_SO
 LDHARD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 # libev's watchers are cast to their common base, which strict aliasing does not allow.
 BASE    := -std=gnu11 -D_GNU_SOURCE -I. -fno-strict-aliasing -MMD -MP -DSTILE_VERSION='"$(VERSION)"'
-LIBS    := -lev -lssh2 -lnghttp2 -lssl -lcrypto -ljansson -lcares -lsystemd -lcap -lseccomp -lm
+LIBS    := -lev -lssh2 -lnghttp2 -lssl -lcrypto -ljansson -lcares -lsystemd -lcap -lseccomp -lsqlite3 -lm
 
 ifeq ($(SAN),1)
 OPT     := -O1 -g -fno-omit-frame-pointer

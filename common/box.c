@@ -9,35 +9,73 @@
 #include "common/file.h"
 #include "common/sandbox.h"
 
+/* PATH made absolute without its having to exist. */
+static enum err box_absolute(const char *path, char *out, size_t size, char *why)
+{
+    char here[PATH_MAX] = "";
+    if (*path != '/' && !getcwd(here, sizeof here)) {
+        snprintf(why, SCHEMA_WHY, "%s: %s", path, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    if (strlen(here) + strlen(path) + 2 > size) {
+        snprintf(why, SCHEMA_WHY, "%s: path too long", path);
+        return ERR_TOO_LONG;
+    }
+    snprintf(out, size, "%s%s%s", here, *here ? "/" : "", path);
+    return ERR_OK;
+}
+
+/* The folder of its own of the installed box, else one in dir. */
+static enum err box_default(const struct box *b, const char *installed, const char *name, char *out,
+                            size_t size, char *why)
+{
+    if (strlen(b->dir) + strlen(name) + 2 > size) {
+        snprintf(why, SCHEMA_WHY, "%s: path too long", b->dir);
+        return ERR_TOO_LONG;
+    }
+    if (strcmp(b->dir, BOX_DIR) == 0)
+        snprintf(out, size, "%s", installed);
+    else
+        snprintf(out, size, "%.*s/%s", (int)(size - strlen(name) - 2), b->dir, name);
+    return ERR_OK;
+}
+
 enum err box_open(struct box *b, const char *dir, const char *run_dir, char *why)
 {
-    char absolute[PATH_MAX], run[PATH_MAX];
+    char absolute[PATH_MAX];
     *b = (struct box){0};
     if (!realpath(dir, absolute)) {
         snprintf(why, SCHEMA_WHY, "%s: %s", dir, strerror(errno));
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
     }
-    if (run_dir && *run_dir != '/') { /* sshd and its forced command work elsewhere */
-        if (!getcwd(run, sizeof run) || strlen(run) + strlen(run_dir) + 2 > sizeof run) {
-            snprintf(why, SCHEMA_WHY, "%s: %s", run_dir, strerror(errno));
-            return ERR_SYSTEM;
-        }
-        size_t n = strlen(run);
-        snprintf(run + n, sizeof run - n, "/%s", run_dir);
-        run_dir = run;
-    }
-    if (strlen(absolute) + 8 > sizeof b->dir || (run_dir && strlen(run_dir) + 1 > sizeof b->run)) {
-        snprintf(why, SCHEMA_WHY, "%s: path too long", dir);
-        return ERR_TOO_LONG;
-    }
-    snprintf(b->dir, sizeof b->dir, "%s", absolute);
-    if (run_dir)
-        snprintf(b->run, sizeof b->run, "%s", run_dir);
-    else if (strcmp(absolute, BOX_DIR) == 0)
-        snprintf(b->run, sizeof b->run, "%s", BOX_RUN);
-    else
-        snprintf(b->run, sizeof b->run, "%.*s/run", (int)(sizeof b->run - 8), absolute);
-    return ERR_OK;
+    enum err e = box_absolute(absolute, b->dir, sizeof b->dir, why);
+    if (e == ERR_OK) /* made absolute: sshd and its forced command work elsewhere */
+        e = run_dir ? box_absolute(run_dir, b->run, sizeof b->run, why)
+                    : box_default(b, BOX_RUN, "run", b->run, sizeof b->run, why);
+    return e == ERR_OK ? box_default(b, BOX_STATE, "state", b->state, sizeof b->state, why) : e;
+}
+
+enum err box_set_state(struct box *b, const char *state_dir, char *why)
+{
+    return state_dir ? box_absolute(state_dir, b->state, sizeof b->state, why) : ERR_OK;
+}
+
+static enum err box_make(const char *path, const char *user, char *why)
+{
+    uid_t uid;
+    gid_t gid;
+    sandbox_owner(user, &uid, &gid);
+    return file_make_dir_as(path, 0700, uid, gid, why, SCHEMA_WHY);
+}
+
+enum err box_make_run_dir(const struct box *b, const char *user, char *why)
+{
+    return box_make(b->run, user, why);
+}
+
+enum err box_make_state_dir(const struct box *b, const char *user, char *why)
+{
+    return box_make(b->state, user, why);
 }
 
 static enum err box_read_name(struct box *b, char *why)
@@ -95,6 +133,11 @@ const char *box_file(const struct box *b, const char *name, char out[PATH_MAX])
 const char *box_run_file(const struct box *b, const char *name, char out[PATH_MAX])
 {
     return file_path(out, PATH_MAX, b->run, name);
+}
+
+const char *box_state_file(const struct box *b, const char *name, char out[PATH_MAX])
+{
+    return file_path(out, PATH_MAX, b->state, name);
 }
 
 enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode,

@@ -1,4 +1,5 @@
-/* The folder of a box (--dir): which files are in it, and where its sockets are. */
+/* The folder of a box (--dir): which files are in it, and where its sockets (--run-dir) and its database
+ * (--state-dir) are. */
 #ifndef COMMON_BOX_H
 #define COMMON_BOX_H
 
@@ -11,9 +12,10 @@
 #include "common/err.h"
 #include "common/secrets.h"
 
-#define BOX_DIR  "/etc/stile"
-#define BOX_RUN  "/run/stile"
-#define BOX_USER "stile"
+#define BOX_DIR   "/etc/stile"
+#define BOX_RUN   "/run/stile"
+#define BOX_STATE "/var/lib/stile"
+#define BOX_USER  "stile"
 
 /* Files in --dir. */
 #define BOX_CONFIG   "stile.json"
@@ -29,23 +31,30 @@
 #define BOX_ATTACH_SOCKET "attach.sock"
 
 struct box {
-    char dir[PATH_MAX - 64], run[PATH_MAX - 64];
+    char dir[PATH_MAX - 64], run[PATH_MAX - 64], state[PATH_MAX - 64];
     char name[64];
     struct config config;
     struct secrets secrets;
 };
 
 /* Sets dir (made absolute; it must exist) and run: run_dir (made absolute) when given, else /run/stile for
- * /etc/stile, else DIR/run. */
+ * /etc/stile, else DIR/run. state becomes /var/lib/stile for /etc/stile, else DIR/state. */
 enum err box_open(struct box *b, const char *dir, const char *run_dir, char *why);
+/* Sets state to state_dir, made absolute. NULL: stays. */
+enum err box_set_state(struct box *b, const char *state_dir, char *why);
+/* Makes the run and the state folder where they are missing, and as root gives them to user. */
+enum err box_make_run_dir(const struct box *b, const char *user, char *why);
+enum err box_make_state_dir(const struct box *b, const char *user, char *why);
 /* For the commands that fill a folder: makes dir if it is missing, opens it, and as root gives it to user. */
 enum err box_make_dir(struct box *b, const char *dir, const char *user, char *why);
 /* Reads identity, stile.json and secrets.json into b. why has SCHEMA_WHY bytes. */
 enum err box_load(struct box *b, char *why);
 void box_close(struct box *b);
-/* Absolute path of a file in dir or in run, into a static buffer of its own per call site: out[PATH_MAX]. */
+/* Absolute path of a file in dir, in run or in state, into a static buffer of its own per call site:
+ * out[PATH_MAX]. */
 const char *box_file(const struct box *b, const char *name, char out[PATH_MAX]);
 const char *box_run_file(const struct box *b, const char *name, char out[PATH_MAX]);
+const char *box_state_file(const struct box *b, const char *name, char out[PATH_MAX]);
 /* Writes a file in dir, owned by the daemons' user when we are root. */
 enum err box_write(const struct box *b, const char *name, const void *data, size_t n, mode_t mode,
                    const char *user, char *why);

@@ -17,10 +17,13 @@
 
 bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options *out, int *status)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},  {"run-dir", required_argument, NULL, 'r'},
-        {"user", required_argument, NULL, 'u'}, {"log-level", required_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"run-dir", required_argument, NULL, 'r'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"log-level", required_argument, NULL, 'l'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"state-dir", required_argument, NULL, 's'},
+                                            {NULL, 0, NULL, 0}};
     int option, level;
     *out = (struct daemon_options){.dir = BOX_DIR, .user = BOX_USER};
     *status = EXIT_USAGE;
@@ -29,6 +32,8 @@ bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options
             out->dir = optarg;
         } else if (option == 'r') {
             out->run_dir = optarg;
+        } else if (option == 's') {
+            out->state_dir = optarg;
         } else if (option == 'u') {
             out->user = optarg;
         } else if (option == 'l' && (level = log_parse_level(optarg)) >= 0) {
@@ -59,15 +64,6 @@ int daemon_log_level(void)
     return level;
 }
 
-/* As root: the run folder is made and given away before we give up being root. */
-static enum err daemon_make_run_dir(const struct box *box, const char *user, char *why)
-{
-    uid_t uid;
-    gid_t gid;
-    sandbox_owner(user, &uid, &gid);
-    return file_make_dir_as(box->run, 0700, uid, gid, why, SCHEMA_WHY);
-}
-
 /* Two of one kind on one folder would take each other's sockets away, and with SO_REUSEPORT each other's
  * guests. */
 static enum err daemon_lock(struct daemon *d, char *why)
@@ -93,15 +89,24 @@ static void daemon_on_signal(struct ev_loop *loop, ev_signal *s, int revents)
     d->on_stop(d->ctx);
 }
 
+static void daemon_on_hangup(struct ev_loop *loop, ev_signal *s, int revents)
+{
+    (void)loop, (void)revents;
+    struct daemon *d = s->data;
+    if (d->on_reload)
+        d->on_reload(d->ctx);
+}
+
 static void daemon_watch_signals(struct daemon *d)
 {
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     ev_signal_init(&d->term, daemon_on_signal, SIGTERM);
     ev_signal_init(&d->interrupt, daemon_on_signal, SIGINT);
-    d->term.data = d->interrupt.data = d;
+    ev_signal_init(&d->hangup, daemon_on_hangup, SIGHUP);
+    d->term.data = d->interrupt.data = d->hangup.data = d;
     ev_signal_start(d->loop, &d->term);
     ev_signal_start(d->loop, &d->interrupt);
+    ev_signal_start(d->loop, &d->hangup);
 }
 
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why)
@@ -113,7 +118,12 @@ enum err daemon_begin(struct daemon *d, const struct daemon_options *options, ch
     daemon_watch_signals(d);
     enum err e = box_open(&d->box, options->dir, options->run_dir, why);
     if (e == ERR_OK)
-        e = daemon_make_run_dir(&d->box, options->user, why);
+        e = box_set_state(&d->box, options->state_dir, why);
+    /* As root: they are made and given away before we give up being root. */
+    if (e == ERR_OK)
+        e = box_make_run_dir(&d->box, options->user, why);
+    if (e == ERR_OK && d->keep_state)
+        e = box_make_state_dir(&d->box, options->user, why);
     if (e == ERR_OK)
         e = sandbox_become(options->user, why, SCHEMA_WHY);
     if (e != ERR_OK)
@@ -131,6 +141,7 @@ void daemon_end(struct daemon *d)
 {
     ev_signal_stop(d->loop, &d->term);
     ev_signal_stop(d->loop, &d->interrupt);
+    ev_signal_stop(d->loop, &d->hangup);
     box_close(&d->box);
     if (d->lock >= 0)
         close(d->lock);

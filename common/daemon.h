@@ -11,22 +11,24 @@ struct daemon {
     struct ev_loop *loop;
     struct box box;
     double started;
-    bool keep_low_ports;        /* set by the program: keep CAP_NET_BIND_SERVICE */
-    void (*on_stop)(void *ctx); /* SIGTERM or SIGINT, each time one comes */
+    bool keep_low_ports;          /* set by the program: keep CAP_NET_BIND_SERVICE */
+    bool keep_state;              /* set by the program: it needs the state folder */
+    void (*on_stop)(void *ctx);   /* SIGTERM or SIGINT, each time one comes */
+    void (*on_reload)(void *ctx); /* SIGHUP; NULL: it is ignored */
     void *ctx;
     int lock; /* of the run folder */
-    ev_signal term, interrupt;
+    ev_signal term, interrupt, hangup;
 };
 
 struct daemon_options {
-    const char *dir, *run_dir, *user;
+    const char *dir, *run_dir, *state_dir, *user;
 };
 
 /* Parses the options of `run`; --log-level takes effect at once. Returns true to go on, else *status is the
  * exit status. */
 bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options *out, int *status);
-/* Opens the box, makes its run folder, becomes the daemon's user, hardens the process, reads the config,
- * watches signals. why has SCHEMA_WHY bytes. */
+/* Opens the box, makes its run and state folders, becomes the daemon's user, hardens the process, reads the
+ * config, watches signals. why has SCHEMA_WHY bytes. */
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why);
 /* Frees what daemon_begin made. */
 void daemon_end(struct daemon *d);

@@ -15,16 +15,18 @@
 static const double stop_grace = 3;
 
 static const char run_help[] =
-    "usage: stile-edge run [--dir DIR] [--run-dir DIR] [--user NAME] [--log-level LEVEL]\n"
+    "usage: stile-edge run [--dir DIR] [--run-dir DIR] [--state-dir DIR] [--user NAME] [--log-level LEVEL]\n"
     "\n"
     "Runs the edge in the foreground; logs go to stderr.\n"
     "\n"
     "  --dir DIR          what 'stile-edge join' made (default /etc/stile)\n"
     "  --run-dir DIR      sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --state-dir DIR    database (default /var/lib/stile for /etc/stile, else DIR/state)\n"
     "  --user NAME        whom to become when started as root (default stile)\n"
     "  --log-level LEVEL  error, warning, notice, info (default) or debug\n"
     "\n"
-    "SIGTERM or Ctrl-C stops it, giving connections 3 seconds to end.\n";
+    "SIGTERM or Ctrl-C stops it, giving connections 3 seconds to end.\n"
+    "SIGHUP reads the config and the secrets again, as 'stile-edge reload' does.\n";
 
 /* Stopping ---------------------------------------------------------------------------------------------- */
 
@@ -176,6 +178,7 @@ int edge_run_command(int argc, char **argv)
     struct edge *e = xcalloc(1, sizeof *e);
     e->turn_shared = -1;
     e->daemon.keep_low_ports = true;
+    e->daemon.keep_state = true;
     e->daemon.on_stop = edge_stop;
     e->daemon.ctx = e;
     enum err err = edge_run(e, &options, why);
