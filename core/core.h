@@ -48,5 +48,7 @@ enum err core_status_start(struct core *c, char *why);
 int core_status_command(int argc, char **argv);
 
 int core_run_command(int argc, char **argv);
+/* allow.c: `stile-core allow` */
+int core_allow_command(int argc, char **argv);
 
 #endif

@@ -76,10 +76,15 @@ void allowlist_init(struct allowlist *a)
     *a = (struct allowlist){0};
 }
 
+void allowlist_truncate(struct allowlist *a, size_t n)
+{
+    while (a->n > n)
+        rule_free(&a->rules[--a->n]);
+}
+
 void allowlist_free(struct allowlist *a)
 {
-    for (size_t i = 0; i < a->n; i++)
-        rule_free(&a->rules[i]);
+    allowlist_truncate(a, 0);
     free(a->rules);
     allowlist_init(a);
 }

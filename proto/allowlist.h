@@ -75,6 +75,8 @@ enum err allowlist_from_json(const json_t *array, struct allowlist *a, char *why
 json_t *allowlist_to_json(const struct allowlist *a);
 /* Appends one rule; texts are copied and brought into canonical form. ERR_CONFIG, ERR_FULL, ERR_MEMORY. */
 enum err allowlist_add(struct allowlist *a, const struct allowlist_rule *rule, char *why, size_t why_size);
+/* Drops all rules but the first n; n is not above a->n. */
+void allowlist_truncate(struct allowlist *a, size_t n);
 /* Appends the two automatic rules of a join URL: everything below / over https and wss. */
 enum err allowlist_add_join_url(struct allowlist *a, const char *host, uint16_t port, unsigned methods,
                                 char *why, size_t why_size);

@@ -1,0 +1,349 @@
+/* `stile-core allow`: the allow-list as the config makes it, tried out, and exchanged as CSV. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/box.h"
+#include "common/file.h"
+#include "common/table.h"
+#include "common/verb.h"
+#include "core/core.h"
+#include "proto/allowlist_csv.h"
+#include "proto/policy.h"
+
+enum { CSV_MAX = 4 * 1024 * 1024, AUTOMATIC_RULES = 2 };
+
+static const char help[] =
+    "usage: stile-core allow list [--json]\n"
+    "       stile-core allow test URL [METHOD]\n"
+    "       stile-core allow test --csv FILE\n"
+    "       stile-core allow import FILE [--replace]\n"
+    "       stile-core allow export [FILE]\n"
+    "\n"
+    "What guests may ask for.\n"
+    "\n"
+    "  list     the automatic rules and your own, in the order in which they are tried\n"
+    "  test     says whether a guest's request would pass, by which rule, or what is missing; with --csv for "
+    "each\n"
+    "           line of FILE (Url,ExpectedResult,Deployment,Description,HttpMethod)\n"
+    "  import   adds the rules of FILE (Url,Deployment,HttpMethods,MatchType,Description) to "
+    "web_proxy.extra_rules;\n"
+    "           those that are there already are passed over\n"
+    "  export   writes your own rules in that form, to standard output without FILE\n"
+    "\n"
+    "  --dir DIR    the box's folder (default /etc/stile)\n"
+    "  --user USER  as root: who owns the config (default stile)\n"
+    "  --csv FILE   tests to run\n"
+    "  --replace    the rules of FILE take the place of your own ones\n"
+    "  --json       for programs\n"
+    "\n"
+    "FILE may be - for standard input. Exit status: 0 done (test: allowed, or all as expected), 1 failed "
+    "(test:\n"
+    "blocked, or not all as expected), 2 wrong usage.\n";
+
+struct allow {
+    const char *dir, *user, *csv;
+    bool json, replace;
+    struct box box;
+    struct allowlist list; /* automatic rules first */
+    char why[ALLOWLIST_CSV_WHY];
+};
+
+static size_t allow_automatic(const struct allow *a)
+{
+    return a->box.config.web_proxy.enabled ? AUTOMATIC_RULES : 0;
+}
+
+static enum err allow_load(struct allow *a)
+{
+    json_t *rules;
+    enum err e = box_open(&a->box, a->dir, NULL, a->why);
+    if (e == ERR_OK)
+        e = box_load(&a->box, a->why);
+    if (e == ERR_OK)
+        e = policy_allowlist(&a->box.config, &rules, a->why, sizeof a->why);
+    if (e == ERR_OK) {
+        e = allowlist_from_json(rules, &a->list, a->why, sizeof a->why);
+        json_decref(rules);
+    }
+    return e;
+}
+
+static const char *file_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+/* The file's text; standard input for "-". */
+static enum err allow_read(struct allow *a, const char *path, char **text)
+{
+    size_t n;
+    enum err e =
+        file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, CSV_MAX, text, &n, a->why, sizeof a->why);
+    if (e == ERR_OK && strlen(*text) != n) {
+        snprintf(a->why, sizeof a->why, "%s: not text: it has a NUL byte", path);
+        free(*text);
+        return ERR_MALFORMED;
+    }
+    return e;
+}
+
+/* list ------------------------------------------------------------------------------------------------- */
+
+static enum err allow_list(struct allow *a)
+{
+    static const struct table_column columns[] = {{"Rule", "rule", TABLE_TEXT},
+                                                  {"Source", "source", TABLE_TEXT},
+                                                  {"Scheme", "scheme", TABLE_TEXT},
+                                                  {"Host", "host", TABLE_TEXT},
+                                                  {"Port", "port", TABLE_TEXT},
+                                                  {"Match", "match", TABLE_TEXT},
+                                                  {"Path", "path", TABLE_TEXT},
+                                                  {"Methods", "methods", TABLE_TEXT},
+                                                  {"Description", "description", TABLE_TEXT},
+                                                  {0}};
+    json_t *rules = allowlist_to_json(&a->list), *rule;
+    size_t i;
+    if (!rules)
+        return ERR_MEMORY;
+    json_array_foreach (rules, i, rule) {
+        json_object_set_new(rule, "rule", json_integer((json_int_t)i + 1));
+        json_object_set_new(rule, "source", json_string(i < allow_automatic(a) ? "automatic" : "config"));
+    }
+    if (a->json) {
+        json_dumpf(rules, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        table_print(stdout, "Allow list", columns, rules,
+                    "empty: web_proxy is off and there are no extra_rules");
+    }
+    json_decref(rules);
+    return ERR_OK;
+}
+
+/* test ------------------------------------------------------------------------------------------------- */
+
+static void verdict_print(const struct allow *a, const struct allowlist_verdict *v)
+{
+    if (v->rule)
+        printf("allow: rule %td \"%s\" (%s, %s %s)\n", v->rule - a->list.rules + 1, v->rule->description,
+               v->rule->websocket ? "wss" : "https", v->rule->exact ? "exact" : "prefix", v->rule->path);
+    else
+        printf("block: %s (a guest gets %u)\n", v->why, v->status);
+}
+
+static bool allow_test(struct allow *a, const char *url, const char *method)
+{
+    struct allowlist_verdict v;
+    allowlist_judge_url(&a->list, url, method, &v);
+    verdict_print(a, &v);
+    return v.result == ALLOWLIST_ALLOW;
+}
+
+struct test_run {
+    struct allow *allow;
+    unsigned right, wrong;
+};
+
+static void test_one(void *ctx, const struct allowlist_test *t)
+{
+    struct test_run *run = ctx;
+    struct allowlist_verdict v;
+    allowlist_judge_url(&run->allow->list, t->url, t->method, &v);
+    bool right = (v.result == ALLOWLIST_ALLOW) == t->allow;
+    run->right += right;
+    run->wrong += !right;
+    printf("%s line %u: %s %s %s%s%s\n  ", right ? "ok" : "NOT AS EXPECTED", t->line,
+           t->allow ? "allow" : "block", t->method, t->url, *t->description ? ": " : "", t->description);
+    verdict_print(run->allow, &v);
+}
+
+static enum err allow_test_file(struct allow *a, bool *all_right)
+{
+    char *text;
+    struct test_run run = {.allow = a};
+    enum err e = allow_read(a, a->csv, &text);
+    if (e != ERR_OK)
+        return e;
+    e = allowlist_csv_tests(file_name(a->csv), text, test_one, &run, a->why, sizeof a->why);
+    free(text);
+    if (e == ERR_OK)
+        printf("%u as expected, %u not\n", run.right, run.wrong);
+    *all_right = run.wrong == 0;
+    return e;
+}
+
+/* import ----------------------------------------------------------------------------------------------- */
+
+static bool rule_is(const struct allowlist_rule *a, const struct allowlist_rule *b)
+{
+    return a->websocket == b->websocket && a->port == b->port && a->exact == b->exact &&
+           a->methods == b->methods && strcmp(a->host, b->host) == 0 && strcmp(a->path, b->path) == 0;
+}
+
+/* What extra_rules will be: the present ones unless they are replaced, and those of the file. */
+static enum err import_rules(struct allow *a, const struct allowlist *file, struct allowlist *own,
+                             size_t *added)
+{
+    enum err e = ERR_OK;
+    const size_t automatic = allow_automatic(a);
+    for (size_t i = automatic; !a->replace && i < a->list.n && e == ERR_OK; i++)
+        e = allowlist_add(own, &a->list.rules[i], a->why, sizeof a->why);
+    for (size_t i = 0; i < file->n && e == ERR_OK; i++) {
+        bool there = false;
+        for (size_t k = 0; k < own->n && !there; k++)
+            there = rule_is(&own->rules[k], &file->rules[i]);
+        if (there)
+            continue;
+        e = allowlist_add(own, &file->rules[i], a->why, sizeof a->why);
+        *added += e == ERR_OK;
+    }
+    return e;
+}
+
+/* The config with these rules and the next revision, judged as a whole, as text. */
+static enum err import_config(struct allow *a, const struct allowlist *own, char **text, long *revision)
+{
+    struct config judged;
+    json_t *config = json_deep_copy(a->box.config.json), *rules = allowlist_to_json(own);
+    json_t *web = json_object_get(config, "web_proxy");
+    *revision = a->box.config.revision + 1;
+    if (!web && json_object_set_new(config, "web_proxy", json_object()) == 0)
+        web = json_object_get(config, "web_proxy");
+    bool made = rules && json_object_set(web, "extra_rules", rules) == 0 &&
+                json_object_set_new(config, "revision", json_integer(*revision)) == 0;
+    char *fresh = made ? json_dumps(config, JSON_INDENT(2)) : NULL;
+    json_decref(rules);
+    json_decref(config);
+    if (!fresh)
+        return ERR_MEMORY;
+    enum err e = config_parse(BOX_CONFIG, fresh, &judged, a->why);
+    if (e != ERR_OK) {
+        free(fresh);
+        return e;
+    }
+    config_free(&judged);
+    *text = fresh;
+    return ERR_OK;
+}
+
+static enum err allow_import(struct allow *a, const char *path)
+{
+    char *text, *config = NULL;
+    size_t added = 0;
+    long revision;
+    struct allowlist file, own;
+    allowlist_init(&file);
+    allowlist_init(&own);
+    enum err e = allow_read(a, path, &text);
+    if (e != ERR_OK)
+        return e;
+    e = allowlist_csv_read(file_name(path), text, &file, a->why, sizeof a->why);
+    free(text);
+    if (e == ERR_OK)
+        e = import_rules(a, &file, &own, &added);
+    if (e == ERR_OK && added == 0 && !a->replace) {
+        puts("Every rule of the file is there already; nothing was changed.");
+    } else if (e == ERR_OK) {
+        e = import_config(a, &own, &config, &revision);
+        if (e == ERR_OK) {
+            e = box_write(&a->box, BOX_CONFIG, config, strlen(config), 0644, a->user, a->why);
+            free(config);
+        }
+        if (e == ERR_OK)
+            printf("Rules added: %zu; own rules now: %zu. stile.json has revision %ld, which core and its "
+                   "edges take "
+                   "when core is started again.\n",
+                   added, own.n, revision);
+    }
+    allowlist_free(&file);
+    allowlist_free(&own);
+    return e;
+}
+
+/* export ----------------------------------------------------------------------------------------------- */
+
+static enum err allow_export(struct allow *a, const char *path)
+{
+    struct allowlist own = {.rules = a->list.rules + allow_automatic(a), .n = a->list.n - allow_automatic(a)};
+    char *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+    if (!memory)
+        return ERR_MEMORY;
+    allowlist_csv_write(memory, &own);
+    enum err e = fclose(memory) == 0 ? ERR_OK : ERR_MEMORY;
+    if (e == ERR_OK && path && strcmp(path, "-") != 0)
+        e = file_write(path, text, n, 0644, a->why, sizeof a->why);
+    else if (e == ERR_OK)
+        fwrite(text, 1, n, stdout);
+    free(text);
+    return e;
+}
+
+/* The command ------------------------------------------------------------------------------------------ */
+
+/* words: what stands behind the options. The exit status. */
+static int allow_do(struct allow *a, char **words, int n)
+{
+    const char *verb = words[0];
+    bool passed = true;
+    enum err e = ERR_OK;
+    bool list = strcmp(verb, "list") == 0 && n == 1,
+         test = strcmp(verb, "test") == 0 && (a->csv ? n == 1 : n == 2 || n == 3),
+         import = strcmp(verb, "import") == 0 && n == 2, export = strcmp(verb, "export") == 0 && n <= 2;
+    if (!list && !test && !import && !export)
+        return verb_usage("allow");
+    snprintf(a->why, sizeof a->why, "out of memory");
+    e = allow_load(a);
+    if (e == ERR_OK && list)
+        e = allow_list(a);
+    else if (e == ERR_OK && test && a->csv)
+        e = allow_test_file(a, &passed);
+    else if (e == ERR_OK && test)
+        passed = allow_test(a, words[1], n == 3 ? words[2] : "GET");
+    else if (e == ERR_OK && import)
+        e = allow_import(a, words[1]);
+    else if (e == ERR_OK)
+        e = allow_export(a, n == 2 ? words[1] : NULL);
+    if (e != ERR_OK)
+        fprintf(stderr, "stile-core allow %s: %s\n", verb, a->why);
+    return e == ERR_OK && passed ? EXIT_OK : EXIT_FAILED;
+}
+
+int core_allow_command(int argc, char **argv)
+{
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"csv", required_argument, NULL, 'c'},
+                                            {"replace", no_argument, NULL, 'r'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    static struct allow a = {.dir = BOX_DIR, .user = BOX_USER};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd')
+            a.dir = optarg;
+        else if (option == 'u')
+            a.user = optarg;
+        else if (option == 'c')
+            a.csv = optarg;
+        else if (option == 'r')
+            a.replace = true;
+        else if (option == 'j')
+            a.json = true;
+        else if (option == 'h')
+            return fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
+        else
+            return verb_usage("allow");
+    }
+    if (optind >= argc)
+        return verb_usage("allow");
+    int status = allow_do(&a, argv + optind, argc - optind);
+    allowlist_free(&a.list);
+    box_close(&a.box);
+    return status;
+}
