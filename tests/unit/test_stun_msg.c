@@ -247,7 +247,47 @@ START_TEST(test_list_of_unknown_is_bounded)
 }
 END_TEST
 
-UNIT_MAIN("stun_msg", test_rfc5769_request, test_rfc5769_responses, test_written_is_read_back,
-          test_writer_error_sticks, test_every_class_and_method_survives, test_truncated_and_lying,
-          test_first_of_repeated_counts, test_wrong_sizes_are_noticed, test_after_integrity_and_fingerprint,
+/* RFC 8489 §14.8 */
+START_TEST(test_error_code_bounds)
+{
+    static const struct {
+        uint8_t value[4];
+        int code; /* 0: malformed */
+    } rows[] = {{{0, 0, 3, 0}, 300}, {{0, 0, 6, 99}, 699}, {{0, 0, 2, 99}, 0},       {{0, 0, 7, 0}, 0},
+                {{0, 0, 4, 100}, 0}, {{0, 0, 4, 255}, 0},  {{255, 255, 252, 1}, 401}};
+    uint8_t attrs[8] = {0, 9, 0, 4}, memory[64];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct stun_msg m;
+        int code = -1;
+        memcpy(attrs + 4, rows[i].value, 4);
+        ck_assert_int_eq(stun_parse(memory, begin_with(memory, sizeof memory, attrs, sizeof attrs), &m),
+                         ERR_OK);
+        ck_assert_int_eq(stun_get_error(&m, &code), rows[i].code ? ERR_OK : ERR_MALFORMED);
+        if (rows[i].code)
+            ck_assert_int_eq(code, rows[i].code);
+    }
+    for (int code = 300; code < 700; code++)
+        ck_assert_uint_lt(strlen(stun_error_reason(code)), 128);
+}
+END_TEST
+
+/* Numbers that others have swapped or made up: RFC 8489 §18.3, RFC 8656 §18. */
+START_TEST(test_types_on_the_wire)
+{
+    ck_assert_uint_eq(stun_attr_row(STUN_ADDITIONAL_ADDRESS_FAMILY)->type, 0x8000);
+    ck_assert_uint_eq(stun_attr_row(STUN_ADDRESS_ERROR_CODE)->type, 0x8001);
+    ck_assert_uint_eq(stun_attr_row(STUN_ICMP)->type, 0x8004);
+    ck_assert_uint_eq(stun_attr_row(STUN_REQUESTED_ADDRESS_FAMILY)->type, 0x0017);
+    ck_assert_uint_eq(stun_attr_row(STUN_RESERVATION_TOKEN)->type, 0x0022);
+    ck_assert_uint_eq(stun_type(STUN_METHOD_ALLOCATE, STUN_REQUEST), 0x0003);
+    ck_assert_uint_eq(stun_type(STUN_METHOD_ALLOCATE, STUN_ERROR), 0x0113);
+    ck_assert_uint_eq(stun_type(STUN_METHOD_DATA_INDICATION, STUN_INDICATION), 0x0017);
+    ck_assert_uint_eq(stun_type(STUN_METHOD_CHANNEL_BIND, STUN_SUCCESS), 0x0109);
+}
+END_TEST
+
+UNIT_MAIN("stun_msg", test_error_code_bounds, test_types_on_the_wire, test_rfc5769_request,
+          test_rfc5769_responses, test_written_is_read_back, test_writer_error_sticks,
+          test_every_class_and_method_survives, test_truncated_and_lying, test_first_of_repeated_counts,
+          test_wrong_sizes_are_noticed, test_after_integrity_and_fingerprint,
           test_next_finds_all_before_integrity, test_list_of_unknown_is_bounded)

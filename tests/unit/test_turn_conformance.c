@@ -37,6 +37,53 @@ static void start_dual(const char *client)
 /* RFC 8489
  * --------------------------------------------------------------------------------------------------- */
 
+/* §5 */
+START_TEST(test_indications_have_transactions_of_their_own)
+{
+    uint8_t first[STUN_TRANSACTION];
+    for (int server = 0; server < 2; server++) {
+        start_allocated("");
+        ck_assert_int_eq(fixture_permit(&f, "198.51.100.1"), 0);
+        fixture_from_peer(&f, "198.51.100.1:1", "x", 1);
+        if (server == 1)
+            ck_assert_mem_ne(f.to_client + 8, first, sizeof first); /* they begin anywhere */
+        memcpy(first, f.to_client + 8, sizeof first);
+        fixture_from_peer(&f, "198.51.100.1:1", "x", 1);
+        ck_assert_mem_ne(f.to_client + 8, first, sizeof first);
+        fixture_stop(&f);
+    }
+}
+END_TEST
+
+/* §6.1: with the longest names; 576 bytes less the headers of IPv4 and UDP */
+START_TEST(test_answers_fit_any_path)
+{
+    char extra[400];
+    enum { PATH = 548 };
+    snprintf(extra, sizeof extra, "\"software\":\"%0127d\"", 7);
+    fixture_start(&f, extra);
+    free(f.server->config.realm);
+    f.server->config.realm = strdup("0123456789012345678901234567890123456789012345678901234567890123"
+                                    "012345678901234567890123456789012345678901234567890123456789012");
+    fixture_client(&f, "[2001:db8:5::9]:1234");
+    begin_allocate();
+    stun_put_fingerprint(&f.writer);
+    ck_assert_int_eq(fixture_plain(&f), 401);
+    ck_assert_uint_le(f.answer_size, PATH);
+    fixture_stop(&f);
+    fixture_start(&f, extra);
+    fixture_client(&f, "[2001:db8:5::9]:1234");
+    begin_allocate();
+    for (unsigned i = 0; i < 2 * STUN_UNKNOWN_MAX; i++)
+        wire_put_bytes(&f.writer.wire, (uint8_t[]){0x70, (uint8_t)i, 0, 0}, 4);
+    ck_assert_int_eq(fixture_request(&f), 420);
+    ck_assert_uint_le(f.answer_size, PATH);
+    ck_assert_int_eq(allocate_with(STUN_ADDITIONAL_ADDRESS_FAMILY, "\2\0\0\0", 4), 0);
+    ck_assert_uint_le(f.answer_size, PATH);
+    fixture_stop(&f);
+}
+END_TEST
+
 /* §6.3.1.1: method of the request, class error, a code, and a phrase for who has authenticated */
 START_TEST(test_errors_carry_method_code_and_reason)
 {
@@ -589,7 +636,8 @@ START_TEST(test_tunnels_are_refused)
 }
 END_TEST
 
-UNIT_MAIN("turn_conformance", test_errors_carry_method_code_and_reason, test_known_but_unexpected_is_ignored,
+UNIT_MAIN("turn_conformance", test_indications_have_transactions_of_their_own, test_answers_fit_any_path,
+          test_errors_carry_method_code_and_reason, test_known_but_unexpected_is_ignored,
           test_retransmissions_change_nothing, test_challenges_carry_no_identity,
           test_successes_carry_integrity_only, test_padding, test_first_byte_of_addresses,
           test_longest_username_is_read, test_realm_and_software_are_short, test_nonce_is_plain_text,

@@ -526,6 +526,74 @@ START_TEST(test_successor_of_a_killed_worker)
 }
 END_TEST
 
+/* RFC 8656 §12: the first byte tells the protocol; what is of none, and what is reserved, is dropped in
+ * silence. */
+START_TEST(test_first_bytes_of_other_protocols)
+{
+    uint8_t packet[20] = {0}, memory[1000], answer[2000];
+    start();
+    int fd = connect_to(&udp_address, SOCK_DGRAM);
+    for (unsigned first = 0; first < 256; first++) {
+        packet[0] = (uint8_t)first;
+        ck_assert_int_eq(send(fd, packet, sizeof packet, 0), (ssize_t)sizeof packet);
+    }
+    ck_assert_int_eq(send(fd, packet, 0, 0), 0);
+    size_t n = binding_request(memory);
+    ck_assert_int_eq(send(fd, memory, n, 0), (ssize_t)n);
+    ck_assert_uint_eq(read_message(fd, answer, sizeof answer), 32); /* the first answer is to this one */
+    ck_assert_int_eq(recv(fd, answer, sizeof answer, MSG_DONTWAIT), -1);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* The type of service that the next packet on fd came with. */
+static int received_tos(int fd)
+{
+    char control[100], data[2000];
+    struct iovec iov = {data, sizeof data};
+    struct msghdr h = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ck_assert(turn_until_readable(fd));
+    ck_assert_int_ge(recvmsg(fd, &h, 0), 0);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+            return *CMSG_DATA(c);
+    return -1;
+}
+
+/* RFC 8656 §14, §15, the alternate behaviour: best effort and not-ECT, whatever the other side's packets
+ * have. */
+START_TEST(test_header_fields_are_the_systems)
+{
+    int tos = 0xb9, on = 1; /* expedited forwarding, ECT(1) */
+    uint8_t packet[12];
+    for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
+        start();
+        int fd = connect_to(type == SOCK_STREAM ? &tcp_address : &udp_address, type);
+        int peer = peer_socket(40500);
+        struct netaddr peer_address = address("203.0.113.10:40500"), relayed = allocate(fd);
+        bind_channel(fd, 0x4001, &peer_address);
+        setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+        setsockopt(peer, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+        setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
+        setsockopt(peer, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
+        chandata_write_header(packet, 0x4001, 8);
+        memcpy(packet + 4, "eight...", 8);
+        ck_assert_int_eq(send(fd, packet, sizeof packet, 0), (ssize_t)sizeof packet);
+        ck_assert_int_eq(received_tos(peer), 0);
+        send_to_relay(peer, relayed.port, "back", 4);
+        if (type == SOCK_DGRAM)
+            ck_assert_int_eq(received_tos(fd), 0);
+        else
+            ck_assert(turn_until_readable(fd));
+        close(peer);
+        close(fd);
+        stop();
+    }
+}
+END_TEST
+
 START_TEST(test_bad_start_says_why)
 {
     struct turn_config c = make_config(0);
@@ -537,7 +605,8 @@ START_TEST(test_bad_start_says_why)
 }
 END_TEST
 
-UNIT_MAIN("turn_worker", test_udp, test_tcp, test_longest_frame_does_not_jam, test_stream_byte_by_byte,
+UNIT_MAIN("turn_worker", test_first_bytes_of_other_protocols, test_header_fields_are_the_systems, test_udp,
+          test_tcp, test_longest_frame_does_not_jam, test_stream_byte_by_byte,
           test_stream_of_something_else_is_closed, test_adopted_connection,
           test_strangers_on_streams_hold_little, test_slow_tcp_client, test_hairpin_between_transports,
           test_stop_closes_everything, test_successor_of_a_killed_worker, test_bad_start_says_why)
