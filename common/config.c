@@ -243,6 +243,9 @@ static const struct schema_row turn_rows[] = {
              "is above is dropped and counted; 0: no limit"},
     {"user_kbps", SCHEMA_INT, TURN(user_kbps), .min = 0, .max = 100000000, .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},
+    {"challenge_limit", SCHEMA_INT, TURN(challenge_limit), .min = 1, .max = 1000000, .default_text = "64",
+     .help = "most challenges a second to one client address (IPv6: one /64) that has not authenticated; what "
+             "is above stays unanswered"},
     SCHEMA_END};
 
 #define TOP(member) offsetof(struct config, member)

@@ -55,6 +55,7 @@ struct config_turn {
     char *channel_numbers; /* "rfc8656" or "rfc5766" */
     bool software;
     long allocation_kbps, user_kbps;
+    long challenge_limit;
 };
 
 struct config {

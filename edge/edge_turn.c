@@ -129,11 +129,12 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     char bind_text[NETADDR_TEXT];
     const struct config_turn *turn = &e->box->config.turn;
     netaddr_print_ip(bind, bind_text);
-    json_t *quota = json_pack("{sI sI sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
+    json_t *quota = json_pack("{sI sI sI sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
                               (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota,
                               "permissions", (json_int_t)turn->permissions_per_allocation, "channels",
                               (json_int_t)turn->channels_per_allocation, "allocation_kbps",
-                              (json_int_t)turn->allocation_kbps, "user_kbps", (json_int_t)turn->user_kbps);
+                              (json_int_t)turn->allocation_kbps, "user_kbps", (json_int_t)turn->user_kbps,
+                              "challenges", (json_int_t)turn->challenge_limit);
     json_t *lifetime = json_pack("{sI sI}", "default", (json_int_t)turn->allocation_lifetime.default_s,
                                  "longest", (json_int_t)turn->allocation_lifetime.longest);
     json_t *config = json_pack(

@@ -74,6 +74,41 @@ static void note_missing(struct turn_allocation *a, uint8_t family, enum err e)
     a->missing_error = e == ERR_UNSUPPORTED ? 440 : 508;
 }
 
+/* Refused, as something is used up. */
+static int used_up(struct turn_request *r, enum turn_alarm a, int code)
+{
+    r->reason = turn_alarm_words(a);
+    turn_alarm_raise(r->server, a, r->account->name, &r->client->address);
+    return code;
+}
+
+static int over_quota(struct turn_request *r, enum turn_quota q)
+{
+    switch (q) {
+    case TURN_QUOTA_TOTAL:
+        return used_up(r, TURN_ALARM_total, 508);
+    case TURN_QUOTA_USER:
+        return used_up(r, TURN_ALARM_user, 486);
+    case TURN_QUOTA_ADDRESS:
+        return used_up(r, TURN_ALARM_address, 486);
+    default:
+        return used_up(r, TURN_ALARM_counters, 486);
+    }
+}
+
+/* No relay could be opened. */
+static int no_relay(struct turn_request *r, enum err e, bool any_family)
+{
+    if (e == ERR_UNSUPPORTED && !any_family)
+        return 440;
+    if (e == ERR_EXISTS)
+        return used_up(r, TURN_ALARM_ports, 508);
+    if (e == ERR_FULL)
+        return used_up(r, TURN_ALARM_descriptors, 508);
+    r->reason = err_str(e);
+    return 508;
+}
+
 /* Seats within the quotas: the allocation's, and that of the port it reserves. 0, or the error code. */
 static int sit(struct turn_request *r, const struct wish *w, struct turn_seat seats[2])
 {
@@ -86,7 +121,7 @@ static int sit(struct turn_request *r, const struct wish *w, struct turn_seat se
         return 0;
     if (n == 2)
         turn_shared_leave(s->shared, &seats[0]);
-    return q == TURN_QUOTA_TOTAL ? 508 : 486;
+    return over_quota(r, q);
 }
 
 static void stand_up(struct turn_server *s, const struct wish *w, const struct turn_seat seats[2])
@@ -106,8 +141,10 @@ static int relay_for(struct turn_request *r, const struct wish *w, struct turn_s
     uint16_t port;
     /* First, as the reserved port's seat becomes this allocation's. */
     if (w->redeem &&
-        turn_shared_redeem(s->shared, w->token, r->account->id, s->wall, &index, &port) != ERR_OK)
+        turn_shared_redeem(s->shared, w->token, r->account->id, s->wall, &index, &port) != ERR_OK) {
+        r->reason = "no such reservation, or it has run out";
         return 508;
+    }
     int code = sit(r, w, seats);
     if (code) {
         if (w->redeem)
@@ -123,7 +160,7 @@ static int relay_for(struct turn_request *r, const struct wish *w, struct turn_s
     if (e == ERR_OK)
         return 0;
     stand_up(s, w, seats);
-    return e == ERR_UNSUPPORTED && !w->additional ? 440 : 508;
+    return no_relay(r, e, w->additional);
 }
 
 /* The port above r is claimed; keeps it for who brings the token. */
@@ -166,10 +203,12 @@ static int allocate(struct turn_request *r, const struct wish *w, struct turn_al
     uint8_t token[8] = {0};
     struct turn_allocation *a = NULL;
     bool reserved = w->reserve && reserve_above(s, relay, r->account->id, &seats[1], token);
-    if (w->reserve && !reserved)
+    if (w->reserve && !reserved) {
         turn_shared_leave(s->shared, &seats[1]);
-    else
+        used_up(r, TURN_ALARM_reservations, 508);
+    } else {
         a = turn_allocation_new(s, r->client, r->account, &seats[0]);
+    }
     if (!a) { /* what was reserved is left to run out */
         turn_relay_close(relay);
         turn_shared_leave(s->shared, &seats[0]);
@@ -218,8 +257,10 @@ int turn_method_allocate(struct turn_request *r, struct turn_reply *reply)
         return 0;
     }
     int code = turn_policy_is_tunnel(&r->client->address) ? 403 : wish_read(r, &w);
-    if (code == 0 && r->server->draining)
+    if (code == 0 && r->server->draining) {
+        r->reason = "this edge takes no new allocations";
         code = 508;
+    }
     if (code == 0)
         code = allocate(r, &w, &a);
     if (code)

@@ -8,11 +8,15 @@
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_relay.h"
 
-static const char *const transport_words[] = {
+const char *turn_transport_words(enum turn_transport t)
+{
+    static const char *const names[] = {
 #define X(name, words) words,
-    TURN_TRANSPORT_TABLE(X)
+        TURN_TRANSPORT_TABLE(X)
 #undef X
-};
+    };
+    return names[t];
+}
 
 struct turn_allocation *turn_allocation_find(const struct turn_server *s, const struct turn_key *client)
 {
@@ -70,8 +74,8 @@ void turn_allocation_announce(const struct turn_allocation *a)
         return;
     relayed_print(a, relayed);
     log_event(LOG_INFO, "Relay Allocated",
-              "client=%s protocol=%s relayed=%s user=%s lifetime=%u allocations=%zu not_logged=%u",
-              netaddr_print(&a->client.address, client), transport_words[a->client.transport], relayed,
+              "client=%s transport=%s relayed=%s user=%s lifetime=%u allocations=%zu not_logged=%u",
+              netaddr_print(&a->client.address, client), turn_transport_words(a->client.transport), relayed,
               log_quote(a->account->name, strlen(a->account->name), user, sizeof user), a->lifetime,
               a->server->allocations.count, not_logged);
 }
@@ -94,10 +98,10 @@ static void allocation_log_end(const struct turn_allocation *a, enum turn_end wh
         return;
     relayed_print(a, relayed);
     log_event(LOG_INFO, words[why],
-              "client=%s protocol=%s relayed=%s user=%s reason=\"%s\" age=%u packets_from_client=%llu "
+              "client=%s transport=%s relayed=%s user=%s reason=\"%s\" duration=%u packets_from_client=%llu "
               "bytes_from_client=%llu packets_to_client=%llu bytes_to_client=%llu dropped=%llu "
               "not_logged=%u",
-              netaddr_print(&a->client.address, client), transport_words[a->client.transport], relayed,
+              netaddr_print(&a->client.address, client), turn_transport_words(a->client.transport), relayed,
               log_quote(a->account->name, strlen(a->account->name), user, sizeof user), reasons[why],
               a->server->now - a->created, (unsigned long long)a->from_client.packets,
               (unsigned long long)a->from_client.bytes, (unsigned long long)a->to_client.packets,

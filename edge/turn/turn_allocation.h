@@ -15,7 +15,7 @@ static inline enum turn_family turn_family(const struct netaddr *a)
 #define TURN_END_TABLE(X)                                                                                    \
     X(DELETED, deleted, "Relay Deleted", "the client asked for it")                                          \
     X(EXPIRED, expired, "Relay Expired", "not refreshed")                                                    \
-    X(DISCONNECTED, disconnected, "Relay Deleted", "the client's connection ended")                          \
+    X(DISCONNECTED, disconnected, "Relay Disconnected", "the client's connection ended")                     \
     X(STOPPED, deleted, "Relay Deleted", "the worker stops")
 
 enum turn_end {
@@ -49,6 +49,7 @@ struct turn_allocation {
     int missing_error;      /* and why */
 };
 
+const char *turn_transport_words(enum turn_transport t);
 /* NULL when the client has none. */
 struct turn_allocation *turn_allocation_find(const struct turn_server *s, const struct turn_key *client);
 /* An allocation without relays, known to the server. Holds the account, takes over the seat. NULL when memory

@@ -16,6 +16,7 @@ void turn_config_init(struct turn_config *c)
         .port_max = 29999,
         .permissions_max = 64,
         .channels_max = 64,
+        .challenge_limit = 64,
         .lifetime_default = 600,
         .lifetime_longest = 3600,
         .lifetime_nonce = 600,
@@ -257,6 +258,8 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
         wrong = "quota.permissions: must be 1 to 4096";
     else if (c->channels_max < 1 || c->channels_max > TURN_CHANNELS_MAX)
         wrong = "quota.channels: must be 1 to 4096";
+    else if (c->challenge_limit < 1 || c->challenge_limit > 1000000)
+        wrong = "quota.challenges: must be 1 to 1000000";
     else if (c->lifetime_default < 60 || c->lifetime_longest < c->lifetime_default ||
              c->lifetime_longest > 86400)
         wrong = "lifetime: needs 60 <= default <= longest <= 86400";

@@ -17,7 +17,8 @@
  *     "cluster_addresses": [],                       CIDR notation
  *     "cluster_ports": [24000, 29999],              as relay_ports where absent
  *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64,
- *                "allocation_kbps": 0, "user_kbps": 0 },                                      0: no limit
+ *                "allocation_kbps": 0, "user_kbps": 0,                                        0: no limit
+ *                "challenges": 64 },                                                 a second and address
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
  *     "nonce_key": "<64 hex digits>",                drawn at random where absent
@@ -92,8 +93,8 @@ struct turn_config {
     size_t n_allow_peers, n_deny_peers;
     /* Services of this box that no relay may reach, allow_peers or not: with a port, that port (of every own
      * address when the IP is 0.0.0.0 or ::); with port 0, this is an address of this box: a peer only if
-     * allow_peers names that very address, not a network around it. Listening sockets of the worker and the relay addresses are added without being
-     * listed here. */
+     * allow_peers names that very address, not a network around it. Listening sockets of the worker and the
+     * relay addresses are added without being listed here. */
     struct netaddr *own_addresses;
     size_t n_own_addresses;
     struct netcidr *cluster_addresses; /* other edges' relay addresses: always peers, … */
@@ -106,6 +107,7 @@ struct turn_config {
     /* Relayed payload in each direction, 1000 bits a second; 0: no limit. Those of a user are counted over
      * all workers. What is above is dropped (turn_rate.h). */
     uint32_t allocation_kbps, user_kbps;
+    uint32_t challenge_limit; /* answers without credentials per address and second, see turn_limiter.h */
 
     uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
     bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */

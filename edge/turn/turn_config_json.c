@@ -294,7 +294,7 @@ static void read_quota(struct reader *r, const json_t *v)
         {"total", &c->quota_total},     {"user", &c->quota_user},
         {"address", &c->quota_address}, {"permissions", &c->permissions_max},
         {"channels", &c->channels_max}, {"allocation_kbps", &c->allocation_kbps},
-        {"user_kbps", &c->user_kbps}};
+        {"user_kbps", &c->user_kbps},   {"challenges", &c->challenge_limit}};
     read_numbers(r, v, "quota", rows, sizeof rows / sizeof *rows);
 }
 
@@ -468,13 +468,14 @@ json_t *turn_config_to_json(const struct turn_config *c)
                   write_own_addresses(c), "channel_numbers", c->channels_rfc5766 ? "rfc5766" : "rfc8656",
                   "binding", binding_words[c->binding], "nonce_key", hex(c->nonce_key, sizeof c->nonce_key));
     json_t *numbers =
-        json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I}}", "quota",
+        json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I}}", "quota",
                   "total", (json_int_t)c->quota_total, "user", (json_int_t)c->quota_user, "address",
                   (json_int_t)c->quota_address, "permissions", (json_int_t)c->permissions_max, "channels",
                   (json_int_t)c->channels_max, "allocation_kbps", (json_int_t)c->allocation_kbps, "user_kbps",
-                  (json_int_t)c->user_kbps, "lifetime", "default", (json_int_t)c->lifetime_default,
-                  "longest", (json_int_t)c->lifetime_longest, "nonce", (json_int_t)c->lifetime_nonce,
-                  "worker", "index", (json_int_t)c->worker_index, "count", (json_int_t)c->worker_count);
+                  (json_int_t)c->user_kbps, "challenges", (json_int_t)c->challenge_limit, "lifetime",
+                  "default", (json_int_t)c->lifetime_default, "longest", (json_int_t)c->lifetime_longest,
+                  "nonce", (json_int_t)c->lifetime_nonce, "worker", "index", (json_int_t)c->worker_index,
+                  "count", (json_int_t)c->worker_count);
     bool good = json && numbers && json_object_update(json, numbers) == 0 &&
                 json_object_set_new(json, "shared_secrets", write_shared_secrets(c)) == 0 &&
                 json_object_set_new(json, "password_algorithms", write_password_algorithms(c)) == 0;

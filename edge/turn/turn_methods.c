@@ -60,8 +60,7 @@ int turn_method_refresh(struct turn_request *r, struct turn_reply *reply)
 
 /* 0 and the peer in canonical form, or the error: malformed, of a family that has no relay, not permitted.
  * For a permission the port is nothing (0): it covers all of them. */
-static int peer_read(const struct turn_request *r, struct stun_value value, bool any_port,
-                     struct netaddr *peer)
+static int peer_read(struct turn_request *r, struct stun_value value, bool any_port, struct netaddr *peer)
 {
     struct netaddr a;
     enum err e = stun_xor_address(&r->msg, value, &a);
@@ -74,8 +73,12 @@ static int peer_read(const struct turn_request *r, struct stun_value value, bool
     a = turn_server_canonical(r->server, &a);
     if (!r->allocation->relays[turn_family(&a)])
         return 443;
-    if (turn_policy_judge(r->server->policy, &a) != TURN_PEER_ALLOWED)
+    enum turn_verdict v = turn_policy_judge(r->server->policy, &a);
+    if (v != TURN_PEER_ALLOWED) {
+        r->reason = turn_verdict_words(v);
+        r->refused_peer = a;
         return 403;
+    }
     *peer = a;
     return 0;
 }

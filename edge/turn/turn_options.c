@@ -32,6 +32,7 @@
     X(allocation_kbps, "N",               "media of one allocation in each direction, kilobits a second (0: no\n" \
                                           "limit)") \
     X(user_kbps,       "N",               "media of one user in each direction, kilobits a second (0: no limit)") \
+    X(challenge_limit, "N",               "challenges to one client address a second (64); more stay unanswered") \
     X(binding,         "open|authenticated|off", "who may ask for their own address (open)") \
     X(software,        "TEXT",            "name given in authenticated answers (none)") \
     X(workers,         "N",               "processes (one per processor)") \
@@ -304,6 +305,8 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
         return read_quota(id, value, &c->allocation_kbps);
     case OPTION_user_kbps:
         return read_quota(id, value, &c->user_kbps);
+    case OPTION_challenge_limit:
+        return read_quota(id, value, &c->challenge_limit);
     case OPTION_binding:
         return read_binding(c, value);
     case OPTION_software:

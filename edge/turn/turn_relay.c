@@ -63,17 +63,17 @@ static enum err open_on(struct turn_server *s, size_t index, bool even, bool pai
         first += first & 1;
     uint32_t last = s->config.port_max - (pair ? 1U : 0U);
     if (first > last)
-        return ERR_FULL;
+        return ERR_EXISTS;
     uint32_t choices = (last - first) / step + 1;
     if (turn_shared_ports_used(s->shared, index) >= (size_t)s->config.port_max - s->config.port_min + 1)
-        return ERR_FULL;
+        return ERR_EXISTS;
     enum err e = ERR_EXISTS;
     for (int i = 0; e == ERR_EXISTS && i < DRAWS; i++)
         e = try_port(s, index, (uint16_t)(first + step * turn_server_random_below(s, choices)), pair, out);
     uint32_t start = turn_server_random_below(s, choices);
     for (uint32_t i = 0; e == ERR_EXISTS && i < choices; i++)
         e = try_port(s, index, (uint16_t)(first + step * ((start + i) % choices)), pair, out);
-    return e == ERR_EXISTS ? ERR_FULL : e;
+    return e;
 }
 
 /* Relay addresses of the family, beginning at a random one. */
@@ -86,7 +86,7 @@ static enum err open_any(struct turn_server *s, uint8_t family, bool even, bool 
         if (s->config.relays[index].bind.family != family)
             continue;
         e = open_on(s, index, even, pair, out);
-        if (e != ERR_FULL && e != ERR_SYSTEM)
+        if (e != ERR_EXISTS && e != ERR_SYSTEM)
             break;
     }
     return e;

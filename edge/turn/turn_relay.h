@@ -19,7 +19,8 @@ struct turn_relay {
 bool turn_relay_has_family(const struct turn_server *s, uint8_t family);
 
 /* Each opens a socket on a relay address of the family; ports are drawn at random. On failure nothing stays
- * claimed. ERR_FULL: every port is in use; ERR_MEMORY, ERR_SYSTEM. */
+ * claimed. ERR_EXISTS: every port is in use; ERR_FULL: every descriptor; ERR_UNSUPPORTED: no relay address of
+ * this family; ERR_MEMORY, ERR_SYSTEM. */
 enum err turn_relay_open(struct turn_server *s, uint8_t family, struct turn_relay **out);
 /* On an even port. With reserve, the port above is claimed too: the caller reserves or releases it. */
 enum err turn_relay_open_even(struct turn_server *s, uint8_t family, bool reserve, struct turn_relay **out);

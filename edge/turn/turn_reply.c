@@ -24,7 +24,9 @@ void turn_reply_send(struct turn_reply *reply, struct turn_request *r)
     if (stun_end(&reply->writer, &n) != ERR_OK)
         return; /* realm, software and reservations are bounded so that everything fits */
     if (!r->account && !r->client->verified &&
-        !turn_limiter_allow(s->limiter, &r->client->address, r->msg.size, n, s->now)) {
+        !turn_limiter_allow(s->limiter, &r->client->address, r->msg.size, n, s->now,
+                            s->config.challenge_limit) &&
+        !turn_allocation_find(s, &r->client->key)) { /* whose nonce has run out: it is known by its port */
         turn_drop(s, TURN_DROP_limited);
         return;
     }

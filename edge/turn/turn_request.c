@@ -90,7 +90,7 @@ static int request_check(struct turn_request *r, const struct method *m)
 static void log_refused(struct turn_request *r, int code)
 {
     struct turn_server *s = r->server;
-    char client[NETADDR_TEXT], user[200];
+    char client[NETADDR_TEXT], peer[NETADDR_TEXT], user[200];
     struct stun_value name = stun_get(&r->msg, STUN_USERNAME);
     unsigned dropped;
     /* The first 401 and the 438 now and then are part of every call; a 401 to somebody who named a user is
@@ -101,9 +101,10 @@ static void log_refused(struct turn_request *r, int code)
     if (!log_enabled(LOG_NOTICE) || !log_limit_allow(&s->refused_log, s->now, 20, 10, &dropped))
         return;
     log_event(LOG_NOTICE, "Relay Refused",
-              "client=%s request=%s error=%d reason=\"%s\" user=%s not_logged=%u",
-              netaddr_print(&r->client->address, client), stun_method_name(r->msg.method), code,
-              stun_error_reason(code),
+              "client=%s transport=%s request=%s error=%d reason=\"%s\" peer=%s user=%s not_logged=%u",
+              netaddr_print(&r->client->address, client), turn_transport_words(r->client->transport),
+              stun_method_name(r->msg.method), code, r->reason ? r->reason : stun_error_reason(code),
+              r->refused_peer.family ? netaddr_print(&r->refused_peer, peer) : "-",
               log_quote(name.at ? name.at : (const uint8_t *)"", name.len, user, sizeof user), dropped);
 }
 

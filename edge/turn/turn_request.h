@@ -17,6 +17,10 @@ struct turn_request {
     struct stun_msg msg;
     struct turn_account *account;       /* NULL: not authenticated */
     struct turn_allocation *allocation; /* the client's, or NULL */
+    /* Why it is refused, for the log, where a method knows better than the error code; the peer it is about.
+     */
+    const char *reason;
+    struct netaddr refused_peer; /* family 0: none */
 };
 
 /* A message of n bytes that starts like STUN; packet memory as in turn_forward.h. */

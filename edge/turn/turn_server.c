@@ -148,6 +148,7 @@ void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall)
     turn_wheel_advance(&s->permission_ends, now);
     turn_wheel_advance(&s->channel_ends, now);
     turn_shared_expire(s->shared, wall);
+    turn_alarms_tick(s);
 }
 
 int turn_server_relay_index(const struct turn_server *s, const struct netaddr *a)

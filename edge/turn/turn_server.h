@@ -16,6 +16,7 @@
 #include "common/hashmap.h"
 #include "common/log.h"
 #include "common/netaddr.h"
+#include "edge/turn/turn_alarm.h"
 #include "edge/turn/turn_config.h"
 #include "edge/turn/turn_counters.h"
 #include "edge/turn/turn_limiter.h"
@@ -53,6 +54,7 @@ struct turn_server {
     struct turn_limiter *limiter;
     struct turn_counters counters;
     struct log_limit refused_log, allocation_log;
+    struct turn_alarm_state alarms[TURN_ALARMS];
     uint64_t next_id;       /* of allocations */
     uint64_t indication[2]; /* makes transactions of indications differ */
     uint8_t random[TURN_RANDOM_POOL];

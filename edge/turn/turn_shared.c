@@ -313,16 +313,6 @@ void turn_shared_expire(struct turn_shared *s, uint32_t now)
 /* Quotas ---------------------------------------------------------------------------------------------------
  */
 
-const char *turn_quota_words(enum turn_quota q)
-{
-    static const char *const words[] = {
-#define X(name, text) text,
-        TURN_QUOTA_TABLE(X)
-#undef X
-    };
-    return words[q];
-}
-
 uint64_t turn_shared_user(const struct turn_shared *s, const char *name)
 {
     return siphash(s->memory->seed, name, strlen(name)) | 1;

@@ -61,19 +61,13 @@ enum turn_direction { TURN_FROM_CLIENT, TURN_TO_CLIENT, TURN_DIRECTIONS };
  * down; every turn_shared_sit that gave TURN_QUOTA_OK needs one turn_shared_leave. Two workers that count at
  * the same instant may both be refused the last seat, never both given it. */
 
-#define TURN_QUOTA_TABLE(X)                                                                                  \
-    X(OK, "within quota")                                                                                    \
-    X(TOTAL, "total quota reached")                                                                          \
-    X(USER, "quota of the user reached")                                                                     \
-    X(ADDRESS, "quota of the client address reached")                                                        \
-    X(COUNTERS, "too many different users or addresses to count")
-
 enum turn_quota {
-#define X(name, words) TURN_QUOTA_##name,
-    TURN_QUOTA_TABLE(X)
-#undef X
+    TURN_QUOTA_OK,
+    TURN_QUOTA_TOTAL,
+    TURN_QUOTA_USER,
+    TURN_QUOTA_ADDRESS,
+    TURN_QUOTA_COUNTERS, /* too many different users or addresses to count */
 };
-const char *turn_quota_words(enum turn_quota q);
 
 enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
                                 const struct netaddr *client, struct turn_seat *seat);

@@ -47,7 +47,7 @@ START_TEST(test_round_trip)
         "\"own_addresses\":[\"10.0.0.36\",\"0.0.0.0:22\"],\"cluster_addresses\":[\"203.0.113.11/32\"],"
         "\"cluster_ports\":[20000,20999],"
         "\"quota\":{\"total\":9,\"user\":8,\"address\":7,\"permissions\":6,\"channels\":5,"
-        "\"allocation_kbps\":4000,\"user_kbps\":20000},"
+        "\"allocation_kbps\":4000,\"user_kbps\":20000,\"challenges\":32},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
         "\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\","
         "\"nonce_key\":\"00000000000000000000000000000000000000000000000000000000000000ff\","
@@ -133,6 +133,7 @@ START_TEST(test_errors_name_the_key)
         {"\"quota\":{\"seats\":1}", "quota.seats"},
         {"\"quota\":{\"user\":-1}", "quota.user"},
         {"\"quota\":{\"permissions\":0}", "quota.permissions"},
+        {"\"quota\":{\"challenges\":0}", "quota.challenges"},
         {"\"lifetime\":{\"default\":4000}", "lifetime"},
         {"\"channel_numbers\":\"all\"", "channel_numbers"},
         {"\"binding\":true", "binding"},

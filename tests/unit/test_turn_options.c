@@ -57,7 +57,7 @@ START_TEST(test_all_options)
     done();
     ck_assert_int_eq(
         parse(ENOUGH "--workers 3 --channel-numbers rfc5766 --user-quota 5 --address-quota 6 --total-quota 7 "
-                     "--allocation-kbps 4000 --user-kbps 9000 --binding authenticated --software Stile "
+                     "--allocation-kbps 4000 --user-kbps 9000 --challenge-limit 7 --binding authenticated --software Stile "
                      "--stats-interval 10 --log-level error"),
         TURN_OPTIONS_OK);
     ck_assert_uint_eq(options.workers, 3);
@@ -67,6 +67,7 @@ START_TEST(test_all_options)
     ck_assert_uint_eq(config.quota_total, 7);
     ck_assert_uint_eq(config.allocation_kbps, 4000);
     ck_assert_uint_eq(config.user_kbps, 9000);
+    ck_assert_uint_eq(config.challenge_limit, 7);
     ck_assert_int_eq(config.binding, TURN_BINDING_AUTHENTICATED);
     ck_assert_str_eq(config.software, "Stile");
     ck_assert(!log_enabled(LOG_WARNING));

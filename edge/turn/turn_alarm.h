@@ -1,0 +1,50 @@
+/*
+ * Quotas and ports that are used up: told once when it begins and once when it is over, however many requests
+ * are refused in between. It is over when nothing was refused for TURN_ALARM_QUIET seconds.
+ */
+#ifndef EDGE_TURN_TURN_ALARM_H
+#define EDGE_TURN_TURN_ALARM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/netaddr.h"
+
+struct turn_server;
+
+enum { TURN_ALARM_QUIET = 60 };
+
+/*    name      of               what the refused client and log are told            what to do about it */
+#define TURN_ALARM_TABLE(X)                                                                                  \
+    X(total, "turn.total_quota", "total quota reached", "raise turn.total_quota, or add an edge")            \
+    X(user, "turn.user_quota", "quota of the user reached",                                                  \
+      "raise turn.user_quota, or look what this user does")                                                  \
+    X(address, "turn.address_quota", "quota of the client address reached",                                  \
+      "raise turn.address_quota; call bridges' networks belong into turn.allow_peers")                       \
+    X(counters, "users and addresses", "too many different users or addresses to count",                     \
+      "let credentials live shorter; without quotas and bandwidth per user nothing has to be counted")       \
+    X(ports, "turn.relay_ports", "no relay port is free", "widen turn.relay_ports, or add an edge")          \
+    X(reservations, "reserved ports", "too many ports are reserved", "look what this user does")             \
+    X(descriptors, "descriptors", "no descriptor is left", "raise LimitNOFILE= of the service, or ulimit -n")
+
+enum turn_alarm {
+#define X(name, of, words, remedy) TURN_ALARM_##name,
+    TURN_ALARM_TABLE(X)
+#undef X
+        TURN_ALARMS
+};
+
+struct turn_alarm_state {
+    bool raised;
+    uint32_t last;              /* refusal, seconds */
+    uint64_t refused, reported; /* refusals in all; those before it was raised */
+};
+
+const char *turn_alarm_words(enum turn_alarm a);
+/* Somebody was refused for this. user may be NULL. */
+void turn_alarm_raise(struct turn_server *s, enum turn_alarm a, const char *user,
+                      const struct netaddr *client);
+/* Once a second. */
+void turn_alarms_tick(struct turn_server *s);
+
+#endif
