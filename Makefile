@@ -43,6 +43,8 @@ obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 ARCHIVES := $(BUILD)/libedge.a $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
 UNITBIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
 FUZZBIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
+BENCHLIB := tests/bench/bench.c tests/bench/turn_client.c
+BENCHBIN := $(BUILD)/bench/turn_load $(BUILD)/bench/turn_bare $(BUILD)/bench/turn_allocations
 REPLAY  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replay/%,$(FUZZ))
 PROGRAMS := $(foreach p,edge core,$(if $(wildcard $(p)/main.c),$(BUILD)/stile-$(p)))
 
@@ -105,8 +107,12 @@ $(FUZZOUT)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(ARCHIVES)
 fuzz-run: fuzz
 	tests/fuzz/run $(BUILD) $(FUZZ_SECONDS)
 
-bench: deps all
+bench: deps all bench-build
 	tests/bench/run $(BUILD)
+bench-build: $(BENCHBIN)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(BENCHLIB)) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(call obj,$(BENCHLIB)) $(BUILD)/libproto.a $(BUILD)/libcommon.a $(LIBS)
 
 demo:
 	@packaging/deps demo
@@ -123,5 +129,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: all check unit-build deps lint san fuzz fuzz-link fuzz-run bench demo install clean
+.PHONY: all check unit-build deps lint san fuzz fuzz-link fuzz-run bench bench-build demo install clean
 .SECONDARY:
