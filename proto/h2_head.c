@@ -2,6 +2,7 @@
  * HTTP/2 never interleaves two heads. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/fatal.h"
 #include "proto/h2_internal.h"
@@ -133,8 +134,9 @@ static enum err take_field(struct h2_stream *st, struct http_message *m, struct 
         struct span authority = http_message_authority(m);
         if (authority.len == 0)
             return http_message_set_authority(m, value.at, value.len);
-        return authority.len == value.len && memcmp(authority.at, value.at, value.len) == 0 ? ERR_OK
-                                                                                            : ERR_MALFORMED;
+        return authority.len == value.len && strncasecmp(authority.at, value.at, value.len) == 0
+                   ? ERR_OK
+                   : ERR_MALFORMED; /* RFC 9113 §8.3.1 */
     }
     return m->n_fields >= HTTP_FIELDS_MAX ? ERR_FULL
                                           : http_message_add(m, name.at, name.len, value.at, value.len);
@@ -143,6 +145,7 @@ static enum err take_field(struct h2_stream *st, struct http_message *m, struct 
 static int refuse_stream(struct h2_session *s, int32_t id, uint32_t code)
 {
     nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, id, code);
+    h2_guard_spend(s, H2_ABUSE_RESETS);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -161,6 +164,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     enum err e = s->scratch_bytes > HTTP_HEAD_MAX ? ERR_FULL : take_field(st, &s->scratch, name, value);
     if (e == ERR_FULL && s->role == H2_SERVER && !st->head_seen) {
         st->refuse = 431;
+        h2_guard_spend(s, H2_ABUSE_HEADS);
         return 0;
     }
     if (e == ERR_OK)
@@ -183,10 +187,10 @@ static void answer_alone(struct h2_stream *st)
     m.status = st->refuse;
     m.no_body = true;
     m.content_length = 0;
-    if (h2_stream_respond(st, &m, true) != ERR_OK)
+    if (h2_stream_respond(st, &m, true) == ERR_OK)
+        h2_stream_stop(st);
+    else
         h2_stream_reset(st, H2_INTERNAL_ERROR);
-    else if (!st->peer_ended)
-        h2_stream_reset(st, H2_NO_ERROR);
     http_message_free(&m);
 }
 

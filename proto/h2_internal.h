@@ -1,4 +1,4 @@
-/* What h2_session.c, h2_stream.c and h2_head.c share; nobody else includes it. */
+/* What h2_session.c, h2_stream.c, h2_head.c and h2_guard.c share; nobody else includes it. */
 #ifndef PROTO_H2_INTERNAL_H
 #define PROTO_H2_INTERNAL_H
 
@@ -25,6 +25,8 @@ struct h2_stream {
     bool above;     /* the queue has been above low water */
     bool drained;   /* is in the session's list */
     bool reset;
+    bool stop; /* server: to be reset behind our END_STREAM */
+    uint64_t sent;
     struct http_message *trailers; /* to send behind the queue */
     struct buf queue;
 };
@@ -39,7 +41,13 @@ struct h2_session {
     size_t n_streams;
     struct http_message scratch;
     size_t scratch_bytes;
-    bool ready, goaway, draining, failed, told, final_sent;
+    size_t queued; /* bytes in all streams' queues */
+    bool ready, acknowledged, goaway, draining, failed, told, in_head;
+    bool notice_seen, last_sent, final_sent; /* the steps of draining */
+    unsigned drain_ticks;
+    uint32_t code; /* of our GOAWAY */
+    enum h2_abuse abuse;
+    uint32_t budget[H2_ABUSE_NONE];
     struct buf *out; /* during h2_session_send */
     size_t most;
     char words[H2_WORDS_MAX];
@@ -48,12 +56,22 @@ struct h2_session {
 /* h2_session.c: tells the owner once that there is output. */
 void h2_note_output(struct h2_session *s);
 
+/* h2_guard.c */
+void h2_guard_init(struct h2_session *s);
+void h2_guard_refill(struct h2_session *s);
+/* Takes one from a budget; an empty one ends the session with the next frame. */
+void h2_guard_spend(struct h2_session *s, enum h2_abuse abuse);
+void h2_guard_blame(struct h2_session *s, enum h2_abuse abuse);
+void h2_guard_callbacks(nghttp2_session_callbacks *c);
+
 /* h2_stream.c: the new stream is in the session's list. NULL when memory is out. */
 struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id);
 /* Out of the list, then on_close if the owner knows it, then freed. */
 void h2_stream_close(struct h2_stream *st, uint32_t code);
 struct h2_stream *h2_stream_of(struct h2_session *s, int32_t id);
 
+/* One of our frames has left: the stream may be due for its reset. */
+void h2_stream_frame_sent(struct h2_session *s, const nghttp2_frame *frame);
 /* Sends "drained" to the owners that are waiting for it. */
 void h2_streams_call_drained(struct h2_session *s);
 void h2_stream_callbacks(nghttp2_session_callbacks *c);

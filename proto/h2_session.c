@@ -5,7 +5,15 @@
 
 #include "proto/h2_internal.h"
 
-enum { SETTINGS_MAX = 8 };
+enum {
+    SETTINGS_MAX = 8,
+    CONTINUATIONS_MAX = 8, /* of one head; each may be as large as a frame */
+    TABLE_SIZE = 4096,     /* HPACK, both directions (RFC 7541 §4.2) */
+    DRAIN_TICKS = 2,
+};
+
+/* The PING that comes back when everything sent before our shutdown notice has come (RFC 9113 §6.8). */
+static const uint8_t drain_ping[8] = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
 const struct h2_limits h2_limits_tunnel = {
     .max_streams = 10000,
@@ -16,17 +24,20 @@ const struct h2_limits h2_limits_tunnel = {
     .low_water = 32 * 1024,
     .reset_burst = 20000,
     .reset_rate = 5000,
+    .max_acks = 1000,
 };
 
 const struct h2_limits h2_limits_guest = {
     .max_streams = 100,
     .stream_window = 128 * 1024,
-    .connection_window = 1024 * 1024,
+    .connection_window = 8 * 1024 * 1024, /* given back as bytes come: no stream holds up another */
     .max_frame = 16 * 1024,
-    .stream_queue = 128 * 1024,
+    .stream_queue = 512 * 1024, /* core may send one window of an answer before any is given back */
     .low_water = 32 * 1024,
-    .reset_burst = 200,
-    .reset_rate = 20,
+    .reset_burst = 2000, /* the budgets end it long before, and say why */
+    .reset_rate = 200,
+    .max_acks = 100,
+    .guarded = true,
 };
 
 /* Tells the owner once that there is output. */
@@ -63,6 +74,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     (void)ng;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
+        s->in_head = false;
         h2_head_done(s, frame);
         break;
     case NGHTTP2_DATA:
@@ -74,11 +86,17 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
             s->events->on_end(s->ctx, st, NULL);
         break;
     case NGHTTP2_SETTINGS:
-        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            s->acknowledged = true;
+        else
             on_settings_done(s);
         break;
     case NGHTTP2_PING:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK && s->events->on_pong)
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            break;
+        if (s->draining && memcmp(frame->ping.opaque_data, drain_ping, sizeof drain_ping) == 0)
+            s->notice_seen = true;
+        else if (s->events->on_pong)
             s->events->on_pong(s->ctx, get_u64(frame->ping.opaque_data));
         break;
     case NGHTTP2_GOAWAY:
@@ -115,6 +133,17 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
     return 0;
 }
 
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *s = user;
+    (void)ng;
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        s->code = frame->goaway.error_code;
+    else
+        h2_stream_frame_sent(s, frame);
+    return 0;
+}
+
 static int on_error(nghttp2_session *ng, int code, const char *words, size_t n, void *user)
 {
     struct h2_session *s = user;
@@ -141,6 +170,8 @@ static nghttp2_session_callbacks *make_callbacks(void)
         return NULL;
     h2_stream_callbacks(c);
     h2_head_callbacks(c);
+    h2_guard_callbacks(c);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
     nghttp2_session_callbacks_set_send_callback(c, on_send);
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
@@ -159,6 +190,9 @@ static nghttp2_option *make_options(const struct h2_limits *limits)
     nghttp2_option_set_stream_reset_rate_limit(o, limits->reset_burst, limits->reset_rate);
     nghttp2_option_set_peer_max_concurrent_streams(o, limits->max_streams);
     nghttp2_option_set_max_send_header_block_length(o, HTTP_HEAD_MAX * 2);
+    nghttp2_option_set_max_outbound_ack(o, limits->max_acks);
+    nghttp2_option_set_max_continuations(o, CONTINUATIONS_MAX);
+    nghttp2_option_set_max_deflate_dynamic_table_size(o, TABLE_SIZE);
     return o;
 }
 
@@ -193,6 +227,7 @@ struct h2_session *h2_session_new(enum h2_role role, const struct h2_limits *lim
     if (!failed) {
         *s = (struct h2_session){.role = role, .limits = limits, .events = events, .ctx = ctx, .told = true};
         http_message_init(&s->scratch);
+        h2_guard_init(s);
         failed = role == H2_CLIENT ? nghttp2_session_client_new2(&s->ng, callbacks, s, options)
                                    : nghttp2_session_server_new2(&s->ng, callbacks, s, options);
     }
@@ -219,13 +254,32 @@ void h2_session_free(struct h2_session *s)
     free(s);
 }
 
-/* A draining server says its last GOAWAY when the last stream is gone. */
+/* RFC 9113 §6.8: once the peer knows that it is over, a server says which stream was the last; when none is
+ * left, the connection ends. */
 static void finish_drain(struct h2_session *s)
 {
-    if (!s->draining || s->final_sent || s->n_streams)
+    if (!s->draining || s->final_sent || (s->role == H2_SERVER && !s->notice_seen))
         return;
-    s->final_sent = true;
-    nghttp2_session_terminate_session(s->ng, NGHTTP2_NO_ERROR);
+    if (s->n_streams == 0) {
+        s->final_sent = true;
+        nghttp2_session_terminate_session(s->ng, NGHTTP2_NO_ERROR);
+    } else if (s->role == H2_SERVER && !s->last_sent) {
+        s->last_sent = true;
+        nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->ng),
+                              NGHTTP2_NO_ERROR, NULL, 0);
+    }
+}
+
+/* nghttp2 takes no more; says whose fault it was. */
+static void receive_failed(struct h2_session *s, ssize_t error)
+{
+    if (error == NGHTTP2_ERR_FLOODED)
+        h2_guard_blame(s, H2_ABUSE_UNREAD);
+    else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        h2_guard_blame(s, H2_ABUSE_CONTINUATIONS);
+    if (!s->words[0])
+        snprintf(s->words, sizeof s->words, "%s", nghttp2_strerror((int)error));
+    h2_session_terminate(s, s->abuse == H2_ABUSE_NONE ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n)
@@ -233,15 +287,31 @@ enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n)
     if (s->failed)
         return ERR_PROTOCOL;
     ssize_t taken = nghttp2_session_mem_recv(s->ng, data, n);
-    if (taken < 0 || (size_t)taken != n) {
-        if (!s->words[0])
-            snprintf(s->words, sizeof s->words, "%s", nghttp2_strerror((int)taken));
-        nghttp2_session_terminate_session(s->ng, NGHTTP2_PROTOCOL_ERROR);
-        s->failed = true;
-    }
+    if (taken < 0 || (size_t)taken != n)
+        receive_failed(s, taken);
     finish_drain(s);
     h2_note_output(s);
     return s->failed ? ERR_PROTOCOL : ERR_OK;
+}
+
+void h2_session_terminate(struct h2_session *s, uint32_t code)
+{
+    if (code == H2_SETTINGS_TIMEOUT)
+        h2_guard_blame(s, H2_ABUSE_UNSETTLED);
+    s->failed = true;
+    s->code = code;
+    nghttp2_session_terminate_session(s->ng, code);
+    h2_note_output(s);
+}
+
+void h2_session_tick(struct h2_session *s)
+{
+    h2_guard_refill(s);
+    if (!s->draining)
+        return;
+    s->notice_seen = s->notice_seen || ++s->drain_ticks >= DRAIN_TICKS;
+    finish_drain(s);
+    h2_note_output(s);
 }
 
 enum err h2_session_send(struct h2_session *s, struct buf *out, size_t most)
@@ -276,8 +346,10 @@ void h2_session_drain(struct h2_session *s)
     if (s->draining)
         return;
     s->draining = true;
-    if (s->role == H2_SERVER)
+    if (s->role == H2_SERVER) {
         nghttp2_submit_shutdown_notice(s->ng);
+        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, drain_ping);
+    }
     finish_drain(s);
     h2_note_output(s);
 }
@@ -316,4 +388,34 @@ bool h2_session_takes_websockets(const struct h2_session *s)
 size_t h2_session_streams(const struct h2_session *s)
 {
     return s->n_streams;
+}
+
+size_t h2_session_queued(const struct h2_session *s)
+{
+    return s->queued;
+}
+
+size_t h2_session_frames(const struct h2_session *s)
+{
+    return nghttp2_session_get_outbound_queue_size(s->ng);
+}
+
+uint32_t h2_session_code(const struct h2_session *s)
+{
+    return s->code;
+}
+
+enum h2_abuse h2_session_abuse(const struct h2_session *s)
+{
+    return s->abuse;
+}
+
+bool h2_session_in_head(const struct h2_session *s)
+{
+    return s->in_head;
+}
+
+bool h2_session_settled(const struct h2_session *s)
+{
+    return s->ready && s->acknowledged;
 }

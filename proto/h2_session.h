@@ -37,10 +37,34 @@ enum {
     H2_NO_ERROR = 0,
     H2_PROTOCOL_ERROR = 1,
     H2_INTERNAL_ERROR = 2,
+    H2_SETTINGS_TIMEOUT = 4,
     H2_REFUSED_STREAM = 7, /* the peer has not looked at the request: it may be sent again elsewhere */
     H2_CANCEL = 8,
     H2_ENHANCE_YOUR_CALM = 11,
 };
+
+/* What a peer can do for little and make us do much: name, words, how many at once, how many a second in the
+ * long run (h2_session_tick). Above that the connection is over: GOAWAY with ENHANCE_YOUR_CALM. The first
+ * column's last three have no budget: nghttp2 or the owner tells. */
+#define H2_ABUSES(X)                                                                                         \
+    X(RESETS, resets, "too many streams reset", 200, 20) /* by the peer, or because of what it sent */       \
+    X(PINGS, pings, "too many PING frames", 60, 10)                                                          \
+    X(SETTINGS, settings, "too many SETTINGS frames", 30, 2)                                                 \
+    X(PRIORITIES, priorities, "too many PRIORITY frames", 1000, 200)                                         \
+    X(UPDATES, updates, "too many WINDOW_UPDATE frames", 20000, 10000)                                       \
+    X(EMPTY, empty, "too many frames without content", 100, 20)                                              \
+    X(HEADS, heads, "too many heads above the limit", 10, 1)                                                 \
+    X(CONTINUATIONS, continuations, "too many CONTINUATION frames", 0, 0)                                    \
+    X(UNREAD, unread, "answers to PING and SETTINGS are not read", 0, 0)                                     \
+    X(UNSETTLED, unsettled, "our SETTINGS were not acknowledged in time", 0, 0)
+
+enum h2_abuse {
+#define X(NAME, name, words, burst, rate) H2_ABUSE_##NAME,
+    H2_ABUSES(X)
+#undef X
+        H2_ABUSE_NONE, /* also their number */
+};
+const char *h2_abuse_words(enum h2_abuse abuse);
 
 struct h2_limits {
     uint32_t max_streams;       /* SETTINGS_MAX_CONCURRENT_STREAMS we announce */
@@ -51,6 +75,8 @@ struct h2_limits {
     size_t low_water;     /* on_drained when the queue falls to it */
     uint64_t reset_burst; /* RST_STREAM frames taken at once, and per second in the long run; above */
     uint64_t reset_rate;  /* that the connection is ended (CVE-2023-44487) */
+    size_t max_acks;      /* answers to PING and SETTINGS that may wait for a peer that does not read */
+    bool guarded;         /* a stranger's: the budgets of H2_ABUSES hold */
 };
 extern const struct h2_limits h2_limits_tunnel; /* between edge and core */
 extern const struct h2_limits h2_limits_guest;  /* edge as server towards a guest */
@@ -96,8 +122,24 @@ enum err h2_session_receive(struct h2_session *s, const uint8_t *data, size_t n)
 enum err h2_session_send(struct h2_session *s, struct buf *out, size_t most);
 /* True when h2_session_send has something to give now. */
 bool h2_session_has_output(const struct h2_session *s);
-/* Announces that no new stream is taken (GOAWAY); running ones go on. */
+/* Announces that no new stream is taken; running ones go on. A server does it in two steps (RFC 9113 §6.8):
+ * GOAWAY for all numbers, and once a PING has come back (or after two ticks) GOAWAY with the last number. */
 void h2_session_drain(struct h2_session *s);
+/* Ends the session: nothing is read any more, the last output is a GOAWAY with this code (RFC 9113 §7). */
+void h2_session_terminate(struct h2_session *s, uint32_t code);
+/* A guarded session's owner calls this once a second: budgets are refilled. */
+void h2_session_tick(struct h2_session *s);
+/* What the session was ended for, or H2_ABUSE_NONE. */
+enum h2_abuse h2_session_abuse(const struct h2_session *s);
+/* The code of the GOAWAY that ended the session (RFC 9113 §7); NO_ERROR while there is none. */
+uint32_t h2_session_code(const struct h2_session *s);
+/* True while a head has begun and not ended. */
+bool h2_session_in_head(const struct h2_session *s);
+/* True when both sides' first SETTINGS are in force: the peer's have come, ours are acknowledged. */
+bool h2_session_settled(const struct h2_session *s);
+/* Bytes of bodies that wait in all streams, and frames that wait beside them. */
+size_t h2_session_queued(const struct h2_session *s);
+size_t h2_session_frames(const struct h2_session *s);
 void h2_session_ping(struct h2_session *s, uint64_t opaque);
 /* True when the session has nothing left to do: drained or failed, and all output fetched. */
 bool h2_session_finished(const struct h2_session *s);
@@ -127,8 +169,8 @@ enum err h2_stream_respond(struct h2_stream *st, const struct http_message *m, b
 size_t h2_stream_room(const struct h2_stream *st);
 /* Bytes of body that wait to be sent. */
 size_t h2_stream_queued(const struct h2_stream *st);
-/* on_drained comes after the next bytes of this stream have been sent, if its queue is at low water then; also
- * when it has not been above. */
+/* on_drained comes after the next bytes of this stream have been sent, if its queue is at low water then;
+ * also when it has not been above. */
 void h2_stream_ask_drained(struct h2_stream *st);
 /* Queues n ≤ room bytes of body. ERR_FULL (nothing taken), ERR_MEMORY, ERR_CLOSED after the end. */
 enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n);
@@ -136,6 +178,13 @@ enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n);
 enum err h2_stream_end(struct h2_stream *st, const struct http_message *trailers);
 /* n received body bytes have left towards their reader: give the window back. */
 void h2_stream_consume(struct h2_stream *st, size_t n);
+/* Server: the rest of the request's body is not wanted. Once our answer has left, the stream is ended with
+ * NO_ERROR (RFC 9113 §8.1); nothing comes before an answer is complete. */
+void h2_stream_stop(struct h2_stream *st);
+/* Raises the stream's receive window: bytes, in place of stream_window. */
+void h2_stream_set_window(struct h2_stream *st, uint32_t bytes);
+/* Bytes of body that have left. */
+uint64_t h2_stream_sent(const struct h2_stream *st);
 /* Ends both sides at once; on_close follows from a later h2_session_send or receive, never from inside this
  * call. Until then nothing but on_close is called for the stream. */
 void h2_stream_reset(struct h2_stream *st, uint32_t code);

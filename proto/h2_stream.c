@@ -43,17 +43,23 @@ static void stream_unlink(struct h2_stream *st)
         }
 }
 
+static void queue_drop(struct h2_stream *st)
+{
+    st->session->queued -= buf_len(&st->queue);
+    buf_free(&st->queue);
+}
+
 void h2_stream_close(struct h2_stream *st, uint32_t code)
 {
     struct h2_session *s = st->session;
     stream_unlink(st);
+    queue_drop(st);
     if (st->shown)
         s->events->on_close(s->ctx, st, code);
     if (st->trailers) {
         http_message_free(st->trailers);
         free(st->trailers);
     }
-    buf_free(&st->queue);
     free(st);
 }
 
@@ -136,6 +142,8 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
         memcpy(at + FRAME_HEAD, buf_data(&st->queue), n);
     buf_commit(s->out, FRAME_HEAD + n);
     buf_consume(&st->queue, n);
+    s->queued -= n;
+    st->sent += n;
     if (buf_len(&st->queue) == 0)
         buf_free(&st->queue); /* an idle WebSocket holds none */
     note_drained(st);
@@ -256,6 +264,7 @@ enum err h2_stream_write(struct h2_stream *st, const uint8_t *data, size_t n)
     enum err e = buf_append(&st->queue, data, n);
     if (e != ERR_OK)
         return e;
+    st->session->queued += n;
     if (buf_len(&st->queue) > st->session->limits->low_water)
         st->above = true;
     stream_wake(st);
@@ -290,9 +299,37 @@ void h2_stream_reset(struct h2_stream *st, uint32_t code)
     if (st->reset)
         return;
     st->reset = true;
-    buf_free(&st->queue); /* the RST_STREAM may have to wait long for a peer that reads nothing */
+    queue_drop(st); /* the RST_STREAM may have to wait long for a peer that reads nothing */
     nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
     h2_note_output(st->session);
+}
+
+/* Our END_STREAM was not sent yet: the reset follows it. A reset that is submitted earlier would overtake the
+ * answer, since nghttp2 drops what waits on a stream that is being closed. */
+void h2_stream_stop(struct h2_stream *st)
+{
+    if (!st->peer_ended)
+        st->stop = true;
+}
+
+void h2_stream_frame_sent(struct h2_session *s, const nghttp2_frame *frame)
+{
+    bool end = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+               frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct h2_stream *st = end ? h2_stream_of(s, frame->hd.stream_id) : NULL;
+    if (st && st->stop && !st->peer_ended)
+        h2_stream_reset(st, H2_NO_ERROR);
+}
+
+void h2_stream_set_window(struct h2_stream *st, uint32_t bytes)
+{
+    nghttp2_session_set_local_window_size(st->session->ng, NGHTTP2_FLAG_NONE, st->id, (int32_t)bytes);
+    h2_note_output(st->session);
+}
+
+uint64_t h2_stream_sent(const struct h2_stream *st)
+{
+    return st->sent;
 }
 
 void h2_stream_callbacks(nghttp2_session_callbacks *c)

@@ -87,6 +87,18 @@ enum err websocket_check_request(struct http_message *m, const struct http1_head
     return ERR_OK;
 }
 
+enum err websocket_check_extended(struct http_message *m, struct http1_failure *why)
+{
+    if (http_message_count(m, "sec-websocket-version") != 1 ||
+        !span_is(http_message_find(m, "sec-websocket-version"), "13"))
+        return refuse(why, 426, "a WebSocket version other than 13");
+    remove_handshake_fields(m);
+    http_message_remove(m, "sec-websocket-version");
+    m->no_body = false;
+    m->content_length = HTTP_NO_LENGTH;
+    return ERR_OK;
+}
+
 enum err websocket_add_key(struct http_message *m, const char key[WEBSOCKET_KEY_TEXT + 1])
 {
     enum err e = http_message_add_str(m, "sec-websocket-version", "13");

@@ -1,5 +1,5 @@
-/* The opening of a WebSocket over HTTP/1.1 (RFC 6455 §4), from both sides. The frames after it are never
- * looked at. */
+/* The opening of a WebSocket over HTTP/1.1 (RFC 6455 §4), from both sides, and over HTTP/2 (RFC 8441). The
+ * frames after it are never looked at. */
 #ifndef PROTO_WEBSOCKET_H
 #define PROTO_WEBSOCKET_H
 
@@ -25,6 +25,8 @@ bool websocket_wanted(const struct http_message *m, const struct http1_head *hea
  */
 enum err websocket_check_request(struct http_message *m, const struct http1_head *head,
                                  char accept[WEBSOCKET_ACCEPT_TEXT + 1], struct http1_failure *why);
+/* The same for HTTP/2, whose m->websocket is set already (RFC 8441 §5: neither key nor accept). */
+enum err websocket_check_extended(struct http_message *m, struct http1_failure *why);
 /* The Accept value that belongs to a key. */
 void websocket_accept(const char key[WEBSOCKET_KEY_TEXT], char accept[WEBSOCKET_ACCEPT_TEXT + 1]);
 /* Client: the key made of 16 random bytes. */

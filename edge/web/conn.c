@@ -3,9 +3,10 @@
  * round, so that no caller further up holds a pointer to freed memory.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "edge/web/conn_internal.h"
+#include "edge/web/conn_h2.h"
 
 void conn_set_deadline(struct conn *c, long seconds)
 {
@@ -22,8 +23,11 @@ const char *conn_server_name(const struct conn *c)
 /* By ALPN (RFC 7301); without it, and on port 80, HTTP/1.1. */
 static const struct conn_protocol *protocol_chosen(const struct conn *c)
 {
-    (void)c;
-    return &conn_h1;
+    const unsigned char *alpn = NULL;
+    unsigned n = 0;
+    if (c->tls)
+        SSL_get0_alpn_selected(stream_ssl(c->stream), &alpn, &n);
+    return n == 2 && memcmp(alpn, "h2", 2) == 0 ? &conn_h2 : &conn_h1;
 }
 
 static void speak(struct conn *c, const struct conn_protocol *protocol)
@@ -86,7 +90,7 @@ void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
     conn_set_deadline(c, w->limits.handshake_seconds);
     LIST_INSERT_HEAD(&w->conns, c, link);
     if (!tls)
-        speak(c, &conn_h1);
+        speak(c, protocol_chosen(c));
 }
 
 void conn_kill(struct conn *c)
@@ -102,6 +106,8 @@ void conn_kill(struct conn *c)
         c->protocol->end(c);
     stream_free(c->stream);
     c->stream = NULL;
+    w->held -= c->accounted;
+    c->accounted = 0;
     LIST_REMOVE(c, link);
     LIST_INSERT_HEAD(&w->dead, c, link);
     web_connection_closed(w, &c->client);
@@ -109,6 +115,7 @@ void conn_kill(struct conn *c)
 
 void conns_bury(struct web *w)
 {
+    h2_exchanges_bury(w);
     while (!LIST_EMPTY(&w->dead)) {
         struct conn *c = LIST_FIRST(&w->dead);
         LIST_REMOVE(c, link);
@@ -122,6 +129,68 @@ void conn_linger(struct conn *c)
     c->deadline = 0; /* starts when the queue is out: conn_sweep */
     stream_shutdown(c->stream);
     stream_resume(c->stream);
+}
+
+void conn_swallow(struct conn *c, size_t n)
+{
+    c->lingered += (unsigned)n;
+    if (c->lingered > CONN_LINGER_BYTES_MAX)
+        conn_kill(c);
+}
+
+/* Memory ----------------------------------------------------------------------------------------------- */
+
+void conn_account(struct conn *c)
+{
+    size_t held = 0;
+    if (c->state == CONN_DEAD)
+        return;
+    held = stream_queued(c->stream);
+    if (c->protocol && c->protocol->held)
+        held += c->protocol->held(c);
+    c->web->held += held - c->accounted;
+    c->accounted = held;
+}
+
+bool web_memory_is_short(const struct web *w)
+{
+    return w->held > (size_t)w->limits.queue_memory / 2;
+}
+
+static struct conn *greediest(struct web *w)
+{
+    struct conn *c, *most = NULL;
+    LIST_FOREACH (c, &w->conns, link)
+        if (!most || c->accounted > most->accounted)
+            most = c;
+    return most;
+}
+
+static void shed(struct conn *c)
+{
+    struct web *w = c->web;
+    char client[NETADDR_TEXT];
+    w->counters.shed++;
+    web_event(w, &w->limit_log, "Queue Memory Full",
+              json_pack("{s:s, s:I, s:I}", "client", netaddr_print_ip(&c->client, client), "held",
+                        (json_int_t)c->accounted, "limit", (json_int_t)w->limits.queue_memory));
+    conn_kill(c);
+}
+
+void conns_account(struct web *w)
+{
+    struct conn *c;
+    LIST_FOREACH (c, &w->conns, link)
+        conn_account(c);
+}
+
+void conns_shed(struct web *w)
+{
+    if (w->held <= (size_t)w->limits.queue_memory)
+        return;
+    conns_account(w); /* some have shrunk since */
+    while (w->held > (size_t)w->limits.queue_memory)
+        shed(greediest(w));
 }
 
 /* Deadlines -------------------------------------------------------------------------------------------- */
@@ -141,6 +210,7 @@ static bool reader_is_stuck(struct conn *c, ev_tstamp now)
 
 static void conn_sweep(struct conn *c, ev_tstamp now)
 {
+    conn_account(c);
     if (reader_is_stuck(c, now)) {
         c->web->counters.timed_out++;
         conn_kill(c);
@@ -152,6 +222,8 @@ static void conn_sweep(struct conn *c, ev_tstamp now)
         else if (c->deadline == 0)
             conn_set_deadline(c, c->web->limits.linger_seconds);
     }
+    if (c->state == CONN_HTTP2)
+        c->protocol->sweep(c, now);
     if (c->state == CONN_DEAD || c->deadline == 0 || now <= c->deadline)
         return;
     if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER) {

@@ -1,6 +1,6 @@
 /*
- * A guest's connection: TLS (or port 80's plain text), HTTP/1.1 on it, and once upgraded the bytes of a
- * WebSocket. An idle one holds this struct, its stream and its TLS state, and nothing else.
+ * A guest's connection: TLS (or port 80's plain text), HTTP/2 or HTTP/1.1 on it, and once upgraded the
+ * bytes of a WebSocket. An idle one holds this struct, its stream and its TLS state, and nothing else.
  */
 #ifndef EDGE_WEB_CONN_H
 #define EDGE_WEB_CONN_H
@@ -17,6 +17,10 @@ void conn_kill(struct conn *c);
 void conns_sweep(struct web *w);
 /* Closes what is idle, the others as soon as their exchange is over. */
 void conns_drain(struct web *w);
+/* Makes web->held exact. */
+void conns_account(struct web *w);
+/* Closes the greediest, when all of them together hold more than limits.queue_memory. */
+void conns_shed(struct web *w);
 /* Frees those that were closed in this round of the loop. */
 void conns_bury(struct web *w);
 /* Closes all of them. */

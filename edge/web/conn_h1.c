@@ -57,6 +57,7 @@ static void finish_exchange(struct conn *c)
 static void begin_exchange(struct conn *c)
 {
     c->request = request_new(c->web, &guest_events, c);
+    c->web->counters.http1_requests++;
     c->answer_begun = c->answer_ended = false;
     c->head_request = false;
     c->accept[0] = '\0';
@@ -203,14 +204,13 @@ static size_t read_some(struct conn *c, const uint8_t *data, size_t n)
     case CONN_WEBSOCKET:
         return read_websocket(c, data, n);
     case CONN_LINGER:
-        c->lingered += (unsigned)n;
-        if (c->lingered > CONN_LINGER_BYTES_MAX)
-            conn_kill(c);
+        conn_swallow(c, n);
         return n;
     case CONN_ANSWER: /* pipelined, or a WebSocket's first bytes before its 101: later */
         stream_pause(c->stream);
         return 0;
     case CONN_HANDSHAKE:
+    case CONN_HTTP2:
     case CONN_DEAD:
         break;
     }
@@ -365,6 +365,7 @@ static void on_data(void *ctx, const uint8_t *data, size_t n)
     if (c->state == CONN_DEAD)
         return;
     c->unconsumed += n;
+    conn_account(c);
     if (stream_queued(c->stream) <= CONN_QUEUE_LOW)
         on_stream_drained(c);
 }
@@ -419,6 +420,7 @@ static const struct request_guest guest_events = {.on_head = on_head,
 static bool h1_start(struct conn *c)
 {
     c->state = CONN_IDLE;
+    c->web->counters.http1_connections++;
     conn_set_deadline(c, c->web->limits.head_seconds);
     return true;
 }

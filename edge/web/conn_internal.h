@@ -16,6 +16,7 @@ enum conn_state {
     CONN_BODY,   /* the exchange runs; the request's body is still coming */
     CONN_ANSWER, /* the exchange runs; the request is complete */
     CONN_WEBSOCKET,
+    CONN_HTTP2,  /* its streams have states of their own: conn_h2_stream.c */
     CONN_LINGER, /* our side is shut; waiting for the guest's */
     CONN_DEAD,
 };
@@ -33,23 +34,31 @@ struct conn_protocol {
     const struct stream_events *events;
     /* The handshake is over; the stream has these events already. False: the connection cannot be served. */
     bool (*start)(struct conn *c);
+    /* Once a second; may be NULL. */
+    void (*sweep)(struct conn *c, ev_tstamp now);
     /* c->deadline has passed. */
     void (*expired)(struct conn *c);
     /* The worker stops: what is idle is closed, the rest as soon as it is over. */
     void (*drain)(struct conn *c);
     /* The connection is being closed: everything that runs on it is given up. */
     void (*end)(struct conn *c);
+    /* Bytes that wait beside the stream's queue; may be NULL. */
+    size_t (*held)(const struct conn *c);
 };
+
+struct conn_h2;
 
 struct conn {
     LIST_ENTRY(conn) link;
     struct web *web;
     struct stream *stream;
     const struct conn_protocol *protocol;
+    struct conn_h2 *h2; /* NULL: HTTP/1; the members from here to the address are HTTP/1's then */
     struct request *request;
     struct http1_body body; /* the request's */
     size_t scanned;         /* of the head that is coming */
     size_t unconsumed;      /* answer bytes queued, whose window is not given back */
+    size_t accounted;       /* bytes of web->held that are this one's */
     uint64_t sent_mark;     /* bytes out at the last look: does the reader read? */
     ev_tstamp sent_since;   /* 0: nothing waits */
     ev_tstamp deadline;     /* 0: none */
@@ -74,11 +83,15 @@ void conn_set_deadline(struct conn *c, long seconds);
 /* Says no more, and waits for the guest's close: a reset would take the last answer from under the reader. */
 void conn_linger(struct conn *c);
 
+/* The guest still talks although we have said all: dropped, up to a point. */
+void conn_swallow(struct conn *c, size_t n);
+/* Call when bytes were queued for the guest or for core: keeps the worker's total. */
+void conn_account(struct conn *c);
 /* SNI, or NULL. */
 const char *conn_server_name(const struct conn *c);
 /* What a guest whose connection broke off had on it: for stream_events.on_close of every protocol. */
 void conn_on_stream_close(void *ctx, enum err why, const char *words);
 
-extern const struct conn_protocol conn_h1;
+extern const struct conn_protocol conn_h1, conn_h2;
 
 #endif

@@ -336,6 +336,7 @@ void request_answer_head(struct request *r, struct http_message *m, bool end)
 
 void request_answer_interim(struct request *r, struct http_message *m)
 {
+    http_hygiene_response(m);
     if (r->guest->on_interim)
         r->guest->on_interim(r->ctx, m);
 }

@@ -15,9 +15,11 @@
 #include "edge/web/web_limits.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
+#include "proto/h2_session.h"
 #include "proto/http_message.h"
 
 struct conn;
+struct h2_exchange;
 struct uplink;
 struct listener;
 struct pending;
@@ -29,17 +31,25 @@ struct pending;
     X(refused_full)     /* connections closed: too many altogether */                                        \
     X(refused_protocol) /* connections closed: first byte of nothing that is served here */                  \
     X(handshake_failed)                                                                                      \
-    X(requests)              /* judged, well-formed or not */                                                \
-    X(malformed)             /* 4xx by the parser or the canonical form */                                   \
-    X(refused_host)          /* 421 */                                                                       \
-    X(refused_rule)          /* 403 */                                                                       \
-    X(redirected)            /* port 80 to 443 */                                                            \
-    X(no_uplink)             /* 502, 503 of our own */                                                       \
-    X(retried)               /* sent a second time on another uplink */                                      \
-    X(aborted)               /* answers that could not be completed */                                       \
-    X(timed_out)             /* deadlines of guests and answers */                                           \
-    X(websockets)            /* opened */                                                                    \
-    X(bytes_in) X(bytes_out) /* of connections that are closed */
+    X(http1_connections) /* HTTP/1 spoken on them, and */                                                    \
+    X(http2_connections) /* HTTP/2 */                                                                        \
+    X(http1_requests)                                                                                        \
+    X(http2_requests)                                                                                        \
+    X(http2_errors)              /* HTTP/2 connections ended for breaking its rules */                       \
+        X(http2_stalled)         /* streams whose reader gave no window */                                   \
+        X(http2_websockets)      /* of websockets */                                                         \
+        X(shed)                  /* connections closed: all together had too much waiting */                 \
+        X(requests)              /* judged, well-formed or not */                                            \
+        X(malformed)             /* 4xx by the parser or the canonical form */                               \
+        X(refused_host)          /* 421 */                                                                   \
+        X(refused_rule)          /* 403 */                                                                   \
+        X(redirected)            /* port 80 to 443 */                                                        \
+        X(no_uplink)             /* 502, 503 of our own */                                                   \
+        X(retried)               /* sent a second time on another uplink */                                  \
+        X(aborted)               /* answers that could not be completed */                                   \
+        X(timed_out)             /* deadlines of guests and answers */                                       \
+        X(websockets)            /* opened */                                                                \
+        X(bytes_in) X(bytes_out) /* of connections that are closed */
 
 struct web_counters {
 #define X(name) uint64_t name;
@@ -64,10 +74,13 @@ struct web {
     size_t n_connections;          /* accepted and not yet closed */
     LIST_HEAD(, pending) pending;  /* first byte not seen yet */
     LIST_HEAD(, conn) conns, dead; /* dead: closed in this round of the loop */
+    LIST_HEAD(, h2_exchange) dead_exchanges;
     LIST_HEAD(, uplink) uplinks;
     size_t n_websockets;
+    size_t held; /* bytes that wait for guests, and for cores, in all connections; not below the truth */
     struct web_counters counters;
-    struct log_limit refused_log, malformed_log, core_log, limit_log;
+    uint64_t http2_abuses[H2_ABUSE_NONE];
+    struct log_limit refused_log, malformed_log, core_log, limit_log, abuse_log;
     ev_timer sweep;  /* once a second, for every deadline */
     ev_prepare bury; /* at the end of a round */
     struct http_message
@@ -82,6 +95,8 @@ void web_connection_closed(struct web *w, const struct netaddr *client);
 /* Tells main what an administrator may want to see; rate-limited by l. fields is stolen; a text that a
  * stranger chose must be printable already. */
 void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fields);
+/* True when half of limits.queue_memory is in use: nobody gets more than is needed. */
+bool web_memory_is_short(const struct web *w);
 /* Breaks the loop once a draining worker has nothing left to do. */
 void web_check_drained(struct web *w);
 

@@ -17,7 +17,8 @@
     X(body_rate, 500, 1, 1000000)    /* bytes per second of a request body in the long run */                \
     X(answer_seconds, 300, 1, 86400) /* from the end of a request to the head of its answer */               \
     X(send_seconds, 60, 1, 3600)     /* a reader that takes nothing at all */                                \
-    X(linger_seconds, 3, 1, 60)      /* for the guest's close behind our last answer */
+    X(queue_memory, 256L << 20, 1L << 20, 1L << 40) /* bytes waiting for slow readers, of all together */    \
+    X(linger_seconds, 3, 1, 60)                     /* for the guest's close behind our last answer */
 
 struct web_limits {
 #define X(name, normal, least, most) long name;

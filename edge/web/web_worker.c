@@ -16,7 +16,7 @@
 
 enum { OUT_MAX = 256 * 1024, EVENT_BURST = 20, EVENT_SECONDS = 10, LOG_LINE = 1024 };
 
-static const char alpn[] = "\x08http/1.1";
+static const char alpn[] = "\x02h2\x08http/1.1"; /* ours first */
 
 /* Shared with the parts -------------------------------------------------------------------------------- */
 
@@ -190,6 +190,13 @@ static json_t *status_of(const struct web *w)
 #define X(name) json_object_set_new(o, #name, json_integer((json_int_t)w->counters.name));
     WEB_COUNTERS(X)
 #undef X
+    json_t *abuses = json_object();
+#define X(NAME, name, words, burst, rate)                                                                    \
+    json_object_set_new(abuses, #name, json_integer((json_int_t)w->http2_abuses[H2_ABUSE_##NAME]));
+    H2_ABUSES(X)
+#undef X
+    json_object_set_new(o, "http2_abuses", abuses);
+    json_object_set_new(o, "held", json_integer((json_int_t)w->held));
     json_object_set_new(o, "codes",
                         json_pack("{s:I, s:I, s:I, s:I}", "2xx", (json_int_t)w->counters.codes[2], "3xx",
                                   (json_int_t)w->counters.codes[3], "4xx", (json_int_t)w->counters.codes[4],
@@ -200,6 +207,7 @@ static json_t *status_of(const struct web *w)
 static void on_status(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     (void)fds, (void)n_fds;
+    conns_account(w);
     (void)ipc_send(
         w->main,
         json_pack("{s:s, s:O, s:o}", "type", type, "id", json_object_get(msg, "id"), "web", status_of(w)),
@@ -246,6 +254,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
 static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
 {
     (void)loop, (void)revents;
+    conns_shed(prepare->data);
     conns_bury(prepare->data);
 }
 
@@ -261,6 +270,7 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     LIST_INIT(&w->pending);
     LIST_INIT(&w->conns);
     LIST_INIT(&w->dead);
+    LIST_INIT(&w->dead_exchanges);
     LIST_INIT(&w->uplinks);
     REQUIRE(getrandom(&w->id_high, sizeof w->id_high, 0) == sizeof w->id_high);
     ev_timer_init(&w->sweep, on_sweep, 1, 1);

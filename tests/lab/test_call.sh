@@ -40,6 +40,11 @@ at_least "TURN over TCP was used" "$(fw_counter fwout guest_turn_tcp)" 1
 at_least "flows from the bridge to relays" "$(fw_counter fwin bridge_media)" 2
 at_least "core dialled the edge" "$(fw_counter fwin core_ssh)" 1
 
+# web_counter NAME : of all web workers of the edge.
+web_counter() { edge_status --json | jq "[.web[].$1] | add"; }
+at_least "the browser spoke HTTP/2" "$(web_counter http2_connections)" 2
+at_least "its signalling ran over HTTP/2 (RFC 8441)" "$(web_counter http2_websockets)" 2
+
 check "a guest reaches the bridge's HTTP API" guest_curl -f "https://$JOIN_HOST/janus/info"
 check "over IPv6 as well" guest_curl -6 -f "https://$JOIN_HOST/janus/info"
 is "port 80 sends guests to HTTPS" \
