@@ -161,6 +161,8 @@ static const struct schema_row edge_rows[] = {
      .help = "overrides turn.udp_port on this edge; 0: it does not"},
     {"turn_tcp_port", SCHEMA_INT, EDGE(turn_tcp_port), .min = 0, .max = 65535, .default_text = "0",
      .help = "overrides turn.tcp_port on this edge; 0: it does not"},
+    {"turn_tls_port", SCHEMA_INT, EDGE(turn_tls_port), .min = 0, .max = 65535, .default_text = "0",
+     .help = "overrides turn.tls_port on this edge; 0: it does not"},
     {"relay_ports", SCHEMA_RANGE, EDGE(relay_ports), .min = 1024, .max = 65535,
      .help = "overrides turn.relay_ports on this edge"},
     {"web_workers", SCHEMA_INT, EDGE(web_workers), .min = 0, .max = 64, .default_text = "0",
@@ -211,6 +213,11 @@ static const struct schema_row turn_rows[] = {
      .help = "where TURN requests over UDP arrive"},
     {"tcp_port", SCHEMA_INT, TURN(tcp_port), .min = 1, .max = 65535, .default_text = "3478",
      .help = "where TURN requests over TCP arrive"},
+    {"tls_port", SCHEMA_INT, TURN(tls_port), .min = 0, .max = 65535, .default_text = "5349",
+     .help = "where TURN requests over TLS (TCP) and DTLS (UDP) arrive; 0: nowhere but on udp_port and "
+             "tcp_port, which take them as well"},
+    {"tcp_443", SCHEMA_BOOL, TURN(tcp_443), .default_text = "true",
+     .help = "take TURN over TCP and TLS on https_port, too, beside HTTPS"},
     {"relay_ports", SCHEMA_RANGE, TURN(relay_ports), .min = 1024, .max = 65535,
      .default_text = "[24000,29999]", .help = "lowest and highest port of relayed addresses"},
     {"allow_peers", SCHEMA_STRINGS, TURN(allow_peers), .max = 1000, .check = check_cidr,
@@ -239,8 +246,9 @@ static const struct schema_row turn_rows[] = {
     {"software", SCHEMA_BOOL, TURN(software), .default_text = "true",
      .help = "name the software in authenticated answers"},
     {"allocation_kbps", SCHEMA_INT, TURN(allocation_kbps), .min = 0, .max = 100000000, .default_text = "0",
-     .help = "most media that one allocation relays in each direction, in kilobits (1000 bits) a second; what "
-             "is above is dropped and counted; 0: no limit"},
+     .help =
+         "most media that one allocation relays in each direction, in kilobits (1000 bits) a second; what "
+         "is above is dropped and counted; 0: no limit"},
     {"user_kbps", SCHEMA_INT, TURN(user_kbps), .min = 0, .max = 100000000, .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},
     {"challenge_limit", SCHEMA_INT, TURN(challenge_limit), .min = 1, .max = 1000000, .default_text = "64",
@@ -286,6 +294,8 @@ static enum err derive_edge(const struct schema_source *source, struct config *c
         e->turn_udp_port = c->turn.udp_port;
     if (!e->turn_tcp_port)
         e->turn_tcp_port = c->turn.tcp_port;
+    if (!e->turn_tls_port)
+        e->turn_tls_port = c->turn.tls_port;
     if (!e->relay_ports[0])
         memcpy(e->relay_ports, c->turn.relay_ports, sizeof e->relay_ports);
     snprintf(at, sizeof at, "/edges/%zu/https_port", i);
@@ -294,6 +304,11 @@ static enum err derive_edge(const struct schema_source *source, struct config *c
         e->turn_tcp_port == e->ssh_port)
         return schema_problem(source, at, why,
                               "https_port, http_port, ssh_port and turn_tcp_port must differ");
+    if (e->turn_tls_port && (e->turn_tls_port == e->https_port || e->turn_tls_port == e->http_port ||
+                             e->turn_tls_port == e->ssh_port))
+        return schema_problem(source, at, why,
+                              "turn_tls_port (%ld) must differ from https_port, http_port and ssh_port",
+                              e->turn_tls_port);
     snprintf(at, sizeof at, "/edges/%zu/name", i);
     for (size_t k = 0; k < i; k++)
         if (strcasecmp(config_edge_at(c, k)->name, e->name) == 0)

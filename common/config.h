@@ -17,7 +17,7 @@ struct config_edge {
     char *host_key; /* "ssh-ed25519 AAAA…" */
     char *public_address, *internal_address;
     char *listen_address; /* "" = every address of the box */
-    long https_port, http_port, ssh_port, turn_udp_port, turn_tcp_port;
+    long https_port, http_port, ssh_port, turn_udp_port, turn_tcp_port, turn_tls_port;
     long relay_ports[2];
     long web_workers, turn_workers;
     /* Derived by config_load: */
@@ -42,8 +42,9 @@ struct config_web_proxy {
 
 struct config_turn {
     bool enabled;
-    char *realm; /* NULL: the join host */
-    long udp_port, tcp_port;
+    char *realm;                       /* NULL: the join host */
+    long udp_port, tcp_port, tls_port; /* tls_port 0: none of its own */
+    bool tcp_443;
     long relay_ports[2];
     struct schema_strings allow_peers, deny_peers;
     long user_quota, address_quota, total_quota;

@@ -10,7 +10,7 @@
 
 #include "common/err.h"
 
-enum { IPC_MAX = 16 * 1024 * 1024, IPC_FDS_MAX = 32 };
+enum { IPC_MAX = 16 * 1024 * 1024, IPC_FDS_MAX = 64 };
 
 struct ipc;
 

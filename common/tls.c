@@ -36,12 +36,12 @@ static int tls_refuse_password(char *out, int size, int writing, void *arg)
     return -1; /* a key with a passphrase is an error, never a prompt */
 }
 
-static SSL_CTX *tls_ctx(const SSL_METHOD *method)
+static SSL_CTX *tls_ctx(const SSL_METHOD *method, int least)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
     if (!ctx)
         return NULL;
-    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(ctx, least);
     SSL_CTX_set_cipher_list(ctx, tls12_suites);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
@@ -97,14 +97,14 @@ static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
-enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
-                        size_t why_size)
+static enum err tls_server(const SSL_METHOD *method, int least, const char *cert_pem, const char *key_pem,
+                           SSL_CTX **out, char *why, size_t why_size)
 {
     static const unsigned char session_context[] = "stile";
     const char *what = "TLS context";
     char words[256];
     ERR_clear_error();
-    SSL_CTX *ctx = tls_ctx(TLS_server_method());
+    SSL_CTX *ctx = tls_ctx(method, least);
     if (!ctx)
         goto fail;
     what = "certificate";
@@ -115,14 +115,30 @@ enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *a
         goto fail;
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only: no memory per session */
-    if (alpn)
-        SSL_CTX_set_alpn_select_cb(ctx, tls_select_alpn, (void *)(uintptr_t)alpn);
     *out = ctx;
     return ERR_OK;
 fail:
     snprintf(why, why_size, "%s: %s", what, tls_words(NULL, words, sizeof words));
     SSL_CTX_free(ctx);
     return ERR_TLS;
+}
+
+enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
+                        size_t why_size)
+{
+    enum err e = tls_server(TLS_server_method(), TLS1_2_VERSION, cert_pem, key_pem, out, why, why_size);
+    if (e == ERR_OK && alpn)
+        SSL_CTX_set_alpn_select_cb(*out, tls_select_alpn, (void *)(uintptr_t)alpn);
+    return e;
+}
+
+enum err tls_dtls_server_ctx(const char *cert_pem, const char *key_pem, SSL_CTX **out, char *why,
+                             size_t why_size)
+{
+    enum err e = tls_server(DTLS_server_method(), DTLS1_2_VERSION, cert_pem, key_pem, out, why, why_size);
+    if (e == ERR_OK)
+        SSL_CTX_set_options(*out, SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU);
+    return e;
 }
 
 static bool tls_trust(SSL_CTX *ctx, const char *pem)
@@ -145,7 +161,7 @@ enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why
 {
     char words[256];
     ERR_clear_error();
-    SSL_CTX *ctx = tls_ctx(TLS_client_method());
+    SSL_CTX *ctx = tls_ctx(TLS_client_method(), TLS1_2_VERSION);
     if (ctx && (ca_pem ? tls_trust(ctx, ca_pem) : SSL_CTX_set_default_verify_paths(ctx) == 1)) {
         tls_verify_install(ctx);
         ERR_clear_error();

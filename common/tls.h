@@ -1,4 +1,4 @@
-/* TLS contexts as Stile wants them: 1.2 and 1.3, ECDHE with AEAD only (RFC 9325), compression and
+/* TLS contexts as Stile wants them: 1.2 and 1.3, DTLS 1.2, ECDHE with AEAD only (RFC 9325), compression and
  * renegotiation off. */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
@@ -14,6 +14,10 @@
  * with SSL_CTX_free. */
 enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
                         size_t why_size);
+/* The same for DTLS 1.2. No tickets: what a session holds is all that there is. Datagrams are as long as the
+ * owner says (SSL_set_mtu). */
+enum err tls_dtls_server_ctx(const char *cert_pem, const char *key_pem, SSL_CTX **out, char *why,
+                             size_t why_size);
 /* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */
 enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size);
 /* Words for the newest OpenSSL error of this thread, emptying its queue; ssl may be NULL, else certificate

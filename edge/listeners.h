@@ -8,7 +8,7 @@
 #include "common/config.h"
 #include "edge/turn/turn_worker.h"
 
-enum { LISTENERS_WORKERS_MAX = 64, LISTENERS_WEB_MAX = 2, LISTENERS_TURN_MAX = 24 };
+enum { LISTENERS_WORKERS_MAX = 64, LISTENERS_WEB_MAX = 2, LISTENERS_TURN_MAX = 48 };
 
 struct web_listeners {
     int https[LISTENERS_WEB_MAX], http[LISTENERS_WEB_MAX];

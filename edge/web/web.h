@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/address_table.h"
 #include "common/buf.h"
 #include "common/ipc.h"
 #include "common/log.h"
-#include "edge/web/address_table.h"
 #include "edge/web/web_limits.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"

@@ -36,6 +36,8 @@ START_TEST(test_good)
     ck_assert_int_eq(edge->ssh_port, 2222);
     ck_assert_uint_eq(edge->ssh_target_port, 2222);
     ck_assert_int_eq(edge->turn_udp_port, 3478);
+    ck_assert_int_eq(edge->turn_tls_port, 5349);
+    ck_assert(c.turn.tcp_443);
     ck_assert_int_eq(edge->relay_ports[1], 30010);
     ck_assert_int_eq(c.web_proxy.tunnels_per_edge, 2);
     ck_assert_uint_eq(c.web_proxy.methods.n, 5);
@@ -119,6 +121,9 @@ static const struct {
      "stile.json:6: turn.binding: \"closed\" is not \"open\", \"authenticated\" or \"off\""},
     {DOC("https://a.example", "", EDGE(""), "\"channel_numbers\":\"rfc5389\""),
      "turn.channel_numbers: \"rfc5389\" is not \"rfc8656\""},
+    {DOC("https://a.example", "", EDGE(""), "\"tls_port\":443"),
+     "turn_tls_port (443) must differ from https_port, http_port and ssh_port"},
+    {DOC("https://a.example", "", EDGE(""), "\"tcp_443\":1"), "turn.tcp_443"},
     {DOC("https://a.example", "", EDGE(""), "\"permissions_per_allocation\":0"), "from 1 to 4096"},
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":59}"), "from 60 to 86400"},
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":900,\"longest\":600}"),

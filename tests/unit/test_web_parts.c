@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/web/address_table.h"
+#include "common/address_table.h"
 #include "edge/web/page.h"
 #include "edge/web/web_limits.h"
 #include "tests/unit/unit.h"

@@ -3,8 +3,8 @@
  * there are never more entries than connections, and the table is made twice as large as that. IPv6 clients
  * count by their /64, since one customer has at least that.
  */
-#ifndef EDGE_WEB_ADDRESS_TABLE_H
-#define EDGE_WEB_ADDRESS_TABLE_H
+#ifndef COMMON_ADDRESS_TABLE_H
+#define COMMON_ADDRESS_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Open addressing with linear probing; removal shifts the entries behind back, so that no grave is left. */
-#include "edge/web/address_table.h"
+#include "common/address_table.h"
 
 #include <stdlib.h>
 #include <string.h>
