@@ -160,8 +160,7 @@ static json_t *edge_turn_sockets(const struct turn_listeners *l, int *fds)
     json_t *list = json_array();
     for (size_t i = 0; i < l->n; i++) {
         fds[i] = l->sockets[i].fd;
-        json_array_append_new(list, json_pack("{ssss}", "kind",
-                                              l->sockets[i].kind == TURN_SOCKET_TCP ? "tcp" : "udp", "local",
+        json_array_append_new(list, json_pack("{ssss}", "kind", turn_socket_word(l->sockets[i].kind), "local",
                                               netaddr_print(&l->sockets[i].local, at)));
     }
     return list;
@@ -180,9 +179,9 @@ static void edge_turn_on_start(void *edge, struct worker *w)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"%s\"", worker_name(w), why);
         return;
     }
-    json_t *msg =
-        json_pack("{ss so so si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
-                  edge_turn_config(e, &bind, &local, worker_index(w)), "log_level", daemon_log_level());
+    json_t *msg = json_pack("{ss so so ss ss si}", "type", "setup", "sockets", edge_turn_sockets(l, fds),
+                            "config", edge_turn_config(e, &bind, &local, worker_index(w)), "cert_pem",
+                            e->cert_pem, "key_pem", e->key_pem, "log_level", daemon_log_level());
     fds[l->n] = e->turn_shared;
     if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"",

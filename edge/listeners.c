@@ -9,7 +9,7 @@
 
 #include "common/sock.h"
 
-enum { TURN_ADDRESSES_MAX = LISTENERS_TURN_MAX / 2 };
+enum { TURN_ADDRESSES_MAX = LISTENERS_TURN_MAX / TURN_SOCKET_KINDS };
 
 static bool address_is_link_local(const struct netaddr *a)
 {
@@ -109,24 +109,54 @@ static size_t turn_addresses(const struct config_edge *self, struct netaddr *out
     return 1;
 }
 
+/* 0: this edge has no socket of that kind. A TLS port that is one of the others' is that one: those take TLS
+ * and DTLS as well. */
+static uint16_t turn_port(const struct config_edge *self, enum turn_socket_kind kind)
+{
+    switch (kind) {
+    case TURN_SOCKET_UDP:
+        return (uint16_t)self->turn_udp_port;
+    case TURN_SOCKET_TCP:
+        return (uint16_t)self->turn_tcp_port;
+    case TURN_SOCKET_DTLS:
+        return (uint16_t)(self->turn_tls_port == self->turn_udp_port ? 0 : self->turn_tls_port);
+    case TURN_SOCKET_TLS:
+        return (uint16_t)(self->turn_tls_port == self->turn_tcp_port ? 0 : self->turn_tls_port);
+    case TURN_SOCKET_KINDS:
+        break;
+    }
+    return 0;
+}
+
+/* The sockets of one worker on one address. errno says why not, *at and *kind which. */
+static enum err turn_address_open(const struct config_edge *self, struct turn_listeners *set,
+                                  struct netaddr *at, enum turn_socket_kind *kind)
+{
+    for (*kind = 0; *kind < TURN_SOCKET_KINDS; (*kind)++) {
+        at->port = turn_port(self, *kind);
+        if (!at->port)
+            continue;
+        if (turn_socket_open(*kind, at, &set->sockets[set->n]) == ERR_OK)
+            set->n++;
+        else if (errno != EADDRNOTAVAIL || self->listen_ip.family)
+            return ERR_SYSTEM; /* else an address still in duplicate detection, or just removed */
+    }
+    return ERR_OK;
+}
+
 enum err turn_listeners_open(const struct config_edge *self, struct turn_listeners *sets, size_t n, char *why)
 {
     struct netaddr addresses[TURN_ADDRESSES_MAX];
     size_t n_addresses = turn_addresses(self, addresses);
     memset(sets, 0, n * sizeof *sets);
-    for (size_t i = 0; i < n * n_addresses * 2; i++) {
-        struct turn_listeners *set = &sets[i / (n_addresses * 2)];
-        enum turn_socket_kind kind = i % 2 ? TURN_SOCKET_TCP : TURN_SOCKET_UDP;
-        struct netaddr at = addresses[i / 2 % n_addresses];
-        at.port = (uint16_t)(kind == TURN_SOCKET_TCP ? self->turn_tcp_port : self->turn_udp_port);
-        if (turn_socket_open(kind, &at, &set->sockets[set->n]) != ERR_OK) {
-            if (errno == EADDRNOTAVAIL && !self->listen_ip.family)
-                continue; /* an address still in duplicate detection, or just removed */
-            listeners_problem(&at, kind == TURN_SOCKET_TCP ? "TURN over TCP" : "TURN over UDP", why);
-            turn_listeners_close(sets, n);
-            return ERR_SYSTEM;
-        }
-        set->n++;
+    for (size_t i = 0; i < n * n_addresses; i++) {
+        struct netaddr at = addresses[i % n_addresses];
+        enum turn_socket_kind kind;
+        if (turn_address_open(self, &sets[i / n_addresses], &at, &kind) == ERR_OK)
+            continue;
+        listeners_problem(&at, turn_socket_words(kind), why);
+        turn_listeners_close(sets, n);
+        return ERR_SYSTEM;
     }
     return ERR_OK;
 }

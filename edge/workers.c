@@ -52,6 +52,16 @@ static void *turn_make(struct ev_loop *loop, struct ipc *main)
     return p;
 }
 
+/* A wrong one changes nothing: main has judged it before. */
+static void turn_certificate(struct turn_process *p, const json_t *msg)
+{
+    const char *cert = json_string_value(json_object_get(msg, "cert_pem")),
+               *key = json_string_value(json_object_get(msg, "key_pem"));
+    char why[256] = "no cert_pem and key_pem";
+    if (!cert || !key || turn_worker_certificate(p->worker, cert, key, why, sizeof why) != ERR_OK)
+        log_event(LOG_ERR, "Certificate Refused", "reason=\"%s\"", why);
+}
+
 static void turn_setup(struct turn_process *p, json_t *msg, int *fds, size_t n_fds)
 {
     struct turn_config config;
@@ -65,9 +75,9 @@ static void turn_setup(struct turn_process *p, json_t *msg, int *fds, size_t n_f
         const char *kind = json_string_value(json_object_get(json_array_get(list, i), "kind"));
         const char *local = json_string_value(json_object_get(json_array_get(list, i), "local"));
         sockets[i] = (struct turn_socket){.fd = fds[i]};
-        if (!kind || !local || netaddr_parse(local, 0, &sockets[i].local) != ERR_OK)
+        if (!kind || !local || netaddr_parse(local, 0, &sockets[i].local) != ERR_OK ||
+            !turn_socket_kind_of(kind, &sockets[i].kind))
             goto fail;
-        sockets[i].kind = strcmp(kind, "tcp") == 0 ? TURN_SOCKET_TCP : TURN_SOCKET_UDP;
     }
     if (turn_config_from_json(json_object_get(msg, "config"), &config, why, sizeof why) != ERR_OK)
         goto fail;
@@ -75,6 +85,8 @@ static void turn_setup(struct turn_process *p, json_t *msg, int *fds, size_t n_f
         fds[i] = -1; /* the worker's from here on */
     p->worker = turn_worker_start(p->loop, &config, sockets, n, fds[n_fds - 1], why, sizeof why);
     if (p->worker) {
+        if (json_object_get(msg, "cert_pem"))
+            turn_certificate(p, msg);
         (void)ipc_send(p->main, json_pack("{ss}", "type", "ready"), NULL, 0);
         return;
     }
@@ -83,11 +95,30 @@ fail:
     ev_break(p->loop, EVBREAK_ALL);
 }
 
+/* A connection that a web worker has taken on 443. Main hears of it either way: it counts those under way. */
+static void turn_adopt(struct turn_process *p, const json_t *msg, int *fds, size_t n_fds)
+{
+    const char *client = json_string_value(json_object_get(msg, "client")),
+               *server = json_string_value(json_object_get(msg, "server"));
+    struct turn_handed h = {.fd = n_fds == 1 ? fds[0] : -1, .tls = json_is_true(json_object_get(msg, "tls"))};
+    if (p->worker && h.fd >= 0 && client && server && netaddr_parse(client, 0, &h.client) == ERR_OK &&
+        netaddr_parse(server, 0, &h.server) == ERR_OK) {
+        fds[0] = -1;
+        (void)turn_worker_adopt(p->worker, &h);
+    }
+    (void)ipc_send(p->main, json_pack("{ss sO}", "type", "adopted", "web", json_object_get(msg, "web")), NULL,
+                   0);
+}
+
 static void turn_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     struct turn_process *p = worker;
     if (strcmp(type, "setup") == 0) {
         turn_setup(p, msg, fds, n_fds);
+    } else if (strcmp(type, "certificate") == 0 && p->worker) {
+        turn_certificate(p, msg);
+    } else if (strcmp(type, "adopt") == 0) {
+        turn_adopt(p, msg, fds, n_fds);
     } else if (strcmp(type, "status") == 0 && p->worker) {
         json_t *status = turn_worker_status(p->worker, STATUS_RELAYS_MAX);
         (void)ipc_send(p->main,

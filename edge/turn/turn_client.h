@@ -16,7 +16,9 @@
 
 #define TURN_TRANSPORT_TABLE(X)                                                                              \
     X(UDP, "UDP")                                                                                            \
-    X(TCP, "TCP")
+    X(TCP, "TCP")                                                                                            \
+    X(TLS, "TLS")                                                                                            \
+    X(DTLS, "DTLS")
 
 enum turn_transport {
 #define X(name, words) TURN_OVER_##name,
@@ -49,6 +51,14 @@ static inline struct turn_key turn_key_udp(const struct netaddr *client, unsigne
     struct turn_key k;
     memcpy(k.word, client->ip, 16);
     k.word[2] = (uint64_t)listener << 33 | (uint64_t)(client->family == AF_INET6) << 32 | client->port;
+    return k;
+}
+
+/* The same socket and address, but within DTLS. */
+static inline struct turn_key turn_key_dtls(const struct netaddr *client, unsigned listener)
+{
+    struct turn_key k = turn_key_udp(client, listener);
+    k.word[2] |= (uint64_t)1 << 62;
     return k;
 }
 

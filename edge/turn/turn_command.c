@@ -45,7 +45,7 @@ static enum err add_own_addresses(struct turn_config *c)
     return e;
 }
 
-/* The sockets of all workers: UDP and TCP on each address, for each worker one after the other. */
+/* The sockets of all workers: two on each address, for each worker one after the other. */
 static struct turn_socket *sockets_open(const struct turn_options *o, size_t *per_worker)
 {
     char text[NETADDR_TEXT];
@@ -54,13 +54,15 @@ static struct turn_socket *sockets_open(const struct turn_options *o, size_t *pe
     struct turn_socket *sockets = calloc(o->workers * *per_worker, sizeof *sockets);
     for (unsigned w = 0; sockets && w < o->workers; w++)
         for (size_t i = 0; i < *per_worker; i++) {
-            enum turn_socket_kind kind = i % 2 ? TURN_SOCKET_TCP : TURN_SOCKET_UDP;
-            if (turn_socket_open(kind, &o->listen[i / 2], &sockets[n]) == ERR_OK) {
+            const struct turn_listen *l = &o->listen[i / 2];
+            enum turn_socket_kind kind = l->tls ? (i % 2 ? TURN_SOCKET_TLS : TURN_SOCKET_DTLS)
+                                                : (i % 2 ? TURN_SOCKET_TCP : TURN_SOCKET_UDP);
+            if (turn_socket_open(kind, &l->at, &sockets[n]) == ERR_OK) {
                 n++;
                 continue;
             }
-            log_event(LOG_ERR, "Cannot Listen", "address=%s protocol=%s reason=\"%s\"",
-                      netaddr_print(&o->listen[i / 2], text), i % 2 ? "TCP" : "UDP", strerror(errno));
+            log_event(LOG_ERR, "Cannot Listen", "address=%s service=\"%s\" reason=\"%s\"",
+                      netaddr_print(&l->at, text), turn_socket_words(kind), strerror(errno));
             while (n > 0)
                 close(sockets[--n].fd);
             free(sockets);
@@ -119,6 +121,11 @@ static int process_run(const struct turn_options *o, struct turn_config *config,
     snprintf(name, sizeof name, "turn%u", (unsigned)config->worker_index);
     log_set_process(name);
     p.worker = loop ? turn_worker_start(loop, config, sockets, n, shared_fd, why, sizeof why) : NULL;
+    if (p.worker && o->cert_pem &&
+        turn_worker_certificate(p.worker, o->cert_pem, o->key_pem, why, sizeof why) != ERR_OK) {
+        turn_worker_stop(p.worker);
+        p.worker = NULL;
+    }
     if (!p.worker) {
         log_event(LOG_ERR, "Cannot Start", "reason=\"%s\"", loop ? why : "no event loop");
         return 1;
@@ -250,8 +257,12 @@ static int serve(const struct turn_options *o, struct turn_config *config, struc
         stopping = 1;
     }
     for (size_t i = 0; i < o->n_listen; i++)
-        log_event(LOG_NOTICE, "Serving TURN", "address=%s protocols=UDP,TCP realm=%s workers=%u",
-                  netaddr_print(&o->listen[i], text), config->realm, o->workers);
+        log_event(LOG_NOTICE, "Serving TURN", "address=%s protocols=%s realm=%s workers=%u",
+                  netaddr_print(&o->listen[i].at, text),
+                  o->listen[i].tls ? "DTLS,TLS"
+                  : o->cert_pem    ? "UDP,TCP,DTLS,TLS"
+                                   : "UDP,TCP",
+                  config->realm, o->workers);
     int status = watch(pids, started);
     return started < o->workers ? 1 : status;
 }

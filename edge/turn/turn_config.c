@@ -17,6 +17,9 @@ void turn_config_init(struct turn_config *c)
         .permissions_max = 64,
         .channels_max = 64,
         .challenge_limit = 64,
+        .address_connections_max = 1000,
+        .handshakes_max = 256,
+        .address_handshakes_max = 64,
         .lifetime_default = 600,
         .lifetime_longest = 3600,
         .lifetime_nonce = 600,
@@ -170,6 +173,14 @@ enum err turn_config_add_own(struct turn_config *c, const struct netaddr *addres
     return ERR_OK;
 }
 
+bool turn_config_is_bridge(const struct turn_config *c, const struct netaddr *client)
+{
+    for (size_t i = 0; i < c->n_allow_peers; i++)
+        if (netcidr_contains(&c->allow_peers[i], client))
+            return true;
+    return false;
+}
+
 /* Checking -------------------------------------------------------------------------------------------------
  */
 
@@ -260,6 +271,9 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
         wrong = "quota.channels: must be 1 to 4096";
     else if (c->challenge_limit < 1 || c->challenge_limit > 1000000)
         wrong = "quota.challenges: must be 1 to 1000000";
+    else if (c->handshakes_max < 1 || c->handshakes_max > TURN_HANDSHAKES_MAX ||
+             c->address_handshakes_max < 1)
+        wrong = "connections: handshakes must be 1 to 65536, address_handshakes at least 1";
     else if (c->lifetime_default < 60 || c->lifetime_longest < c->lifetime_default ||
              c->lifetime_longest > 86400)
         wrong = "lifetime: needs 60 <= default <= longest <= 86400";

@@ -19,6 +19,7 @@
  *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64,
  *                "allocation_kbps": 0, "user_kbps": 0,                                        0: no limit
  *                "challenges": 64 },                                                 a second and address
+ *     "connections": { "address": 1000, "handshakes": 256, "address_handshakes": 64 },
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
  *     "nonce_key": "<64 hex digits>",                drawn at random where absent
@@ -48,6 +49,7 @@ enum {
     TURN_WORKERS_MAX = 128, /* workers that share one memory, see turn_shared.h */
     TURN_PERMISSIONS_MAX = 4096,
     TURN_CHANNELS_MAX = 4096,
+    TURN_HANDSHAKES_MAX = 65536,
 };
 
 /* Long-term credentials; the password itself is not kept. The keys are digests of name:realm:password,
@@ -109,6 +111,10 @@ struct turn_config {
     uint32_t allocation_kbps, user_kbps;
     uint32_t challenge_limit; /* answers without credentials per address and second, see turn_limiter.h */
 
+    /* In one worker, see turn_admission.h: streams and DTLS sessions of one address (0: no limit); TLS and
+     * DTLS handshakes under way, in all and of one address (at least 1). */
+    uint32_t address_connections_max, handshakes_max, address_handshakes_max;
+
     uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
     bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */
     enum turn_binding binding;
@@ -129,6 +135,10 @@ json_t *turn_config_to_json(const struct turn_config *c);
 /* What turn_config_from_json checks at its end, for configs made field by field: ERR_CONFIG with the reason.
  */
 enum err turn_config_check(const struct turn_config *c, char *why, size_t why_size);
+
+/* A call bridge allocates, and connects, for every guest of its calls from one address, so it is not counted
+ * by address: allow_peers names the bridges' networks. */
+bool turn_config_is_bridge(const struct turn_config *c, const struct netaddr *client);
 
 /* Both copy. The realm must be set before users are added with a password. ERR_MEMORY, ERR_CONFIG (too long,
  * empty, or a user of this name exists). */

@@ -298,6 +298,15 @@ static void read_quota(struct reader *r, const json_t *v)
     read_numbers(r, v, "quota", rows, sizeof rows / sizeof *rows);
 }
 
+static void read_connections(struct reader *r, const json_t *v)
+{
+    struct turn_config *c = r->config;
+    const struct number_row rows[] = {{"address", &c->address_connections_max},
+                                      {"handshakes", &c->handshakes_max},
+                                      {"address_handshakes", &c->address_handshakes_max}};
+    read_numbers(r, v, "connections", rows, sizeof rows / sizeof *rows);
+}
+
 static void read_lifetime(struct reader *r, const json_t *v)
 {
     struct turn_config *c = r->config;
@@ -345,6 +354,7 @@ static const struct {
     {"cluster_addresses", read_cluster_addresses},
     {"cluster_ports", read_cluster_ports},
     {"quota", read_quota},
+    {"connections", read_connections},
     {"lifetime", read_lifetime},
     {"channel_numbers", read_channel_numbers},
     {"binding", read_binding},
@@ -476,9 +486,14 @@ json_t *turn_config_to_json(const struct turn_config *c)
                   "default", (json_int_t)c->lifetime_default, "longest", (json_int_t)c->lifetime_longest,
                   "nonce", (json_int_t)c->lifetime_nonce, "worker", "index", (json_int_t)c->worker_index,
                   "count", (json_int_t)c->worker_count);
-    bool good = json && numbers && json_object_update(json, numbers) == 0 &&
-                json_object_set_new(json, "shared_secrets", write_shared_secrets(c)) == 0 &&
-                json_object_set_new(json, "password_algorithms", write_password_algorithms(c)) == 0;
+    bool good =
+        json && numbers && json_object_update(json, numbers) == 0 &&
+        json_object_set_new(json, "connections",
+                            json_pack("{s:I, s:I, s:I}", "address", (json_int_t)c->address_connections_max,
+                                      "handshakes", (json_int_t)c->handshakes_max, "address_handshakes",
+                                      (json_int_t)c->address_handshakes_max)) == 0 &&
+        json_object_set_new(json, "shared_secrets", write_shared_secrets(c)) == 0 &&
+        json_object_set_new(json, "password_algorithms", write_password_algorithms(c)) == 0;
     if (good && c->software)
         good = json_object_set_new(json, "software", json_string(c->software)) == 0;
     if (good && c->cluster_port_min)

@@ -14,6 +14,7 @@
 /*    name           what was dropped, and why */
 #define TURN_DROP_TABLE(X)                                                                                   \
     X(not_turn, "neither STUN nor ChannelData")                                                              \
+    X(no_session, "DTLS that belongs to no session")                                                         \
     X(malformed, "STUN that does not parse")                                                                 \
     X(fingerprint, "STUN whose FINGERPRINT is wrong")                                                        \
     X(unexpected, "STUN of a method or class that a server does not take")                                   \
@@ -45,7 +46,11 @@ enum turn_drop {
     X(disconnected, "allocations whose connection ended")                                                    \
     X(refused, "allocations refused")                                                                        \
     X(connections, "stream connections accepted")                                                            \
-    X(connections_refused, "stream connections closed at once, too many")                                    \
+    X(connections_refused, "stream connections and DTLS sessions refused, too many")                         \
+    X(sessions, "DTLS sessions begun")                                                                       \
+    X(cookies, "DTLS clients asked to prove their address")                                                  \
+    X(handshakes, "TLS and DTLS handshakes completed")                                                       \
+    X(handshakes_failed, "TLS and DTLS handshakes that failed, or took too long")                            \
     X(stream_errors, "stream connections closed for what they sent")                                         \
     X(hairpin, "packets that went from relay to relay in this worker")
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/log.h"
 
 /* clang-format off */
@@ -17,6 +18,10 @@
 #define OPTION_TABLE(X) \
     X(listen,          "IP:PORT",         "serve UDP and TCP there (again for more); 0.0.0.0 and [::] stand for\n" \
                                           "every address of this box of that family") \
+    X(tls_listen,      "IP:PORT",         "serve TLS and DTLS alone there (again for more); port 5349 where\n" \
+                                          "none is given; --listen takes them, too, with a certificate") \
+    X(cert,            "FILE",            "certificate with its chain, PEM") \
+    X(key,             "FILE",            "its key, PEM") \
     X(relay_address,   "IP[,public=IP]",  "relay from this address (again for more); public: what clients\n" \
                                           "are told, under static NAT") \
     X(relay_ports,     "MIN-MAX",         "ports of relayed addresses (24000-29999)") \
@@ -110,18 +115,18 @@ static bool read_number(enum option_id id, const char *value, unsigned long most
     return true;
 }
 
-static bool listen_add(struct turn_options *o, const struct netaddr *a)
+static bool listen_add(struct turn_options *o, const struct netaddr *a, bool tls)
 {
-    struct netaddr *grown = reallocarray(o->listen, o->n_listen + 1, sizeof *grown);
+    struct turn_listen *grown = reallocarray(o->listen, o->n_listen + 1, sizeof *grown);
     if (!grown)
         return false;
     o->listen = grown;
-    grown[o->n_listen++] = *a;
+    grown[o->n_listen++] = (struct turn_listen){*a, tls};
     return true;
 }
 
 /* The any-address becomes every address of its family, so that answers leave from where requests arrived. */
-static bool listen_add_all(struct turn_options *o, const struct netaddr *any)
+static bool listen_add_all(struct turn_options *o, const struct netaddr *any, bool tls)
 {
     static const uint8_t link_local[2] = {0xfe, 0x80};
     struct ifaddrs *all;
@@ -135,20 +140,32 @@ static bool listen_add_all(struct turn_options *o, const struct netaddr *any)
             (a.family == AF_INET6 && memcmp(a.ip, link_local, 2) == 0))
             continue;
         a.port = any->port;
-        good = listen_add(o, &a);
+        good = listen_add(o, &a, tls);
     }
     freeifaddrs(all);
     return good;
 }
 
-static bool read_listen(struct turn_options *o, const char *value)
+static bool read_listen(enum option_id id, struct turn_options *o, const char *value)
 {
     struct netaddr a;
-    if (netaddr_parse(value, 3478, &a) != ERR_OK)
-        return wrong(OPTION_listen, value, "no IP:PORT");
-    if (netaddr_is_any(&a) ? !listen_add_all(o, &a) : !listen_add(o, &a))
-        return wrong(OPTION_listen, value, strerror(errno));
+    bool tls = id == OPTION_tls_listen;
+    if (netaddr_parse(value, tls ? 5349 : 3478, &a) != ERR_OK)
+        return wrong(id, value, "no IP:PORT");
+    if (netaddr_is_any(&a) ? !listen_add_all(o, &a, tls) : !listen_add(o, &a, tls))
+        return wrong(id, value, strerror(errno));
     return true;
+}
+
+static bool read_pem(enum option_id id, const char *value, char **out)
+{
+    enum { PEM_MAX = 1024 * 1024 };
+    char why[300];
+    file_wipe(*out);
+    *out = NULL;
+    enum err e = id == OPTION_key ? file_read_secret(value, PEM_MAX, out, NULL, why, sizeof why)
+                                  : file_read(value, PEM_MAX, out, NULL, why, sizeof why);
+    return e == ERR_OK || wrong(id, value, why);
 }
 
 static bool read_relay_address(struct turn_config *c, const char *value)
@@ -279,7 +296,12 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
 {
     switch (id) {
     case OPTION_listen:
-        return read_listen(o, value);
+    case OPTION_tls_listen:
+        return read_listen(id, o, value);
+    case OPTION_cert:
+        return read_pem(id, value, &o->cert_pem);
+    case OPTION_key:
+        return read_pem(id, value, &o->key_pem);
     case OPTION_relay_address:
         return read_relay_address(c, value);
     case OPTION_relay_ports:
@@ -353,6 +375,14 @@ static enum turn_options_result walk(int argc, char **argv, bool users_only, str
     return TURN_OPTIONS_OK;
 }
 
+static bool needs_certificate(const struct turn_options *o)
+{
+    bool tls = o->cert_pem || o->key_pem;
+    for (size_t i = 0; i < o->n_listen; i++)
+        tls |= o->listen[i].tls;
+    return tls && !(o->cert_pem && o->key_pem);
+}
+
 enum turn_options_result turn_options_parse(int argc, char **argv, struct turn_options *o,
                                             struct turn_config *c)
 {
@@ -363,10 +393,11 @@ enum turn_options_result turn_options_parse(int argc, char **argv, struct turn_o
     enum turn_options_result r = walk(argc, argv, false, o, c);
     if (r == TURN_OPTIONS_OK)
         r = walk(argc, argv, true, o, c);
-    const char *missing = !o->n_listen   ? "--listen"
-                          : !c->n_relays ? "--relay-address"
-                          : !c->realm    ? "--realm"
-                                         : NULL;
+    const char *missing = !o->n_listen           ? "--listen"
+                          : !c->n_relays         ? "--relay-address"
+                          : !c->realm            ? "--realm"
+                          : needs_certificate(o) ? "--cert or --key"
+                                                 : NULL;
     if (r == TURN_OPTIONS_OK && missing) {
         fprintf(stderr, "stile-edge turn: %s is missing\n", missing);
         r = TURN_OPTIONS_USAGE;
@@ -379,5 +410,7 @@ enum turn_options_result turn_options_parse(int argc, char **argv, struct turn_o
 void turn_options_free(struct turn_options *o)
 {
     free(o->listen);
+    free(o->cert_pem);
+    file_wipe(o->key_pem);
     *o = (struct turn_options){0};
 }

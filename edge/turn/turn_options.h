@@ -7,9 +7,15 @@
 #include "common/netaddr.h"
 #include "edge/turn/turn_config.h"
 
+struct turn_listen {
+    struct netaddr at; /* a concrete address */
+    bool tls;          /* TLS and DTLS alone */
+};
+
 struct turn_options {
-    struct netaddr *listen; /* concrete addresses */
+    struct turn_listen *listen;
     size_t n_listen;
+    char *cert_pem, *key_pem; /* both or none */
     unsigned workers;
     double statistics; /* seconds between prints; 0: none */
 };

@@ -389,20 +389,10 @@ uint64_t turn_shared_total(const struct turn_shared *s)
     return sum;
 }
 
-/* A call bridge allocates for every guest of its calls from one address; allow_peers names the bridges'
- * networks. */
-static bool address_is_bridge(const struct turn_config *c, const struct netaddr *client)
-{
-    for (size_t i = 0; i < c->n_allow_peers; i++)
-        if (netcidr_contains(&c->allow_peers[i], client))
-            return true;
-    return false;
-}
-
 enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
                                 const struct netaddr *client, struct turn_seat *seat)
 {
-    uint32_t address_quota = address_is_bridge(c, client) ? 0 : c->quota_address;
+    uint32_t address_quota = turn_config_is_bridge(c, client) ? 0 : c->quota_address;
     struct shared_memory *m = s->memory;
     /* An IPv6 host has a /64 to itself, so that is what counts as one address. */
     uint64_t address = siphash(m->seed, client->ip, client->family == AF_INET ? 4 : 8) | 1;

@@ -71,13 +71,15 @@ static json_t *allocation_json(const struct turn_allocation *a)
                      traffic_json(&a->from_client), "to_client", traffic_json(&a->to_client));
 }
 
-json_t *turn_status_json(const struct turn_server *s, size_t connections, size_t relays_most)
+json_t *turn_status_json(const struct turn_server *s, const struct turn_admission *admission,
+                         size_t relays_most)
 {
     json_t *relays = json_array();
     size_t n = 0;
     for (struct hashmap_node *at = NULL; n < relays_most && (at = hashmap_walk(&s->allocations, at)); n++)
         json_array_append_new(relays, allocation_json(hashmap_entry(at, struct turn_allocation, node)));
-    return json_pack("{s:I, s:I, s:b, s:o, s:o}", "allocations", (json_int_t)s->allocations.count,
-                     "connections", (json_int_t)connections, "draining", s->draining, "relays", relays,
-                     "counters", turn_counters_json(&s->counters));
+    return json_pack("{s:I, s:I, s:I, s:b, s:o, s:o}", "allocations", (json_int_t)s->allocations.count,
+                     "connections", (json_int_t)turn_admission_count(admission), "handshakes",
+                     (json_int_t)turn_admission_handshakes(admission), "draining", s->draining, "relays",
+                     relays, "counters", turn_counters_json(&s->counters));
 }

@@ -4,8 +4,10 @@
 
 #include <jansson.h>
 
+#include "edge/turn/turn_admission.h"
 #include "edge/turn/turn_server.h"
 
-json_t *turn_status_json(const struct turn_server *s, size_t connections, size_t relays_most);
+json_t *turn_status_json(const struct turn_server *s, const struct turn_admission *admission,
+                         size_t relays_most);
 
 #endif

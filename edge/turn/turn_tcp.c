@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -15,13 +16,15 @@
 #include "proto/chandata.h"
 #include "proto/stun_stream.h"
 
-enum { ACCEPTS_PER_EVENT = 64 };
+enum { ACCEPTS_PER_EVENT = 64, FIRST_STUN = 3, FIRST_TLS = 22 };
 
 struct connection {
     TAILQ_ENTRY(connection) link;
     struct turn_tcp *tcp;
     struct turn_client client;
-    struct stream *stream;
+    struct turn_pass pass;
+    ev_io first;           /* active until the first byte is there; first.fd is the stream's from then on */
+    struct stream *stream; /* NULL until then */
     bool allocated;
     struct turn_timer idle; /* in tcp->idle while there is no allocation */
     struct buf pending;     /* the beginning of a message whose end has not come */
@@ -30,16 +33,18 @@ struct connection {
 struct acceptor {
     ev_io watcher;
     struct turn_tcp *tcp;
+    bool tls_only;
 };
 
 struct turn_tcp {
     struct ev_loop *loop;
     struct turn_server *server;
     struct turn_udp *udp;
+    struct turn_admission *admission;
+    const struct turn_tls *tls;
     struct acceptor *acceptors;
     size_t n_acceptors;
     TAILQ_HEAD(, connection) connections;
-    size_t count, most;
     uint64_t serial;
     struct turn_wheel idle;
     bool paused; /* no descriptor was left: accepting goes on with the next tick */
@@ -50,8 +55,13 @@ static void connection_free(struct connection *c)
     struct turn_tcp *t = c->tcp;
     turn_allocation_disconnect(t->server, &c->client.key);
     TAILQ_REMOVE(&t->connections, c, link);
-    t->count--;
+    turn_admission_leave(t->admission, &c->pass);
     turn_wheel_remove(&c->idle);
+    if (!c->stream) {
+        ev_io_stop(t->loop, &c->first);
+        if (c->first.fd >= 0)
+            close(c->first.fd);
+    }
     stream_free(c->stream);
     buf_free(&c->pending);
     free(c);
@@ -166,52 +176,168 @@ static void on_close(void *ctx, enum err why, const char *words)
 
 static const struct stream_events connection_events = {.on_data = on_data, .on_close = on_close};
 
-static void connection_idle(void *ctx, struct turn_timer *t)
+/* Life -----------------------------------------------------------------------------------------------------
+ */
+
+static void connection_due(struct connection *c, uint32_t seconds)
 {
-    (void)ctx;
-    connection_free((struct connection *)(void *)((char *)t - offsetof(struct connection, idle)));
+    turn_wheel_remove(&c->idle);
+    turn_wheel_add(&c->tcp->idle, &c->idle, c->tcp->idle.now + seconds + 1);
 }
 
-/* Takes fd. NULL when it was refused, and closed. */
-static struct connection *connection_new(struct turn_tcp *t, int fd)
+static void connection_idle(void *ctx, struct turn_timer *t)
 {
-    struct netaddr client, server;
-    struct connection *c = NULL;
-    if (t->count >= t->most || sock_remote(fd, &client) != ERR_OK || sock_local(fd, &server) != ERR_OK ||
-        !(c = calloc(1, sizeof *c))) {
+    struct connection *c = (struct connection *)(void *)((char *)t - offsetof(struct connection, idle));
+    struct turn_tcp *tcp = ctx;
+    tcp->server->counters.events[TURN_EVENT_handshakes_failed] += c->pass.handshaking;
+    connection_free(c);
+}
+
+static void handshake_open(void *ctx)
+{
+    struct connection *c = ctx;
+    struct turn_tcp *t = c->tcp;
+    turn_admission_handshake_done(t->admission, &c->pass);
+    t->server->counters.events[TURN_EVENT_handshakes]++;
+    connection_due(c, TURN_TCP_IDLE);
+    stream_set_events(c->stream, &connection_events, c);
+}
+
+static void handshake_close(void *ctx, enum err why, const char *words)
+{
+    struct connection *c = ctx;
+    c->tcp->server->counters.events[TURN_EVENT_handshakes_failed]++;
+    on_close(ctx, why, words);
+}
+
+static const struct stream_events handshake_events = {
+    .on_open = handshake_open, .on_data = on_data, .on_close = handshake_close};
+
+static void connection_refuse(struct connection *c)
+{
+    c->tcp->server->counters.events[TURN_EVENT_connections_refused]++;
+    connection_free(c);
+}
+
+/* From here on the descriptor is the stream's. */
+static void connection_plain(struct connection *c)
+{
+    ev_io_stop(c->tcp->loop, &c->first);
+    c->stream = stream_new(c->tcp->loop, c->first.fd, c->first.fd, &connection_events, c, TURN_TCP_QUEUE, 0);
+    if (!c->stream)
+        c->first.fd = -1; /* closed already */
+}
+
+static void connection_tls(struct connection *c)
+{
+    struct turn_tcp *t = c->tcp;
+    ev_io_stop(t->loop, &c->first);
+    if (!t->tls->stream || !turn_admission_handshake(t->admission, &c->pass)) {
+        connection_refuse(c);
+        return;
+    }
+    c->client.transport = TURN_OVER_TLS;
+    connection_due(c, TURN_TCP_HANDSHAKE);
+    c->stream =
+        stream_new_tls_server(t->loop, c->first.fd, t->tls->stream, &handshake_events, c, TURN_TCP_QUEUE, 0);
+    if (!c->stream) {
+        c->first.fd = -1;
+        connection_free(c);
+    }
+}
+
+/* Looked at, and left where it is. */
+static void first_byte(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct connection *c = w->data;
+    uint8_t first;
+    ssize_t n = recv(w->fd, &first, 1, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        connection_free(c);
+    } else if (first == FIRST_TLS) {
+        connection_tls(c);
+    } else if (first <= FIRST_STUN) {
+        connection_plain(c);
+        if (!c->stream)
+            connection_free(c);
+    } else {
+        connection_bad(c);
+    }
+}
+
+/* Takes fd. NULL when it was refused, and closed. Nothing is read from it yet. */
+static struct connection *connection_new(struct turn_tcp *t, int fd, const struct netaddr *client,
+                                         const struct netaddr *server)
+{
+    struct turn_pass pass = {0};
+    bool admitted = turn_admission_enter(t->admission, client, &pass);
+    struct connection *c = admitted ? calloc(1, sizeof *c) : NULL;
+    if (!c) {
+        turn_admission_leave(t->admission, &pass);
         t->server->counters.events[TURN_EVENT_connections_refused]++;
         close(fd);
         return NULL;
     }
-    sock_set_nodelay(fd);
     c->tcp = t;
-    c->stream = stream_new(t->loop, fd, fd, &connection_events, c, TURN_TCP_QUEUE, 0);
-    if (!c->stream) {
-        free(c);
-        return NULL;
-    }
+    c->pass = pass;
+    ev_io_init(&c->first, first_byte, fd, EV_READ);
+    c->first.data = c;
     c->client = (struct turn_client){.ops = &client_ops,
                                      .via = c,
                                      .key = turn_key_stream(++t->serial),
                                      .transport = TURN_OVER_TCP,
                                      .verified = true,
-                                     .address = client,
-                                     .server = server};
+                                     .address = *client,
+                                     .server = *server};
     buf_init(&c->pending, STUN_STREAM_FRAME_MAX + STREAM_KEEP + STREAM_READ);
     TAILQ_INSERT_TAIL(&t->connections, c, link);
-    t->count++;
     t->server->counters.events[TURN_EVENT_connections]++;
-    turn_wheel_add(&t->idle, &c->idle, t->idle.now + TURN_TCP_IDLE + 1);
+    connection_due(c, TURN_TCP_IDLE);
     return c;
 }
 
-enum err turn_tcp_adopt(struct turn_tcp *t, int fd, const uint8_t *data, size_t n)
+/* fd was accepted here. */
+static void connection_accepted(struct turn_tcp *t, int fd, bool tls_only)
 {
-    struct connection *c = sock_set_nonblock(fd) ? connection_new(t, fd) : NULL;
+    struct netaddr client, server;
+    if (sock_remote(fd, &client) != ERR_OK || sock_local(fd, &server) != ERR_OK) {
+        close(fd); /* gone already */
+        return;
+    }
+    struct connection *c = connection_new(t, fd, &client, &server);
+    if (!c)
+        return;
+    sock_set_nodelay(fd);
+    if (tls_only)
+        connection_tls(c);
+    else
+        ev_io_start(t->loop, &c->first);
+}
+
+enum err turn_tcp_adopt(struct turn_tcp *t, const struct turn_handed *h)
+{
+    if (!sock_set_nonblock(h->fd)) {
+        close(h->fd);
+        return ERR_REFUSED;
+    }
+    struct connection *c = connection_new(t, h->fd, &h->client, &h->server);
     if (!c)
         return ERR_REFUSED;
-    if (n)
-        connection_bytes(c, data, n);
+    if (h->tls)
+        c->client.transport = TURN_OVER_TLS;
+    else
+        sock_set_nodelay(h->fd);
+    connection_plain(c);
+    if (!c->stream) {
+        connection_free(c);
+        return ERR_REFUSED;
+    }
+    if (h->n)
+        connection_bytes(c, h->data, h->n);
     return ERR_OK;
 }
 
@@ -232,11 +358,12 @@ static void acceptor_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)loop;
     (void)revents;
-    struct turn_tcp *t = ((struct acceptor *)w->data)->tcp;
+    const struct acceptor *a = w->data;
+    struct turn_tcp *t = a->tcp;
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
         int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            connection_new(t, fd);
+            connection_accepted(t, fd, a->tls_only);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
             t->server->counters.events[TURN_EVENT_connections_refused]++;
             acceptors_pause(t, true);
@@ -254,13 +381,8 @@ void turn_tcp_tick(struct turn_tcp *t, uint32_t now)
     turn_wheel_advance(&t->idle, now);
 }
 
-size_t turn_tcp_count(const struct turn_tcp *t)
-{
-    return t->count;
-}
-
 struct turn_tcp *turn_tcp_new(struct ev_loop *loop, struct turn_server *server, struct turn_udp *udp,
-                              size_t most)
+                              struct turn_admission *admission, const struct turn_tls *tls)
 {
     struct turn_tcp *t = calloc(1, sizeof *t);
     if (!t)
@@ -268,7 +390,8 @@ struct turn_tcp *turn_tcp_new(struct ev_loop *loop, struct turn_server *server, 
     t->loop = loop;
     t->server = server;
     t->udp = udp;
-    t->most = most;
+    t->admission = admission;
+    t->tls = tls;
     TAILQ_INIT(&t->connections);
     turn_wheel_init(&t->idle, server->now, connection_idle, t);
     return t;
@@ -292,7 +415,7 @@ enum err turn_tcp_listen(struct turn_tcp *t, const struct turn_socket *sockets, 
 {
     t->acceptors = calloc(n + 1, sizeof *t->acceptors);
     for (size_t i = 0; i < n; i++) {
-        if (sockets[i].kind != TURN_SOCKET_TCP)
+        if (turn_socket_is_datagram(sockets[i].kind))
             continue;
         if (!t->acceptors) {
             close(sockets[i].fd);
@@ -300,6 +423,7 @@ enum err turn_tcp_listen(struct turn_tcp *t, const struct turn_socket *sockets, 
         }
         struct acceptor *a = &t->acceptors[t->n_acceptors++];
         a->tcp = t;
+        a->tls_only = sockets[i].kind == TURN_SOCKET_TLS;
         ev_io_init(&a->watcher, acceptor_readable, sockets[i].fd, EV_READ);
         a->watcher.data = a;
         ev_io_start(t->loop, &a->watcher);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/sock.h"
+#include "edge/turn/turn_dtls.h"
 #include "edge/turn/turn_forward.h"
 #include "edge/turn/turn_outbox.h"
 #include "edge/turn/turn_relay.h"
@@ -16,7 +17,8 @@
 #include "proto/chandata.h"
 
 enum {
-    SLOTS = 256,
+    SLOTS = 320,
+    SLOTS_SPARE = 64,  /* at least so many are free behind a burst, for what its packets turn into */
     CLIENT_BURST = 64, /* packets taken from a listening socket at once */
     RELAY_BURST = 32,
     /* An odd number of cache lines, so that the beginnings of slots do not share cache sets. */
@@ -29,6 +31,7 @@ struct turn_listener {
     struct turn_udp *udp;
     struct netaddr local;
     unsigned index;
+    bool dtls_only;
     struct turn_outbox outbox;
 };
 
@@ -43,12 +46,14 @@ struct queued {
 struct turn_udp {
     struct ev_loop *loop;
     struct turn_server *server;
+    struct turn_dtls *dtls;
     ev_prepare end_of_round;
     struct turn_listener *listeners;
     size_t n_listeners;
 
     uint8_t *memory;
     unsigned used; /* slots in use since the last flush */
+    unsigned kept; /* slots of the burst being handled: not to be used before it is over */
     /* One per slot, so that a burst needs no preparation. */
     struct mmsghdr messages[SLOTS];
     struct iovec data[SLOTS];
@@ -92,13 +97,15 @@ uint8_t *turn_udp_slot(struct turn_udp *u)
 /* Receives up to burst packets into consecutive slots; *first is the first one's index. */
 static unsigned receive(struct turn_udp *u, int fd, unsigned burst, unsigned *first)
 {
-    if (u->used + burst > SLOTS)
+    u->kept = 0;
+    if (u->used + burst > SLOTS - SLOTS_SPARE)
         turn_udp_flush(u);
     *first = u->used;
     int n = recvmmsg(fd, u->messages + u->used, burst, MSG_DONTWAIT, NULL);
     if (n <= 0)
         return 0; /* nothing there after all, or an error that was reported and is over now */
     u->used += (unsigned)n;
+    u->kept = u->used;
     return (unsigned)n;
 }
 
@@ -141,9 +148,18 @@ static const struct turn_client_ops client_ops = {client_reply, client_forward, 
 static void client_packet(struct turn_listener *l, const struct netaddr *from, uint8_t *packet, size_t n)
 {
     struct turn_server *s = l->udp->server;
+    if (l->dtls_only && (n == 0 || !turn_dtls_is(packet[0]))) {
+        turn_drop(s, TURN_DROP_not_turn);
+        return;
+    }
     if (n > 0 && chandata_is(packet[0])) {
         struct turn_key key = turn_key_udp(from, l->index);
         turn_forward_channel_data(s, &key, packet, n);
+        return;
+    }
+    if (n > 0 && turn_dtls_is(packet[0])) {
+        struct turn_dtls_origin origin = {.listener = l, .index = l->index, .local = &l->local, .from = from};
+        turn_dtls_receive(l->udp->dtls, &origin, packet, n);
         return;
     }
     if (!stun_is(packet, n)) {
@@ -173,6 +189,24 @@ static void listener_readable(struct ev_loop *loop, ev_io *w, int revents)
             client_packet(l, &from, u->data[i].iov_base, u->messages[i].msg_len);
     }
 }
+
+/* Towards DTLS clients: records are OpenSSL's until they are copied. */
+static void dtls_send(void *net, void *listener, const struct turn_target *to, const void *data, size_t n)
+{
+    struct turn_listener *l = listener;
+    uint8_t *slot = turn_udp_slot(net);
+    memcpy(slot, data, n);
+    if (turn_outbox_full(&l->outbox))
+        turn_outbox_flush(&l->outbox, l->watcher.fd, &l->udp->server->counters);
+    turn_outbox_add(&l->outbox, to, slot, n);
+}
+
+static uint8_t *dtls_slot(void *net)
+{
+    return turn_udp_slot(net);
+}
+
+const struct turn_dtls_ops turn_udp_dtls_ops = {dtls_slot, dtls_send};
 
 /* Towards peers --------------------------------------------------------------------------------------------
  */
@@ -283,14 +317,16 @@ void turn_udp_flush(struct turn_udp *u)
     for (size_t i = 0; i < u->n_listeners; i++)
         if (u->listeners[i].outbox.n)
             turn_outbox_flush(&u->listeners[i].outbox, u->listeners[i].watcher.fd, &u->server->counters);
-    u->used = 0;
+    u->used = u->kept;
 }
 
 static void round_ends(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     (void)loop;
     (void)revents;
-    turn_udp_flush(w->data);
+    struct turn_udp *u = w->data;
+    u->kept = 0;
+    turn_udp_flush(u);
 }
 
 struct turn_udp *turn_udp_new(struct ev_loop *loop)
@@ -330,23 +366,25 @@ void turn_udp_free(struct turn_udp *u)
     free(u);
 }
 
-enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, const struct turn_socket *sockets,
-                         size_t n)
+enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct turn_dtls *dtls,
+                         const struct turn_socket *sockets, size_t n)
 {
     u->server = server;
+    u->dtls = dtls;
     u->listeners = calloc(n + 1, sizeof *u->listeners);
     if (!u->listeners) {
         for (size_t i = 0; i < n; i++)
-            if (sockets[i].kind == TURN_SOCKET_UDP)
+            if (turn_socket_is_datagram(sockets[i].kind))
                 close(sockets[i].fd);
         return ERR_MEMORY;
     }
     for (size_t i = 0; i < n; i++) {
-        if (sockets[i].kind != TURN_SOCKET_UDP)
+        if (!turn_socket_is_datagram(sockets[i].kind))
             continue;
         struct turn_listener *l = &u->listeners[u->n_listeners];
         l->udp = u;
         l->local = sockets[i].local;
+        l->dtls_only = sockets[i].kind == TURN_SOCKET_DTLS;
         l->index = (unsigned)u->n_listeners++;
         turn_outbox_init(&l->outbox);
         ev_io_init(&l->watcher, listener_readable, sockets[i].fd, EV_READ);

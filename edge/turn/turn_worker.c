@@ -10,9 +10,12 @@
 #include <unistd.h>
 
 #include "common/sock.h"
+#include "edge/turn/turn_admission.h"
+#include "edge/turn/turn_dtls.h"
 #include "edge/turn/turn_server.h"
 #include "edge/turn/turn_status.h"
 #include "edge/turn/turn_tcp.h"
+#include "edge/turn/turn_tls.h"
 #include "edge/turn/turn_udp.h"
 
 enum {
@@ -25,17 +28,46 @@ struct turn_worker {
     struct turn_server *server;
     struct turn_udp *udp;
     struct turn_tcp *tcp;
+    struct turn_dtls *dtls;
+    struct turn_admission *admission;
+    struct turn_tls tls;
     ev_timer tick;
     ev_check begin_of_round; /* active while bandwidth is limited */
     bool busy;               /* there were allocations at the last tick */
 };
 
+static const char *const socket_words[][2] = {
+#define X(name, word, words) {word, words},
+    TURN_SOCKET_TABLE(X)
+#undef X
+};
+
+const char *turn_socket_word(enum turn_socket_kind kind)
+{
+    return socket_words[kind][0];
+}
+
+const char *turn_socket_words(enum turn_socket_kind kind)
+{
+    return socket_words[kind][1];
+}
+
+bool turn_socket_kind_of(const char *word, enum turn_socket_kind *out)
+{
+    for (unsigned i = 0; i < TURN_SOCKET_KINDS; i++)
+        if (strcmp(word, socket_words[i][0]) == 0) {
+            *out = (enum turn_socket_kind)i;
+            return true;
+        }
+    return false;
+}
+
 enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out)
 {
-    int fd = kind == TURN_SOCKET_UDP ? sock_bind_udp(local, true) : sock_listen_tcp(local, true);
+    int fd = turn_socket_is_datagram(kind) ? sock_bind_udp(local, true) : sock_listen_tcp(local, true);
     if (fd < 0)
         return ERR_SYSTEM;
-    if (kind == TURN_SOCKET_UDP) {
+    if (turn_socket_is_datagram(kind)) {
         int size = SOCKET_BUFFER, omit = IP_PMTUDISC_OMIT;
         bool six = local->family == AF_INET6;
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -83,6 +115,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     uint32_t now = seconds(CLOCK_MONOTONIC);
     turn_server_tick(worker->server, now, seconds(CLOCK_REALTIME));
     turn_tcp_tick(worker->tcp, now);
+    turn_dtls_tick(worker->dtls, now);
     bool busy = worker->server->allocations.count > 0;
     if (worker->busy && !busy)
         malloc_trim(0); /* what a rush took goes back when it is over */
@@ -122,8 +155,12 @@ static enum err worker_make(struct turn_worker *w, struct turn_config *config,
     free(listening);
     if (e != ERR_OK)
         return e;
-    w->tcp = turn_tcp_new(w->loop, w->server, w->udp, connections_most());
-    return w->tcp ? ERR_OK : ERR_MEMORY;
+    w->admission = turn_admission_new(&w->server->config, connections_most());
+    if (!w->admission)
+        return ERR_MEMORY;
+    w->tcp = turn_tcp_new(w->loop, w->server, w->udp, w->admission, &w->tls);
+    w->dtls = turn_dtls_new(w->loop, w->server, &turn_udp_dtls_ops, w->udp, w->admission, &w->tls);
+    return w->tcp && w->dtls ? ERR_OK : ERR_MEMORY;
 }
 
 struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *config,
@@ -143,7 +180,7 @@ struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *
     if (!w->udp || worker_make(w, config, sockets, n_sockets, shared_fd, why, why_size) != ERR_OK)
         goto out;
     unused = n_sockets; /* from here on they belong to the two sides */
-    bool udp = turn_udp_listen(w->udp, w->server, sockets, n_sockets) == ERR_OK;
+    bool udp = turn_udp_listen(w->udp, w->server, w->dtls, sockets, n_sockets) == ERR_OK;
     bool tcp = turn_tcp_listen(w->tcp, sockets, n_sockets) == ERR_OK;
     if (!udp || !tcp)
         goto out;
@@ -169,9 +206,14 @@ void turn_worker_stop(struct turn_worker *w)
         ev_timer_stop(w->loop, &w->tick);
     ev_check_stop(w->loop, &w->begin_of_round);
     turn_tcp_free(w->tcp);
-    if (w->server)
+    turn_dtls_free(w->dtls);
+    if (w->server) {
+        turn_udp_flush(w->udp); /* the alerts */
         turn_server_free(w->server);
+    }
     turn_udp_free(w->udp);
+    turn_admission_free(w->admission);
+    turn_tls_free(&w->tls);
     free(w);
 }
 
@@ -188,9 +230,15 @@ enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *conf
     return e;
 }
 
-enum err turn_worker_adopt_tcp(struct turn_worker *w, int fd, const uint8_t *data, size_t n)
+enum err turn_worker_certificate(struct turn_worker *w, const char *cert_pem, const char *key_pem, char *why,
+                                 size_t why_size)
 {
-    return turn_tcp_adopt(w->tcp, fd, data, n);
+    return turn_tls_set(&w->tls, cert_pem, key_pem, why, why_size);
+}
+
+enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h)
+{
+    return turn_tcp_adopt(w->tcp, h);
 }
 
 void turn_worker_drain(struct turn_worker *w)
@@ -200,5 +248,5 @@ void turn_worker_drain(struct turn_worker *w)
 
 json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most)
 {
-    return turn_status_json(w->server, turn_tcp_count(w->tcp), relays_most);
+    return turn_status_json(w->server, w->admission, relays_most);
 }

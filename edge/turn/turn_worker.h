@@ -19,7 +19,32 @@
 
 struct turn_worker;
 
-enum turn_socket_kind { TURN_SOCKET_UDP, TURN_SOCKET_TCP };
+/* A UDP socket takes DTLS as well, a TCP socket TLS as well, told from STUN by the first byte (RFC 7983); the
+ * two last kinds take nothing else. Which words say so in messages, and what the kind is in logs: */
+#define TURN_SOCKET_TABLE(X)                                                                                 \
+    X(UDP, "udp", "TURN over UDP")                                                                           \
+    X(TCP, "tcp", "TURN over TCP")                                                                           \
+    X(DTLS, "dtls", "TURN over DTLS")                                                                        \
+    X(TLS, "tls", "TURN over TLS")
+
+enum turn_socket_kind {
+#define X(name, word, words) TURN_SOCKET_##name,
+    TURN_SOCKET_TABLE(X)
+#undef X
+        TURN_SOCKET_KINDS
+};
+
+static inline bool turn_socket_is_datagram(enum turn_socket_kind kind)
+{
+    return kind == TURN_SOCKET_UDP || kind == TURN_SOCKET_DTLS;
+}
+
+/* "udp" */
+const char *turn_socket_word(enum turn_socket_kind kind);
+/* "TURN over UDP" */
+const char *turn_socket_words(enum turn_socket_kind kind);
+/* False when there is none of that word. */
+bool turn_socket_kind_of(const char *word, enum turn_socket_kind *out);
 
 /* One listening socket, opened by main (turn_socket_open), bound to one concrete address: answers leave from
  * it, and it tells clients apart that reached different addresses. Never bound to 0.0.0.0 or :: */
@@ -47,12 +72,24 @@ struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *
 enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *config, char *why,
                                  size_t why_size);
 
-/* A TCP connection that arrived elsewhere (443) and turned out to speak TURN; n bytes were read from it
- * already. fd becomes the worker's, also on error. */
-enum err turn_worker_adopt_tcp(struct turn_worker *w, int fd, const uint8_t *data, size_t n);
+/* PEM text, for TLS and DTLS from now on; without it both are refused. What is open goes on with what it has.
+ * ERR_TLS with the reason, nothing changed. */
+enum err turn_worker_certificate(struct turn_worker *w, const char *cert_pem, const char *key_pem, char *why,
+                                 size_t why_size);
+
+/* A stream connection that arrived elsewhere (443) and turned out to speak TURN. */
+struct turn_handed {
+    int fd; /* a socket, or a pipe to who holds it; becomes the worker's, also on error */
+    struct netaddr client, server; /* both ends as they really are */
+    bool tls;                      /* whoever handed it over speaks TLS with the client */
+    const uint8_t *data;           /* n bytes that were read from it already */
+    size_t n;
+};
+/* ERR_REFUSED: there are too many. */
+enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h);
 
 /* A new object, NULL when memory is out:
- *   { "allocations": N, "connections": N, "draining": false,
+ *   { "allocations": N, "connections": N (streams and DTLS sessions), "handshakes": N, "draining": false,
  *     "relays": [ { "client", "server", "protocol", "user", "age", "expires_in",
  *                   "relayed": [ "IP:PORT" ], "peers": [ { "address", "expires_in" } ],
  *                   "channels": [ { "number": 16384, "peer": "IP:PORT", "expires_in" } ],

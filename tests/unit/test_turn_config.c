@@ -48,6 +48,7 @@ START_TEST(test_round_trip)
         "\"cluster_ports\":[20000,20999],"
         "\"quota\":{\"total\":9,\"user\":8,\"address\":7,\"permissions\":6,\"channels\":5,"
         "\"allocation_kbps\":4000,\"user_kbps\":20000,\"challenges\":32},"
+        "\"connections\":{\"address\":11,\"handshakes\":12,\"address_handshakes\":13},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
         "\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\","
         "\"nonce_key\":\"00000000000000000000000000000000000000000000000000000000000000ff\","
@@ -134,6 +135,8 @@ START_TEST(test_errors_name_the_key)
         {"\"quota\":{\"user\":-1}", "quota.user"},
         {"\"quota\":{\"permissions\":0}", "quota.permissions"},
         {"\"quota\":{\"challenges\":0}", "quota.challenges"},
+        {"\"connections\":{\"handshakes\":0}", "connections"},
+        {"\"connections\":{\"each\":1}", "connections.each"},
         {"\"lifetime\":{\"default\":4000}", "lifetime"},
         {"\"channel_numbers\":\"all\"", "channel_numbers"},
         {"\"binding\":true", "binding"},

@@ -43,7 +43,7 @@ START_TEST(test_all_options)
               "example.org --allow-peer 10.0.0.0/8 --deny-peer 10.1.0.0/16"),
         TURN_OPTIONS_OK);
     ck_assert_uint_eq(options.n_listen, 2);
-    ck_assert_uint_eq(options.listen[1].port, 3480);
+    ck_assert_uint_eq(options.listen[1].at.port, 3480);
     ck_assert_uint_ge(options.workers, 1);
     ck_assert_uint_eq(config.n_relays, 2);
     ck_assert_uint_eq(config.relays[0].advertised.ip[0], 203);
@@ -121,8 +121,8 @@ START_TEST(test_any_address_is_every_address)
     ck_assert_int_eq(parse("--listen 0.0.0.0:3479 --relay-address 192.0.2.1 --realm r"), TURN_OPTIONS_OK);
     ck_assert_uint_ge(options.n_listen, 1);
     for (size_t i = 0; i < options.n_listen; i++) {
-        ck_assert(!netaddr_is_any(&options.listen[i]));
-        ck_assert_uint_eq(options.listen[i].port, 3479);
+        ck_assert(!netaddr_is_any(&options.listen[i].at));
+        ck_assert_uint_eq(options.listen[i].at.port, 3479);
     }
     done();
 }

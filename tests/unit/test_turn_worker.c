@@ -18,12 +18,15 @@
 #include "proto/chandata.h"
 #include "proto/stun_auth.h"
 #include "proto/stun_stream.h"
+#include "tests/unit/tls_tunnel.h"
 #include "tests/unit/unit.h"
 
 static struct ev_loop *loop;
 static struct turn_worker *worker;
 static struct turn_shared *other; /* the second worker's view */
-static struct netaddr udp_address, tcp_address;
+static struct netaddr addresses[TURN_SOCKET_KINDS];
+#define udp_address addresses[TURN_SOCKET_UDP]
+#define tcp_address addresses[TURN_SOCKET_TCP]
 static int shared_fd;
 static unsigned transactions;
 
@@ -49,10 +52,10 @@ static struct turn_config make_config(unsigned index)
     return c;
 }
 
-static void start(void)
+static void start_with(void (*limits)(struct turn_config *c))
 {
     struct netaddr any_port = address("127.0.0.1");
-    struct turn_socket sockets[2];
+    struct turn_socket sockets[TURN_SOCKET_KINDS];
     struct turn_config mine = make_config(0), others = make_config(1);
     char why[200] = "";
     log_set_level(LOG_ERR);
@@ -60,15 +63,35 @@ static void start(void)
     shared_fd = turn_shared_create(&mine);
     ck_assert_int_ge(shared_fd, 0);
     ck_assert_int_eq(turn_shared_attach(shared_fd, &others, &other), ERR_OK);
-    ck_assert_int_eq(turn_socket_open(TURN_SOCKET_UDP, &any_port, &sockets[0]), ERR_OK);
-    ck_assert_int_eq(turn_socket_open(TURN_SOCKET_TCP, &any_port, &sockets[1]), ERR_OK);
-    ck_assert_int_eq(sock_local(sockets[0].fd, &udp_address), ERR_OK);
-    ck_assert_int_eq(sock_local(sockets[1].fd, &tcp_address), ERR_OK);
-    sockets[0].local = udp_address;
-    sockets[1].local = tcp_address;
-    worker = turn_worker_start(loop, &mine, sockets, 2, shared_fd, why, sizeof why);
+    for (enum turn_socket_kind k = 0; k < TURN_SOCKET_KINDS; k++) {
+        ck_assert_int_eq(turn_socket_open(k, &any_port, &sockets[k]), ERR_OK);
+        ck_assert_int_eq(sock_local(sockets[k].fd, &addresses[k]), ERR_OK);
+        sockets[k].local = addresses[k];
+    }
+    limits(&mine);
+    worker = turn_worker_start(loop, &mine, sockets, TURN_SOCKET_KINDS, shared_fd, why, sizeof why);
     ck_assert_msg(worker != NULL, "%s", why);
     turn_config_free(&others);
+}
+
+static void no_limits(struct turn_config *c)
+{
+    (void)c;
+}
+
+static void start(void)
+{
+    start_with(no_limits);
+}
+
+/* A new certificate, from now on. */
+static void certify(void)
+{
+    char *cert, *key, why[200] = "";
+    ck_assert_int_eq(tls_self_signed("turn.example.org", 1, &cert, &key), ERR_OK);
+    ck_assert_msg(turn_worker_certificate(worker, cert, key, why, sizeof why) == ERR_OK, "%s", why);
+    free(cert);
+    free(key);
 }
 
 static void stop(void)
@@ -126,7 +149,7 @@ static size_t read_message(int fd, uint8_t *out, size_t size)
     socklen_t n = sizeof type;
     ck_assert(turn_until_readable(fd));
     getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
-    if (type == SOCK_DGRAM) {
+    if (type != SOCK_STREAM) {
         ssize_t got = recv(fd, out, size, 0);
         ck_assert_int_ge(got, 0);
         return (size_t)got;
@@ -220,9 +243,12 @@ static int64_t counter(const char *group, const char *name)
     return v;
 }
 
+static size_t binding_request(uint8_t *memory);
+
 /* Data both ways between a client on fd and a peer, many packets at once. */
-static void exchange_data(int fd, bool stream)
+static void exchange_data(int fd, const char *protocol)
 {
+    bool stream = protocol[0] == 'T';
     enum { N = 100 };
     uint8_t packet[64], got[2000];
     struct chandata d;
@@ -255,7 +281,7 @@ static void exchange_data(int fd, bool stream)
     ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(relay, "to_client"), "bytes")),
                      5 * N);
     ck_assert_str_eq(json_string_value(json_object_get(relay, "user")), "alice");
-    ck_assert_str_eq(json_string_value(json_object_get(relay, "protocol")), stream ? "TCP" : "UDP");
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "protocol")), protocol);
     ck_assert_uint_eq(json_array_size(json_object_get(relay, "channels")), 1);
     json_decref(status);
     close(peer);
@@ -265,7 +291,7 @@ START_TEST(test_udp)
 {
     start();
     int fd = connect_to(&udp_address, SOCK_DGRAM);
-    exchange_data(fd, false);
+    exchange_data(fd, "UDP");
     close(fd);
     stop();
 }
@@ -275,7 +301,7 @@ START_TEST(test_tcp)
 {
     start();
     int fd = connect_to(&tcp_address, SOCK_STREAM);
-    exchange_data(fd, true);
+    exchange_data(fd, "TCP");
     close(fd);
     turn_a_little();
     json_t *status = turn_worker_status(worker, 10); /* the allocation went with its connection */
@@ -284,6 +310,54 @@ START_TEST(test_tcp)
     json_decref(status);
     ck_assert_int_eq(counter("events", "disconnected"), 1);
     stop();
+}
+END_TEST
+
+/* The same through TLS and DTLS, on the sockets of their own and on those that they share. */
+static void exchange_encrypted(enum turn_socket_kind kind, const char *alpn)
+{
+    bool dtls = turn_socket_is_datagram(kind);
+    start();
+    certify();
+    int fd = tls_tunnel_open(&addresses[kind], dtls, alpn);
+    exchange_data(fd, dtls ? "DTLS" : "TLS");
+    ck_assert_int_eq(counter("events", "handshakes"), 1);
+    certify(); /* what is open goes on */
+    uint8_t memory[1000], answer[2000];
+    size_t n = binding_request(memory);
+    ck_assert_int_eq(send(fd, memory, n, 0), (ssize_t)n);
+    ck_assert_uint_eq(read_message(fd, answer, sizeof answer), 32);
+    close(fd);
+    while (counter("events", "disconnected") == 0)
+        turn_a_little();
+    json_t *status = turn_worker_status(worker, 10);
+    ck_assert_int_eq(json_integer_value(json_object_get(status, "allocations")), 0);
+    ck_assert_int_eq(json_integer_value(json_object_get(status, "connections")), 0);
+    json_decref(status);
+    stop();
+}
+
+START_TEST(test_tls)
+{
+    exchange_encrypted(TURN_SOCKET_TLS, "\x09stun.turn");
+}
+END_TEST
+
+START_TEST(test_tls_on_the_tcp_port)
+{
+    exchange_encrypted(TURN_SOCKET_TCP, NULL);
+}
+END_TEST
+
+START_TEST(test_dtls)
+{
+    exchange_encrypted(TURN_SOCKET_DTLS, NULL);
+}
+END_TEST
+
+START_TEST(test_dtls_on_the_udp_port)
+{
+    exchange_encrypted(TURN_SOCKET_UDP, NULL);
 }
 END_TEST
 
@@ -297,13 +371,11 @@ static size_t binding_request(uint8_t *memory)
 }
 
 /* facts: with coturn the longest ChannelData frame jams its stream. */
-START_TEST(test_longest_frame_does_not_jam)
+static void longest_frame(int fd)
 {
     static uint8_t frame[4 + 65536];
     uint8_t memory[1000], answer[2000];
     struct stun_msg m;
-    start();
-    int fd = connect_to(&tcp_address, SOCK_STREAM);
     struct netaddr peer = address("203.0.113.10:40501");
     close(peer_socket(40501));
     allocate(fd);
@@ -322,6 +394,21 @@ START_TEST(test_longest_frame_does_not_jam)
     ck_assert_int_eq(stun_parse(answer, n, &m), ERR_OK);
     ck_assert_int_eq(counter("drops", "too_long"), 3); /* no datagram holds 65 535 bytes */
     close(fd);
+}
+
+START_TEST(test_longest_frame_does_not_jam)
+{
+    start();
+    longest_frame(connect_to(&tcp_address, SOCK_STREAM));
+    stop();
+}
+END_TEST
+
+START_TEST(test_longest_frame_does_not_jam_tls)
+{
+    start();
+    certify();
+    longest_frame(tls_tunnel_open(&addresses[TURN_SOCKET_TLS], false, NULL));
     stop();
 }
 END_TEST
@@ -343,16 +430,106 @@ START_TEST(test_stream_byte_by_byte)
 }
 END_TEST
 
+static bool is_closed(int fd)
+{
+    char byte;
+    return turn_until_readable(fd) && recv(fd, &byte, 1, 0) <= 0;
+}
+
 START_TEST(test_stream_of_something_else_is_closed)
+{
+    static const struct {
+        enum turn_socket_kind kind;
+        const char *bytes;
+        const char *event;
+    } rows[] = {{TURN_SOCKET_TCP, "GET / HTTP/1.1\r\n\r\n", "stream_errors"},
+                {TURN_SOCKET_TCP, "SSH-2.0-x\r\n", "stream_errors"},
+                {TURN_SOCKET_TCP, "\x01\x01\x01\x01not the cookie", "stream_errors"},
+                {TURN_SOCKET_TCP, "\x40\x01\x01\x01", "stream_errors"}, /* a channel, first of all */
+                {TURN_SOCKET_TCP, "\x16nothing that is TLS", "handshakes_failed"},
+                {TURN_SOCKET_TLS, "\x01\x01\x01\x01plain STUN", "handshakes_failed"}};
+    start();
+    certify();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = connect_to(&addresses[rows[i].kind], SOCK_STREAM);
+        int64_t before = counter("events", rows[i].event);
+        ck_assert_int_gt(send(fd, rows[i].bytes, strlen(rows[i].bytes), 0), 0);
+        while (counter("events", rows[i].event) == before)
+            turn_a_little();
+        close(fd);
+    }
+    stop();
+}
+END_TEST
+
+/* Without a certificate TLS is closed, DTLS gets no answer. */
+START_TEST(test_no_certificate)
 {
     char byte;
     start();
-    int fd = connect_to(&tcp_address, SOCK_STREAM);
-    ck_assert_int_eq(send(fd, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11, 0), 11);
-    ck_assert(turn_until_readable(fd));
-    ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
-    ck_assert_int_eq(counter("events", "stream_errors"), 1);
+    int tls = connect_to(&tcp_address, SOCK_STREAM), dtls = tls_tunnel_open(&udp_address, true, NULL);
+    ck_assert_int_eq(send(tls, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11, 0), 11);
+    ck_assert(is_closed(tls));
+    while (counter("drops", "no_session") == 0)
+        turn_a_little();
+    ck_assert_int_eq(recv(dtls, &byte, 1, MSG_DONTWAIT), -1);
+    close(tls);
+    close(dtls);
+    stop();
+}
+END_TEST
+
+/* What is not encrypted has no business on the DTLS port. */
+START_TEST(test_dtls_port_takes_no_plain_stun)
+{
+    uint8_t memory[1000];
+    start();
+    certify();
+    int fd = connect_to(&addresses[TURN_SOCKET_DTLS], SOCK_DGRAM);
+    size_t n = binding_request(memory);
+    ck_assert_int_eq(send(fd, memory, n, 0), (ssize_t)n);
+    while (counter("drops", "not_turn") == 0)
+        turn_a_little();
     close(fd);
+    stop();
+}
+END_TEST
+
+static void narrow(struct turn_config *c)
+{
+    c->address_connections_max = 4;
+    c->address_handshakes_max = 2;
+}
+
+START_TEST(test_limits_per_address)
+{
+    int fds[4];
+    start_with(narrow);
+    certify();
+    for (int i = 0; i < 2; i++) {
+        fds[i] = connect_to(&addresses[TURN_SOCKET_TLS], SOCK_STREAM); /* handshakes that never go on */
+        while (counter("events", "connections") <= i)
+            turn_a_little();
+    }
+    fds[2] = connect_to(&addresses[TURN_SOCKET_TLS], SOCK_STREAM);
+    ck_assert(is_closed(fds[2]));
+    close(fds[2]);
+    ck_assert_int_eq(counter("events", "connections_refused"), 1);
+    /* STUN has no handshake */
+    for (int i = 2; i < 4; i++) {
+        fds[i] = connect_to(&tcp_address, SOCK_STREAM);
+        allocate(fds[i]);
+    }
+    int fifth = connect_to(&tcp_address, SOCK_STREAM);
+    ck_assert(is_closed(fifth));
+    close(fifth);
+    close(fds[0]);
+    while (counter("events", "handshakes_failed") == 0)
+        turn_a_little();
+    fds[0] = tls_tunnel_open(&addresses[TURN_SOCKET_TLS], false, NULL); /* room again */
+    allocate(fds[0]);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
     stop();
 }
 END_TEST
@@ -360,7 +537,7 @@ END_TEST
 /* Strangers may have many connections: each holds little. */
 START_TEST(test_strangers_on_streams_hold_little)
 {
-    static uint8_t junk[20000] = {0x40, 0x00, 0xff, 0xff};
+    static uint8_t junk[20000] = {0x00, 0x01, 0xff, 0xfc, 0x21, 0x12, 0xa4, 0x42};
     uint8_t requests[400 * 20];
     char byte;
     start();
@@ -368,7 +545,7 @@ START_TEST(test_strangers_on_streams_hold_little)
     ck_assert_int_eq(send(fd, junk, 4000, 0), 4000);
     turn_a_little();
     ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1); /* still open */
-    ck_assert_int_eq(send(fd, junk + 4, 4000, 0), 4000);
+    ck_assert_int_eq(send(fd, junk + 8, 4000, 0), 4000);
     ck_assert(turn_until_readable(fd));
     ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
     ck_assert_int_eq(counter("events", "stream_errors"), 1);
@@ -390,6 +567,12 @@ START_TEST(test_strangers_on_streams_hold_little)
 }
 END_TEST
 
+static enum err adopt(int fd, const struct netaddr *client, const uint8_t *data, size_t n)
+{
+    struct turn_handed h = {.fd = fd, .client = *client, .server = tcp_address, .data = data, .n = n};
+    return turn_worker_adopt(worker, &h);
+}
+
 /* A connection that somebody else accepted and read from. */
 START_TEST(test_adopted_connection)
 {
@@ -404,7 +587,7 @@ START_TEST(test_adopted_connection)
             accepted = accept(listening, NULL, NULL);
         size_t n = binding_request(memory);
         ck_assert_uint_eq(n, 20);
-        ck_assert_int_eq(turn_worker_adopt_tcp(worker, accepted, memory, early), ERR_OK);
+        ck_assert_int_eq(adopt(accepted, &where, memory, early), ERR_OK);
         if (early < n) {
             ck_assert_int_eq(send(fd, memory + early, n - early, 0), (ssize_t)(n - early));
         }
@@ -414,6 +597,28 @@ START_TEST(test_adopted_connection)
         close(fd);
     }
     close(listening);
+    stop();
+}
+END_TEST
+
+/* A pipe to a process that speaks TLS with the client: who the client is, is that process's word. */
+START_TEST(test_adopted_pipe)
+{
+    int pair[2];
+    struct turn_handed h = {
+        .client = address("192.0.2.77:4444"), .server = address("203.0.113.10:443"), .tls = true};
+    start();
+    ck_assert_int_eq(sock_pair(pair, true), 0);
+    h.fd = pair[1];
+    ck_assert_int_eq(turn_worker_adopt(worker, &h), ERR_OK);
+    allocate(pair[0]);
+    json_t *status = turn_worker_status(worker, 10),
+           *relay = json_array_get(json_object_get(status, "relays"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "protocol")), "TLS");
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "client")), "192.0.2.77:4444");
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "server")), "203.0.113.10:443");
+    json_decref(status);
+    close(pair[0]);
     stop();
 }
 END_TEST
@@ -606,7 +811,9 @@ START_TEST(test_bad_start_says_why)
 END_TEST
 
 UNIT_MAIN("turn_worker", test_first_bytes_of_other_protocols, test_header_fields_are_the_systems, test_udp,
-          test_tcp, test_longest_frame_does_not_jam, test_stream_byte_by_byte,
-          test_stream_of_something_else_is_closed, test_adopted_connection,
+          test_tcp, test_tls, test_tls_on_the_tcp_port, test_dtls, test_dtls_on_the_udp_port,
+          test_no_certificate, test_dtls_port_takes_no_plain_stun, test_limits_per_address,
+          test_longest_frame_does_not_jam, test_longest_frame_does_not_jam_tls, test_stream_byte_by_byte,
+          test_stream_of_something_else_is_closed, test_adopted_connection, test_adopted_pipe,
           test_strangers_on_streams_hold_little, test_slow_tcp_client, test_hairpin_between_transports,
           test_stop_closes_everything, test_successor_of_a_killed_worker, test_bad_start_says_why)

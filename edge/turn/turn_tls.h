@@ -1,0 +1,20 @@
+/* The certificate of a worker, ready for both kinds of TLS. Whoever has a connection holds the context that
+ * it began with, so replacing touches no connection. */
+#ifndef EDGE_TURN_TURN_TLS_H
+#define EDGE_TURN_TURN_TLS_H
+
+#include <openssl/ssl.h>
+
+#include "common/err.h"
+
+struct turn_tls {
+    SSL_CTX *stream, *datagram; /* NULL: no certificate yet */
+    unsigned generation;        /* counts replacements */
+};
+
+/* PEM text, the certificate with its chain. Both contexts are replaced or none; ERR_TLS with words in why. */
+enum err turn_tls_set(struct turn_tls *t, const char *cert_pem, const char *key_pem, char *why,
+                      size_t why_size);
+void turn_tls_free(struct turn_tls *t);
+
+#endif
