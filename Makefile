@@ -77,7 +77,7 @@ $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/rep
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES) $(ARCHIVES) $(LIBS)
 
-unit-build: $(UNITBIN) $(REPLAY)
+unit-build: $(UNITBIN) $(REPLAY) bench-build
 
 deps:
 	@packaging/deps all

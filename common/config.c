@@ -135,6 +135,11 @@ static const char *check_channel_numbers(const char *value)
                                                                           : "\"rfc8656\" or \"rfc5766\"";
 }
 
+static const char *check_gso(const char *value)
+{
+    return strcmp(value, "auto") == 0 || strcmp(value, "off") == 0 ? NULL : "\"auto\" or \"off\"";
+}
+
 /* Rows ------------------------------------------------------------------------------------------------- */
 
 #define EDGE(member) offsetof(struct config_edge, member)
@@ -243,6 +248,10 @@ static const struct schema_row turn_rows[] = {
     {"channel_numbers", SCHEMA_STRING, TURN(channel_numbers), .default_text = "\"rfc8656\"",
      .check = check_channel_numbers,
      .help = "rfc8656: 0x4000 to 0x4FFF; rfc5766: to 0x7FFF, for older clients"},
+    {"gso", SCHEMA_STRING, TURN(gso), .default_text = "\"auto\"", .check = check_gso,
+     .help =
+         "auto: the kernel joins and splits runs of packets where it can; off: one by one, where a driver "
+         "has trouble with that"},
     {"software", SCHEMA_BOOL, TURN(software), .default_text = "true",
      .help = "name the software in authenticated answers"},
     {"allocation_kbps", SCHEMA_INT, TURN(allocation_kbps), .min = 0, .max = 100000000, .default_text = "0",
@@ -252,8 +261,9 @@ static const struct schema_row turn_rows[] = {
     {"user_kbps", SCHEMA_INT, TURN(user_kbps), .min = 0, .max = 100000000, .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},
     {"challenge_limit", SCHEMA_INT, TURN(challenge_limit), .min = 1, .max = 1000000, .default_text = "64",
-     .help = "most challenges a second to one client address (IPv6: one /64) that has not authenticated; what "
-             "is above stays unanswered"},
+     .help =
+         "most challenges a second to one client address (IPv6: one /64) that has not authenticated; what "
+         "is above stays unanswered"},
     SCHEMA_END};
 
 #define TOP(member) offsetof(struct config, member)

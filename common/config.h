@@ -54,6 +54,7 @@ struct config_turn {
     long permissions_per_allocation, channels_per_allocation;
     char *binding;         /* "open", "authenticated" or "off" */
     char *channel_numbers; /* "rfc8656" or "rfc5766" */
+    char *gso;             /* "auto" or "off" */
     bool software;
     long allocation_kbps, user_kbps;
     long challenge_limit;

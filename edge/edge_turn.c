@@ -138,7 +138,7 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     json_t *lifetime = json_pack("{sI sI}", "default", (json_int_t)turn->allocation_lifetime.default_s,
                                  "longest", (json_int_t)turn->allocation_lifetime.longest);
     json_t *config = json_pack(
-        "{ss s[{ssss}] s[II] so so so so so so so ss s{sisi} so ss ss}", "realm", turn->realm, "relays",
+        "{ss s[{ssss}] s[II] so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
         "bind", bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text,
         "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users",
         edge_turn_users(e), "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers",
@@ -146,7 +146,7 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
         "cluster_addresses", edge_cluster_addresses(e), "cluster_ports", edge_cluster_ports(e), "quota",
         quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
         (int)e->n_turn, "lifetime", lifetime, "binding", turn->binding, "channel_numbers",
-        turn->channel_numbers);
+        turn->channel_numbers, "gso", turn->gso);
     if (config && turn->software)
         json_object_set_new(config, "software", json_string("Stile"));
     return config;

@@ -22,6 +22,7 @@
  *     "connections": { "address": 1000, "handshakes": 256, "address_handshakes": 64 },
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
+ *     "gso": "auto" | "off",                         runs of datagrams as one message, see turn_outbox.h
  *     "nonce_key": "<64 hex digits>",                drawn at random where absent
  *     "worker": { "index": 0, "count": 1 } }
  * Unknown keys and bad values are errors that name the key.
@@ -117,6 +118,7 @@ struct turn_config {
 
     uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
     bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */
+    bool gso_off;          /* datagrams leave and arrive one by one */
     enum turn_binding binding;
     uint8_t nonce_key[TURN_NONCE_KEY_SIZE]; /* the same in all workers */
     uint32_t worker_index, worker_count;

@@ -333,6 +333,12 @@ static void read_binding(struct reader *r, const json_t *v)
     r->config->binding = (enum turn_binding)read_choice(r, v, "binding", binding_words);
 }
 
+static void read_gso(struct reader *r, const json_t *v)
+{
+    static const char *const words[] = {"auto", "off", NULL};
+    r->config->gso_off = read_choice(r, v, "gso", words) == 1;
+}
+
 static void read_nonce_key(struct reader *r, const json_t *v)
 {
     read_hex(r, v, "nonce_key", r->config->nonce_key, sizeof r->config->nonce_key);
@@ -358,6 +364,7 @@ static const struct {
     {"lifetime", read_lifetime},
     {"channel_numbers", read_channel_numbers},
     {"binding", read_binding},
+    {"gso", read_gso},
     {"nonce_key", read_nonce_key},
     {"worker", read_worker},
 };
@@ -469,14 +476,14 @@ static json_t *write_own_addresses(const struct turn_config *c)
 
 json_t *turn_config_to_json(const struct turn_config *c)
 {
-    json_t *json =
-        json_pack("{s:s, s:o, s:o, s:[i,i], s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "realm", c->realm, "users",
-                  write_users(c), "relays", write_relays(c), "relay_ports", c->port_min, c->port_max,
-                  "allow_peers", write_cidrs(c->allow_peers, c->n_allow_peers), "deny_peers",
-                  write_cidrs(c->deny_peers, c->n_deny_peers), "cluster_addresses",
-                  write_cidrs(c->cluster_addresses, c->n_cluster_addresses), "own_addresses",
-                  write_own_addresses(c), "channel_numbers", c->channels_rfc5766 ? "rfc5766" : "rfc8656",
-                  "binding", binding_words[c->binding], "nonce_key", hex(c->nonce_key, sizeof c->nonce_key));
+    json_t *json = json_pack(
+        "{s:s, s:o, s:o, s:[i,i], s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "realm", c->realm, "users",
+        write_users(c), "relays", write_relays(c), "relay_ports", c->port_min, c->port_max, "allow_peers",
+        write_cidrs(c->allow_peers, c->n_allow_peers), "deny_peers",
+        write_cidrs(c->deny_peers, c->n_deny_peers), "cluster_addresses",
+        write_cidrs(c->cluster_addresses, c->n_cluster_addresses), "own_addresses", write_own_addresses(c),
+        "channel_numbers", c->channels_rfc5766 ? "rfc5766" : "rfc8656", "binding", binding_words[c->binding],
+        "gso", c->gso_off ? "off" : "auto", "nonce_key", hex(c->nonce_key, sizeof c->nonce_key));
     json_t *numbers =
         json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I}}", "quota",
                   "total", (json_int_t)c->quota_total, "user", (json_int_t)c->quota_user, "address",

@@ -39,6 +39,7 @@
     X(user_kbps,       "N",               "media of one user in each direction, kilobits a second (0: no limit)") \
     X(challenge_limit, "N",               "challenges to one client address a second (64); more stay unanswered") \
     X(binding,         "open|authenticated|off", "who may ask for their own address (open)") \
+    X(gso,             "auto|off",        "let the kernel join and split runs of packets (auto)") \
     X(software,        "TEXT",            "name given in authenticated answers (none)") \
     X(workers,         "N",               "processes (one per processor)") \
     X(stats_interval,  "SECONDS",         "print usage as JSON to stderr so often; SIGUSR1 prints it once") \
@@ -265,6 +266,12 @@ static bool read_channel_numbers(struct turn_config *c, const char *value)
            wrong(OPTION_channel_numbers, value, "must be rfc8656 or rfc5766");
 }
 
+static bool read_gso(struct turn_config *c, const char *value)
+{
+    c->gso_off = strcmp(value, "off") == 0;
+    return c->gso_off || strcmp(value, "auto") == 0 || wrong(OPTION_gso, value, "must be auto or off");
+}
+
 static bool read_workers(struct turn_options *o, const char *value)
 {
     unsigned long v;
@@ -331,6 +338,8 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
         return read_quota(id, value, &c->challenge_limit);
     case OPTION_binding:
         return read_binding(c, value);
+    case OPTION_gso:
+        return read_gso(c, value);
     case OPTION_software:
         free(c->software);
         c->software = strdup(value);

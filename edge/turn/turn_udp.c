@@ -64,6 +64,7 @@ struct turn_udp {
     struct turn_relay *busy[SLOTS]; /* relays with something in the queue */
     unsigned n_busy;
     struct turn_outbox relay_outbox;
+    struct turn_joining joining;
 };
 
 /* Packet memory --------------------------------------------------------------------------------------------
@@ -343,7 +344,7 @@ struct turn_udp *turn_udp_new(struct ev_loop *loop)
         return NULL;
     }
     slots_prepare(u);
-    turn_outbox_init(&u->relay_outbox);
+    turn_outbox_init(&u->relay_outbox, &u->joining);
     ev_prepare_init(&u->end_of_round, round_ends);
     ev_set_priority(&u->end_of_round,
                     EV_MINPRI); /* behind the streams' end of the round, which may bring packets */
@@ -366,11 +367,17 @@ void turn_udp_free(struct turn_udp *u)
     free(u);
 }
 
+void turn_udp_configure(struct turn_udp *u)
+{
+    turn_joining_init(&u->joining, !u->server->config.gso_off);
+}
+
 enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct turn_dtls *dtls,
                          const struct turn_socket *sockets, size_t n)
 {
     u->server = server;
     u->dtls = dtls;
+    turn_udp_configure(u);
     u->listeners = calloc(n + 1, sizeof *u->listeners);
     if (!u->listeners) {
         for (size_t i = 0; i < n; i++)
@@ -386,7 +393,7 @@ enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct 
         l->local = sockets[i].local;
         l->dtls_only = sockets[i].kind == TURN_SOCKET_DTLS;
         l->index = (unsigned)u->n_listeners++;
-        turn_outbox_init(&l->outbox);
+        turn_outbox_init(&l->outbox, &u->joining);
         ev_io_init(&l->watcher, listener_readable, sockets[i].fd, EV_READ);
         l->watcher.data = l;
         ev_io_start(u->loop, &l->watcher);

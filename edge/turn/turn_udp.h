@@ -31,6 +31,8 @@ void turn_udp_free(struct turn_udp *u);
  * DTLS by its first byte (RFC 7983), and has turn_udp_dtls_ops, with u as net. ERR_MEMORY: all closed. */
 enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct turn_dtls *dtls,
                          const struct turn_socket *sockets, size_t n);
+/* Acts on what the server's config says of sockets now. */
+void turn_udp_configure(struct turn_udp *u);
 /* A slot of TURN_PACKET_MAX bytes with head-room and tail-room, the caller's until the next flush. */
 uint8_t *turn_udp_slot(struct turn_udp *u);
 /* Sends everything that is queued; slots are free again. */

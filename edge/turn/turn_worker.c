@@ -224,6 +224,7 @@ enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *conf
     if (e == ERR_OK) {
         e = turn_server_reconfigure(w->server, config, why, why_size);
         watch_rounds(w);
+        turn_udp_configure(w->udp);
         return e;
     }
     turn_config_free(config);

@@ -27,9 +27,9 @@ enum {
     RESEND_MS = 500,
     PROCESSES = 32,
     RELEASE_SECONDS = 60, /* for the server to give everything back */
-    /* Clients come from 198.51.100.100 and so on: servers bound what they answer to one address unasked. */
-    FIRST_HOST = 100,
-    HOSTS = 140,
+    /* Every client has an address of its own in 198.18.0.0/16, as guests have: servers bound what they do for
+       one. */
+    HOSTS = 65536,
 };
 
 struct child {
@@ -92,14 +92,15 @@ static void step(int epoll, enum client_ask what)
 
 static void child_open(size_t first, const struct netaddr *server, int epoll)
 {
-    struct netaddr local = bench_address("198.51.100.0");
+    struct netaddr local = bench_address("198.18.0.0");
     clients = calloc(n_clients, sizeof *clients);
     done = calloc(n_clients, sizeof *done);
     if (!clients || !done || epoll < 0)
         bench_fail("out of memory");
     for (size_t i = 0; i < n_clients; i++) {
         struct epoll_event e = {.events = EPOLLIN, .data.u64 = i};
-        local.ip[3] = (uint8_t)(FIRST_HOST + (first + i) % HOSTS);
+        local.ip[2] = (uint8_t)((first + i) % HOSTS >> 8);
+        local.ip[3] = (uint8_t)(first + i);
         clients[i].fd = bench_socket(&local, server);
         epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &e);
     }

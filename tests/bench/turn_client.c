@@ -13,7 +13,7 @@ enum { TRIES = 10, TRY_MS = 500, UDP = 17 };
 
 /* The server's realm is the same for all 5-tuples of a run. */
 static char realm[200];
-static uint8_t key[STUN_KEY_MD5];
+static struct stun_key key;
 
 static void sign(const struct client *c, struct stun_writer *w)
 {
@@ -22,7 +22,7 @@ static void sign(const struct client *c, struct stun_writer *w)
     stun_put(w, STUN_USERNAME, "u", 1);
     stun_put(w, STUN_REALM, realm, strlen(realm));
     stun_put(w, STUN_NONCE, c->nonce, c->nonce_len);
-    stun_put_integrity(w, key, sizeof key);
+    stun_put_integrity(w, key.bytes, key.len);
 }
 
 size_t client_request(struct client *c, enum client_ask ask, const struct netaddr *peer,
@@ -64,7 +64,7 @@ static void take_challenge(struct client *c, const struct stun_msg *m)
         return;
     memcpy(realm, name.at, name.len);
     realm[name.len] = '\0';
-    if (stun_long_term_key("u", realm, "p", key) != ERR_OK)
+    if (stun_long_term_key(STUN_ALGORITHM_MD5, "u", realm, "p", &key) != ERR_OK)
         bench_fail("no MD5");
 }
 

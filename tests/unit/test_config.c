@@ -44,6 +44,7 @@ START_TEST(test_good)
     ck_assert_ptr_null(config_edge_find(&c, "edge2"));
     ck_assert_str_eq(c.turn.binding, "open");
     ck_assert_str_eq(c.turn.channel_numbers, "rfc8656");
+    ck_assert_str_eq(c.turn.gso, "auto");
     ck_assert(c.turn.software);
     ck_assert_int_eq(c.turn.allocation_lifetime.default_s, 600);
     ck_assert_int_eq(c.turn.allocation_lifetime.longest, 3600);
@@ -124,6 +125,7 @@ static const struct {
     {DOC("https://a.example", "", EDGE(""), "\"tls_port\":443"),
      "turn_tls_port (443) must differ from https_port, http_port and ssh_port"},
     {DOC("https://a.example", "", EDGE(""), "\"tcp_443\":1"), "turn.tcp_443"},
+    {DOC("https://a.example", "", EDGE(""), "\"gso\":\"on\""), "turn.gso: \"on\" is not \"auto\""},
     {DOC("https://a.example", "", EDGE(""), "\"permissions_per_allocation\":0"), "from 1 to 4096"},
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":59}"), "from 60 to 86400"},
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":900,\"longest\":600}"),

@@ -26,6 +26,7 @@ START_TEST(test_defaults)
     ck_assert(netaddr_equal_ip(&c.relays[0].bind, &c.relays[0].advertised));
     ck_assert_uint_eq(c.lifetime_default, 600);
     ck_assert(!c.channels_rfc5766);
+    ck_assert(!c.gso_off);
     ck_assert_uint_eq(c.n_shared_secrets, 0);
     ck_assert_uint_eq(c.algorithms[0], STUN_ALGORITHM_SHA256);
     ck_assert_uint_eq(c.algorithms[1], STUN_ALGORITHM_MD5);
@@ -50,7 +51,7 @@ START_TEST(test_round_trip)
         "\"allocation_kbps\":4000,\"user_kbps\":20000,\"challenges\":32},"
         "\"connections\":{\"address\":11,\"handshakes\":12,\"address_handshakes\":13},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
-        "\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\","
+        "\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\",\"gso\":\"off\","
         "\"nonce_key\":\"00000000000000000000000000000000000000000000000000000000000000ff\","
         "\"worker\":{\"index\":1,\"count\":4}}";
     struct turn_config c;
@@ -139,6 +140,7 @@ START_TEST(test_errors_name_the_key)
         {"\"connections\":{\"each\":1}", "connections.each"},
         {"\"lifetime\":{\"default\":4000}", "lifetime"},
         {"\"channel_numbers\":\"all\"", "channel_numbers"},
+        {"\"gso\":\"on\"", "gso"},
         {"\"binding\":true", "binding"},
         {"\"nonce_key\":\"zz\"", "nonce_key"},
         {"\"worker\":{\"index\":2,\"count\":2}", "worker"},

@@ -57,11 +57,13 @@ START_TEST(test_all_options)
     done();
     ck_assert_int_eq(
         parse(ENOUGH "--workers 3 --channel-numbers rfc5766 --user-quota 5 --address-quota 6 --total-quota 7 "
-                     "--allocation-kbps 4000 --user-kbps 9000 --challenge-limit 7 --binding authenticated --software Stile "
+                     "--allocation-kbps 4000 --user-kbps 9000 --challenge-limit 7 --binding authenticated "
+                     "--gso off --software Stile "
                      "--stats-interval 10 --log-level error"),
         TURN_OPTIONS_OK);
     ck_assert_uint_eq(options.workers, 3);
     ck_assert(config.channels_rfc5766);
+    ck_assert(config.gso_off);
     ck_assert_uint_eq(config.quota_user, 5);
     ck_assert_uint_eq(config.quota_address, 6);
     ck_assert_uint_eq(config.quota_total, 7);
