@@ -35,8 +35,8 @@ static void gather_finish(struct ev_loop *loop, ev_timer *t, int revents)
     gather_cancel(g);
 }
 
-struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_done *done,
-                            void *ctx)
+struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, bool brief,
+                            gather_done *done, void *ctx)
 {
     struct gather *g = calloc(1, sizeof *g);
     if (!g)
@@ -48,7 +48,8 @@ struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers,
     g->results = json_array();
     for (size_t i = 0; i < n; i++)
         if (workers[i] &&
-            worker_send(workers[i], json_pack("{sssI}", "type", "status", "id", g->id), NULL, 0) == ERR_OK)
+            worker_send(workers[i], json_pack("{sssIsb}", "type", "status", "id", g->id, "brief", brief),
+                        NULL, 0) == ERR_OK)
             g->awaited++;
     ev_timer_init(&g->timer, gather_finish, g->awaited ? gather_patience : 0, 0);
     g->timer.data = g;
@@ -57,13 +58,14 @@ struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers,
     return g;
 }
 
-void gather_message(json_t *msg)
+void gather_message(struct worker *w, json_t *msg)
 {
     json_int_t id = json_integer_value(json_object_get(msg, "id"));
     struct gather *g;
     LIST_FOREACH (g, &gathers, next) {
         if (g->id != id)
             continue;
+        json_object_set_new(msg, "worker", json_string(worker_name(w)));
         json_array_append(g->results, msg);
         if (g->awaited > 0 && --g->awaited == 0) {
             ev_timer_stop(g->loop, &g->timer);

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/box.h"
 #include "common/local_server.h"
@@ -13,7 +15,7 @@
 
 enum { STATUS_PATIENCE_MS = 5000 };
 
-static const char help[] = "usage: %s status [--dir DIR] [--run-dir DIR] [--json]\n"
+static const char help[] = " status [--dir DIR] [--run-dir DIR] [--json]\n"
                            "\n"
                            "Shows how this box is.\n"
                            "\n"
@@ -21,22 +23,77 @@ static const char help[] = "usage: %s status [--dir DIR] [--run-dir DIR] [--json
                            "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
                            "  --json         for programs\n";
 
-static int status_show(const char *dir, const char *run_dir, const char *socket_name, bool as_json,
-                       void (*text)(const json_t *status))
+static const char metrics_help[] =
+    " metrics [--dir DIR] [--run-dir DIR]\n"
+    "\n"
+    "Prints the metrics of this box in the text format of Prometheus.\n"
+    "\n"
+    "  --dir DIR      the box's folder (default /etc/stile)\n"
+    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+
+/* What to ask, and of which box. */
+struct question {
+    const char *verb, *help; /* the verb is also the type of the message */
+    const char *dir, *run_dir;
+    bool as_json;
+};
+
+/* False when there is nothing to ask: *status is the exit status. */
+static bool question_parse(int argc, char **argv, struct question *q, int *status)
+{
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"run-dir", required_argument, NULL, 'r'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd') {
+            q->dir = optarg;
+        } else if (option == 'r') {
+            q->run_dir = optarg;
+        } else if (option == 'j' && strcmp(q->verb, "status") == 0) {
+            q->as_json = true;
+        } else if (option == 'h') {
+            *status =
+                printf("usage: %s%s", program_invocation_short_name, q->help) < 0 ? EXIT_FAILED : EXIT_OK;
+            return false;
+        } else {
+            *status = verb_usage(q->verb);
+            return false;
+        }
+    }
+    *status = optind < argc ? verb_usage(q->verb) : EXIT_OK;
+    return optind == argc;
+}
+
+/* The daemon's answer, or NULL after a word on stderr. */
+static json_t *question_ask(const struct question *q, const char *socket_name)
 {
     struct box box;
     char path[PATH_MAX], why[SCHEMA_WHY];
-    json_t *answer;
-    enum err e = box_open(&box, dir, run_dir, why);
+    json_t *answer = NULL;
+    enum err e = box_open(&box, q->dir, q->run_dir, why);
     if (e == ERR_OK)
-        e = local_request(box_run_file(&box, socket_name, path), json_pack("{ss}", "type", "status"),
+        e = local_request(box_run_file(&box, socket_name, path), json_pack("{ss}", "type", q->verb),
                           STATUS_PATIENCE_MS, &answer, why);
-    if (e != ERR_OK) {
-        fprintf(stderr, "%s status: %s\n", program_invocation_short_name, why);
+    if (e == ERR_OK)
+        return answer;
+    fprintf(stderr, "%s %s: %s\n", program_invocation_short_name, q->verb, why);
+    return NULL;
+}
+
+int status_command(int argc, char **argv, const char *socket_name, void (*text)(const json_t *status))
+{
+    struct question q = {.verb = "status", .help = help, .dir = BOX_DIR};
+    int status;
+    if (!question_parse(argc, argv, &q, &status))
+        return status;
+    json_t *answer = question_ask(&q, socket_name);
+    if (!answer)
         return EXIT_FAILED;
-    }
     json_object_del(answer, "type");
-    if (as_json) {
+    if (q.as_json) {
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
@@ -46,31 +103,50 @@ static int status_show(const char *dir, const char *run_dir, const char *socket_
     return EXIT_OK;
 }
 
-int status_command(int argc, char **argv, const char *socket_name, void (*text)(const json_t *status))
+int status_metrics_command(int argc, char **argv, const char *socket_name)
 {
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"run-dir", required_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *dir = BOX_DIR, *run_dir = NULL;
-    bool as_json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'd')
-            dir = optarg;
-        else if (option == 'r')
-            run_dir = optarg;
-        else if (option == 'j')
-            as_json = true;
-        else if (option == 'h')
-            return printf(help, program_invocation_short_name) < 0 ? EXIT_FAILED : EXIT_OK;
-        else
-            return verb_usage("status");
+    struct question q = {.verb = "metrics", .help = metrics_help, .dir = BOX_DIR};
+    int status;
+    if (!question_parse(argc, argv, &q, &status))
+        return status;
+    json_t *answer = question_ask(&q, socket_name);
+    const char *text = json_string_value(json_object_get(answer, "text"));
+    if (answer && !text)
+        fprintf(stderr, "%s metrics: the daemon ran out of memory\n", program_invocation_short_name);
+    bool good = text && fputs(text, stdout) >= 0 && fflush(stdout) == 0;
+    json_decref(answer);
+    return good ? EXIT_OK : EXIT_FAILED;
+}
+
+void status_metrics(struct metrics *m, const char *box, const char *name, double started, long revision,
+                    struct worker *const *workers, size_t n)
+{
+    struct metrics_process *processes = calloc(n + 1, sizeof *processes);
+    size_t n_processes = 0;
+    metrics_family(m, "stile_build_info", METRICS_GAUGE, "always 1; which box this is, and its version");
+    metrics_value(m, 1, "box", box, "name", name, "version", STILE_VERSION, NULL);
+    metrics_family(m, "stile_start_time_seconds", METRICS_GAUGE, "when the main process started, UNIX time");
+    metrics_value(m, started, NULL);
+    metrics_family(m, "stile_policy_revision", METRICS_GAUGE, "revision of the policy in force");
+    metrics_value(m, (double)revision, NULL);
+    metrics_family(m, "stile_worker_up", METRICS_GAUGE, "1 while a worker process runs");
+    for (size_t i = 0; i < n; i++)
+        if (workers[i])
+            metrics_value(m, worker_running(workers[i]), "worker", worker_name(workers[i]), NULL);
+    metrics_family(m, "stile_worker_restarts_total", METRICS_COUNTER,
+                   "times that a worker was started again");
+    for (size_t i = 0; i < n; i++)
+        if (workers[i])
+            metrics_value(m, worker_restarts(workers[i]), "worker", worker_name(workers[i]), NULL);
+    if (processes) {
+        processes[n_processes++] = (struct metrics_process){"main", getpid()};
+        for (size_t i = 0; i < n; i++)
+            if (workers[i])
+                processes[n_processes++] =
+                    (struct metrics_process){worker_name(workers[i]), worker_pid(workers[i])};
+        metrics_processes(m, processes, n_processes);
     }
-    if (optind < argc)
-        return verb_usage("status");
-    return status_show(dir, run_dir, socket_name, as_json, text);
+    free(processes);
 }
 
 void status_add_workers(json_t *list, struct worker *const *workers, size_t n)

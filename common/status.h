@@ -5,12 +5,19 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "common/metrics.h"
 #include "common/worker.h"
 
 /* The command itself: options --dir, --run-dir, --json; asks socket_name in the run folder, then prints JSON
  * or calls text. */
 int status_command(int argc, char **argv, const char *socket_name, void (*text)(const json_t *status));
 
+/* The `metrics` command: options --dir, --run-dir; asks socket_name, prints the text. */
+int status_metrics_command(int argc, char **argv, const char *socket_name);
+
+/* What both boxes have: version, start, revision, workers and processes. started: as ev_now. */
+void status_metrics(struct metrics *m, const char *box, const char *name, double started, long revision,
+                    struct worker *const *workers, size_t n);
 /* {worker, pid, state, restarts} for each, appended to list. */
 void status_add_workers(json_t *list, struct worker *const *workers, size_t n);
 /* "edge edge1, Stile 0.1.0, up 3m 12s, policy revision 1" */

@@ -106,7 +106,7 @@ static void core_tunnel_on_message(void *core, struct worker *w, const char *typ
     struct core *c = core;
     (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
-        gather_message(msg);
+        gather_message(w, msg);
     else if (strcmp(type, "state") == 0)
         core_tunnel_on_state(c, core_tunnel_of(c, w), msg);
     else if (strcmp(type, "target_failed") == 0)

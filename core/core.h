@@ -46,6 +46,10 @@ struct core {
 /* core_status.c: answers `stile-core status` and is its command. why has SCHEMA_WHY bytes. */
 enum err core_status_start(struct core *c, char *why);
 int core_status_command(int argc, char **argv);
+int core_metrics_command(int argc, char **argv);
+/* core_metrics.c: the text, from the status' tunnels and what workers answered (gather.h); the caller's to
+ * free, NULL when memory is out. */
+char *core_metrics_text(const struct core *c, const json_t *tunnels, const json_t *results);
 
 int core_run_command(int argc, char **argv);
 /* allow.c: `stile-core allow` */

@@ -35,23 +35,44 @@ static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel
     return row;
 }
 
+static json_t *core_status_tunnels(const struct core *c, const json_t *results)
+{
+    json_t *tunnels = json_array();
+    for (size_t i = 0; i < c->n_tunnels; i++)
+        json_array_append_new(tunnels, core_status_tunnel(c, &c->tunnels[i], results));
+    return tunnels;
+}
+
+static void core_status_answer(struct core_status_request *r, json_t *answer)
+{
+    local_connection_set_data(r->connection, NULL);
+    local_connection_send(r->connection, answer);
+    free(r);
+}
+
+static void core_metrics_done(void *ctx, json_t *results)
+{
+    struct core_status_request *r = ctx;
+    json_t *tunnels = core_status_tunnels(r->core, results);
+    char *text = core_metrics_text(r->core, tunnels, results);
+    json_decref(tunnels);
+    core_status_answer(r, json_pack("{ss ss*}", "type", "metrics", "text", text));
+    free(text);
+}
+
 static void core_status_done(void *ctx, json_t *results)
 {
     struct core_status_request *r = ctx;
     struct core *c = r->core;
-    json_t *tunnels = json_array(), *workers = json_array();
-    for (size_t i = 0; i < c->n_tunnels; i++) {
-        json_array_append_new(tunnels, core_status_tunnel(c, &c->tunnels[i], results));
+    json_t *tunnels = core_status_tunnels(c, results), *workers = json_array();
+    for (size_t i = 0; i < c->n_tunnels; i++)
         status_add_workers(workers, &c->tunnels[i].worker, 1);
-    }
     json_t *answer = json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name",
                                c->box->name, "version", STILE_VERSION, "uptime_s",
                                ev_now(c->loop) - c->daemon.started, "join_url", c->box->config.join_url,
                                "revision", (json_int_t)c->box->config.revision, "tunnels", tunnels, "targets",
                                targets_status(c->targets), "allowlist", c->allowlist, "workers", workers);
-    local_connection_set_data(r->connection, NULL);
-    local_connection_send(r->connection, answer);
-    free(r);
+    core_status_answer(r, answer);
 }
 
 static void core_status_on_message(void *core, struct local_connection *connection, const char *type,
@@ -60,15 +81,18 @@ static void core_status_on_message(void *core, struct local_connection *connecti
     struct core *c = core;
     struct worker *all[CORE_TUNNELS_MAX];
     (void)msg, (void)fds, (void)n_fds;
-    struct core_status_request *r =
-        strcmp(type, "status") == 0 && !local_connection_data(connection) ? calloc(1, sizeof *r) : NULL;
+    bool metrics = strcmp(type, "metrics") == 0;
+    if ((!metrics && strcmp(type, "status") != 0) || local_connection_data(connection))
+        return;
+    struct core_status_request *r = calloc(1, sizeof *r);
     if (!r)
         return;
     for (size_t i = 0; i < c->n_tunnels; i++)
         all[i] = c->tunnels[i].worker;
     r->core = c;
     r->connection = connection;
-    r->gather = gather_start(c->loop, all, c->n_tunnels, core_status_done, r);
+    r->gather =
+        gather_start(c->loop, all, c->n_tunnels, metrics, metrics ? core_metrics_done : core_status_done, r);
     if (!r->gather) {
         free(r);
         return;
@@ -126,4 +150,9 @@ static void core_status_text(const json_t *status)
 int core_status_command(int argc, char **argv)
 {
     return status_command(argc, argv, BOX_CORE_SOCKET, core_status_text);
+}
+
+int core_metrics_command(int argc, char **argv)
+{
+    return status_metrics_command(argc, argv, BOX_CORE_SOCKET);
 }

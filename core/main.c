@@ -7,6 +7,7 @@ static const struct verb verbs[] = {
     {"init", init_command, "make the shared config, and a bundle for each edge"},
     {"run", core_run_command, "run core in the foreground"},
     {"status", core_status_command, "tunnels, targets, allow list, workers"},
+    {"metrics", core_metrics_command, "figures for Prometheus"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},
     {"worker", core_workers_command, NULL},
     {0},

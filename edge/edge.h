@@ -54,6 +54,10 @@ enum err edge_turn_start(struct edge *e, char *why);
 /* edge_status.c: answers `stile-edge status` and is its command. */
 enum err edge_status_start(struct edge *e, char *why);
 int edge_status_command(int argc, char **argv);
+int edge_metrics_command(int argc, char **argv);
+/* edge_metrics.c: the text, from what workers answered (gather.h); the caller's to free, NULL when memory is
+ * out. */
+char *edge_metrics_text(const struct edge *e, const json_t *results);
 /* Shared by both kinds of worker. */
 void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stopped);
 

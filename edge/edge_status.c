@@ -52,6 +52,21 @@ static json_t *edge_status_tunnels(const struct edge *e)
     return tunnels;
 }
 
+static void edge_status_answer(struct edge_status_request *r, json_t *answer)
+{
+    local_connection_set_data(r->connection, NULL);
+    local_connection_send(r->connection, answer);
+    free(r);
+}
+
+static void edge_metrics_done(void *ctx, json_t *results)
+{
+    struct edge_status_request *r = ctx;
+    char *text = edge_metrics_text(r->edge, results);
+    edge_status_answer(r, json_pack("{ss ss*}", "type", "metrics", "text", text));
+    free(text);
+}
+
 static void edge_status_done(void *ctx, json_t *results)
 {
     struct edge_status_request *r = ctx;
@@ -79,9 +94,7 @@ static void edge_status_done(void *ctx, json_t *results)
                                "tunnels", edge_status_tunnels(e), "allowlist", e->allowlist, "relays", relays,
                                "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
                                (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
-    local_connection_set_data(r->connection, NULL);
-    local_connection_send(r->connection, answer);
-    free(r);
+    edge_status_answer(r, answer);
 }
 
 static void edge_status_on_message(void *edge, struct local_connection *c, const char *type, json_t *msg,
@@ -90,15 +103,18 @@ static void edge_status_on_message(void *edge, struct local_connection *c, const
     struct edge *e = edge;
     struct worker *all[2 * LISTENERS_WORKERS_MAX];
     (void)msg, (void)fds, (void)n_fds;
-    struct edge_status_request *r =
-        strcmp(type, "status") == 0 && !local_connection_data(c) ? calloc(1, sizeof *r) : NULL;
+    bool metrics = strcmp(type, "metrics") == 0;
+    if ((!metrics && strcmp(type, "status") != 0) || local_connection_data(c))
+        return;
+    struct edge_status_request *r = calloc(1, sizeof *r);
     if (!r)
         return;
     memcpy(all, e->web, e->n_web * sizeof all[0]);
     memcpy(all + e->n_web, e->turn, e->n_turn * sizeof all[0]);
     r->edge = e;
     r->connection = c;
-    r->gather = gather_start(e->loop, all, e->n_web + e->n_turn, edge_status_done, r);
+    r->gather = gather_start(e->loop, all, e->n_web + e->n_turn, metrics,
+                             metrics ? edge_metrics_done : edge_status_done, r);
     if (!r->gather) {
         free(r);
         return;
@@ -163,4 +179,9 @@ static void edge_status_text(const json_t *status)
 int edge_status_command(int argc, char **argv)
 {
     return status_command(argc, argv, BOX_EDGE_SOCKET, edge_status_text);
+}
+
+int edge_metrics_command(int argc, char **argv)
+{
+    return status_metrics_command(argc, argv, BOX_EDGE_SOCKET);
 }

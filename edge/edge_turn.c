@@ -193,7 +193,7 @@ static void edge_turn_on_message(void *edge, struct worker *w, const char *type,
 {
     (void)edge, (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
-        gather_message(msg);
+        gather_message(w, msg);
     else if (strcmp(type, "ready") == 0)
         log_event(LOG_INFO, "Worker Ready", "worker=%s pid=%d", worker_name(w), (int)worker_pid(w));
 }

@@ -35,7 +35,7 @@ static void edge_web_on_message(void *edge, struct worker *w, const char *type, 
     struct edge *e = edge;
     (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
-        gather_message(msg);
+        gather_message(w, msg);
     else if (strcmp(type, "uplink_closed") == 0)
         attachments_uplink_closed(e->attachments, worker_index(w),
                                   (long)json_integer_value(json_object_get(msg, "id")));

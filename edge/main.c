@@ -8,6 +8,7 @@ static const struct verb verbs[] = {
     {"run", edge_run_command, "run the edge in the foreground"},
     {"join", edge_join_command, "install the bundle that core made for this edge"},
     {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
+    {"metrics", edge_metrics_command, "figures for Prometheus"},
     {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
     {"attach", attach_command, NULL},
     {"worker", edge_workers_command, NULL},

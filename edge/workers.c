@@ -120,7 +120,8 @@ static void turn_message(void *worker, const char *type, json_t *msg, int *fds, 
     } else if (strcmp(type, "adopt") == 0) {
         turn_adopt(p, msg, fds, n_fds);
     } else if (strcmp(type, "status") == 0 && p->worker) {
-        json_t *status = turn_worker_status(p->worker, STATUS_RELAYS_MAX);
+        json_t *status = turn_worker_status(
+            p->worker, json_is_true(json_object_get(msg, "brief")) ? 0 : STATUS_RELAYS_MAX);
         (void)ipc_send(p->main,
                        json_pack("{ss sI so}", "type", "status", "id",
                                  json_integer_value(json_object_get(msg, "id")), "turn", status),

@@ -4,6 +4,8 @@
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_relay.h"
 
+enum { USERS_LISTED = 100, PEERS_LISTED = 32 /* of an allocation */ };
+
 static const char *const transports[] = {
 #define X(name, words) words,
     TURN_TRANSPORT_TABLE(X)
@@ -39,7 +41,8 @@ static json_t *peers_json(const struct turn_allocation *a)
 {
     char text[NETADDR_TEXT];
     json_t *list = json_array();
-    for (const struct turn_permission *p = a->permissions; p; p = p->next)
+    for (const struct turn_permission *p = a->permissions; p && json_array_size(list) < PEERS_LISTED;
+         p = p->next)
         json_array_append_new(list, json_pack("{s:s, s:I}", "address", netaddr_print_ip(&p->peer, text),
                                               "expires_in", seconds_left(a->server, &p->end)));
     return list;
@@ -49,7 +52,7 @@ static json_t *channels_json(const struct turn_allocation *a)
 {
     char text[NETADDR_TEXT];
     json_t *list = json_array();
-    for (const struct turn_channel *c = a->channels; c; c = c->next)
+    for (const struct turn_channel *c = a->channels; c && json_array_size(list) < PEERS_LISTED; c = c->next)
         if (!c->retired)
             json_array_append_new(list, json_pack("{s:i, s:s, s:I}", "number", c->number, "peer",
                                                   netaddr_print(&c->peer, text), "expires_in",
@@ -62,24 +65,73 @@ static json_t *allocation_json(const struct turn_allocation *a)
     char client[NETADDR_TEXT], server[NETADDR_TEXT];
     json_int_t expires_in = 0;
     json_t *relayed = relayed_json(a, &expires_in);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o}", "client",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
                      netaddr_print(&a->client.address, client), "server",
                      netaddr_print(&a->client.server, server), "protocol", transports[a->client.transport],
                      "user", a->account->name, "age", (json_int_t)(a->server->now - a->created), "expires_in",
                      expires_in, "relayed", relayed, "peers", peers_json(a), "channels", channels_json(a),
                      "permissions", (json_int_t)a->n_permissions, "from_client",
-                     traffic_json(&a->from_client), "to_client", traffic_json(&a->to_client));
+                     traffic_json(&a->from_client), "to_client", traffic_json(&a->to_client), "dropped",
+                     (json_int_t)a->drops);
+}
+
+/* Relay ports of each address, over all workers. */
+static json_t *ports_json(const struct turn_server *s)
+{
+    char text[NETADDR_TEXT];
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->config.n_relays; i++)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:I}", "address",
+                                              netaddr_print_ip(&s->config.relays[i].advertised, text), "all",
+                                              s->config.port_max - s->config.port_min + 1, "used",
+                                              (json_int_t)turn_shared_ports_used(s->shared, i)));
+    return list;
+}
+
+/* Requests refused by each limit. */
+static json_t *limits_json(const struct turn_server *s)
+{
+    json_t *o = json_object();
+#define X(name, of, words, remedy)                                                                           \
+    json_object_set_new(o, #name, json_integer((json_int_t)s->alarms[TURN_ALARM_##name].refused));
+    TURN_ALARM_TABLE(X)
+#undef X
+    return o;
+}
+
+/* How far each user's allocations in this worker go towards the quota: users that have some, USERS_LISTED at
+ * most. *left_out: how many more there are. */
+static json_t *users_json(const struct turn_server *s, size_t *left_out)
+{
+    json_t *list = json_array();
+    *left_out = 0;
+    for (struct hashmap_node *at = NULL; (at = hashmap_walk(&s->accounts, at));) {
+        const struct turn_account *a = hashmap_entry(at, struct turn_account, node);
+        if (a->refs < 2)
+            continue;
+        if (json_array_size(list) < USERS_LISTED)
+            json_array_append_new(list, json_pack("{s:s, s:i}", "user", a->name, "relays", (int)a->refs - 1));
+        else
+            ++*left_out;
+    }
+    return list;
 }
 
 json_t *turn_status_json(const struct turn_server *s, const struct turn_admission *admission,
                          size_t relays_most)
 {
-    json_t *relays = json_array();
-    size_t n = 0;
+    json_t *relays = json_array(), *counters = turn_counters_json(&s->counters);
+    size_t n = 0, users_left_out;
     for (struct hashmap_node *at = NULL; n < relays_most && (at = hashmap_walk(&s->allocations, at)); n++)
         json_array_append_new(relays, allocation_json(hashmap_entry(at, struct turn_allocation, node)));
-    return json_pack("{s:I, s:I, s:I, s:b, s:o, s:o}", "allocations", (json_int_t)s->allocations.count,
-                     "connections", (json_int_t)turn_admission_count(admission), "handshakes",
-                     (json_int_t)turn_admission_handshakes(admission), "draining", s->draining, "relays",
-                     relays, "counters", turn_counters_json(&s->counters));
+    json_t *users = users_json(s, &users_left_out);
+    json_object_set_new(counters, "limits", limits_json(s));
+    return json_pack(
+        "{s:I, s:I, s:I, s:b, s:o, s:I, s:o, s:I, s:o, s:{s:I, s:I, s:I}, s:o}", "allocations",
+        (json_int_t)s->allocations.count, "connections", (json_int_t)turn_admission_count(admission),
+        "handshakes", (json_int_t)turn_admission_handshakes(admission), "draining", s->draining, "relays",
+        relays, "relays_left_out", (json_int_t)(s->allocations.count - json_array_size(relays)), "users",
+        users, "users_left_out", (json_int_t)users_left_out, "ports", ports_json(s), "quota", "total",
+        (json_int_t)s->config.quota_total, "user", (json_int_t)s->config.quota_user, "address",
+        (json_int_t)s->config.quota_address, "counters", counters);
 }

@@ -1,4 +1,4 @@
-/* What a worker is doing, as JSON for `status`; see turn_worker_status for its form. */
+/* What a worker is doing, as JSON for `status` and metrics; see turn_worker_status for its form. */
 #ifndef EDGE_TURN_TURN_STATUS_H
 #define EDGE_TURN_TURN_STATUS_H
 

@@ -90,14 +90,19 @@ enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h);
 
 /* A new object, NULL when memory is out:
  *   { "allocations": N, "connections": N (streams and DTLS sessions), "handshakes": N, "draining": false,
+ *     "relays_left_out": N,
+ *     "users": [ { "user", "relays": N } ], "users_left_out": N, "quota": { "total", "user", "address" },
+ *     "ports": [ { "address": "IP", "all": N, "used": N } ],       of all workers
  *     "relays": [ { "client", "server", "protocol", "user", "age", "expires_in",
  *                   "relayed": [ "IP:PORT" ], "peers": [ { "address", "expires_in" } ],
  *                   "channels": [ { "number": 16384, "peer": "IP:PORT", "expires_in" } ],
  *                   "permissions": N,
- *                   "from_client": { "packets", "bytes" }, "to_client": { "packets", "bytes" } } ],
+ *                   "from_client": { "packets", "bytes" }, "to_client": { "packets", "bytes" },
+ *                   "dropped": N } ],
  *     "counters": { "requests": { "Allocate": N, … }, "successes": {…}, "errors": { "401": N, … },
- *                   "drops": { "no_permission": N, … }, "traffic": {…} } }
- * Bytes are of payload. relays_most bounds the list (0: leave it out). */
+ *                   "drops": { "no_permission": N, … }, "limits": { "user": N, … }, … } }
+ * Bytes are of payload. relays_most bounds the list (0: leave it out); of an allocation 32 peers and channels
+ * are listed, of users 100. */
 json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most);
 
 /* Refuses new allocations from now on (clients go elsewhere); existing ones go on. */

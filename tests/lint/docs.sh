@@ -24,5 +24,10 @@ for program in stile-edge stile-core; do
         grep -oE -- '--[a-z][a-z-]+' <<< "$rest" | sed "s/^/$verb /"
     done | sort -u)
 done
+# Every metric, and the events of TURN that are counted.
+while read -r metric; do
+    grep -q "\`$metric\`" docs/monitoring.md || fail "docs/monitoring.md does not name the metric $metric"
+done < <(grep -ohE '"stile_[a-z_]*[a-z]"' edge/*metrics.c core/*metrics.c edge/turn/*metrics.c common/metrics_process.c common/status.c | tr -d '"' | sort -u
+    sed -n '/define TURN_EVENT_TABLE/,/^$/s/^ *X(\([a-z_]*\),.*/stile_turn_\1_total/p' edge/turn/turn_counters.h)
 [ $bad = 0 ] && echo 'ok - lint: documents name what exists'
 exit $bad

@@ -73,7 +73,7 @@ static void on_message(void *ctx, struct worker *w, const char *type, json_t *ms
 {
     (void)ctx, (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
-        gather_message(msg);
+        gather_message(w, msg);
     if (strcmp(type, "ready") != 0)
         return;
     ck_assert_int_eq(json_integer_value(json_object_get(msg, "pid")), worker_pid(w));
@@ -177,22 +177,22 @@ START_TEST(test_gather)
     all[0] = worker_new(seen.loop, "good", 0, &events, NULL);
     all[2] = worker_new(seen.loop, "good", 2, &events, NULL);
     wait_for(&seen.ready, 2);
-    ck_assert_ptr_nonnull(gather_start(seen.loop, all, 3, on_gathered, NULL));
+    ck_assert_ptr_nonnull(gather_start(seen.loop, all, 3, false, on_gathered, NULL));
     wait_for(&gathered, 1);
     ck_assert_uint_eq(results_seen, 2);
     /* One that says nothing costs a second, not the answer. */
     kill(worker_pid(all[2]), SIGSTOP);
-    ck_assert_ptr_nonnull(gather_start(seen.loop, all, 3, on_gathered, NULL));
+    ck_assert_ptr_nonnull(gather_start(seen.loop, all, 3, false, on_gathered, NULL));
     wait_for(&gathered, 2);
     ck_assert_uint_eq(results_seen, 1);
     kill(worker_pid(all[2]), SIGCONT);
-    struct gather *g = gather_start(seen.loop, all, 3, on_gathered, NULL);
+    struct gather *g = gather_start(seen.loop, all, 3, false, on_gathered, NULL);
     gather_cancel(g);
-    ck_assert_ptr_nonnull(gather_start(seen.loop, all, 0, on_gathered, NULL)); /* nobody to ask */
+    ck_assert_ptr_nonnull(gather_start(seen.loop, all, 0, false, on_gathered, NULL)); /* nobody to ask */
     wait_for(&gathered, 3);
     ck_assert_uint_eq(results_seen, 0);
     json_t *stray = json_pack("{sssi}", "type", "status", "id", 12345);
-    gather_message(stray); /* an answer that came too late, or was never asked for */
+    gather_message(all[0], stray); /* an answer that came too late, or was never asked for */
     json_decref(stray);
     worker_free(all[0]);
     worker_free(all[2]);

@@ -1,0 +1,100 @@
+/* `stile-edge metrics`: what main knows and what its workers say, as Prometheus reads it. */
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/metrics.h"
+#include "common/status.h"
+#include "edge/edge.h"
+#include "edge/turn/turn_metrics.h"
+
+static const struct metrics_row web_rows[] = {
+    {"stile_web_connections", METRICS_GAUGE, "connections", NULL, NULL, "guests' connections"},
+    {"stile_web_open_websockets", METRICS_GAUGE, "open_websockets", NULL, NULL, "guests' WebSockets"},
+    {"stile_web_connections_accepted_total", METRICS_COUNTER, "accepted", NULL, NULL, "connections accepted"},
+    {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_address", NULL, "reason=\"address\"",
+     "connections closed at once: too many from one address, too many altogether, no protocol of ours"},
+    {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_full", NULL, "reason=\"full\"", NULL},
+    {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_protocol", NULL, "reason=\"protocol\"",
+     NULL},
+    {"stile_web_handshakes_failed_total", METRICS_COUNTER, "handshake_failed", NULL, NULL,
+     "TLS handshakes that failed"},
+    {"stile_web_requests_total", METRICS_COUNTER, "requests", NULL, NULL,
+     "requests judged, well-formed or not"},
+    {"stile_web_requests_refused_total", METRICS_COUNTER, "malformed", NULL, "reason=\"malformed\"",
+     "requests refused: malformed, another host (421), no rule (403), no uplink (502, 503)"},
+    {"stile_web_requests_refused_total", METRICS_COUNTER, "refused_host", NULL, "reason=\"host\"", NULL},
+    {"stile_web_requests_refused_total", METRICS_COUNTER, "refused_rule", NULL, "reason=\"rule\"", NULL},
+    {"stile_web_requests_refused_total", METRICS_COUNTER, "no_uplink", NULL, "reason=\"no_uplink\"", NULL},
+    {"stile_web_redirects_total", METRICS_COUNTER, "redirected", NULL, NULL, "requests redirected to HTTPS"},
+    {"stile_web_retries_total", METRICS_COUNTER, "retried", NULL, NULL,
+     "requests sent once more on another uplink"},
+    {"stile_web_aborted_total", METRICS_COUNTER, "aborted", NULL, NULL,
+     "answers that could not be completed"},
+    {"stile_web_timeouts_total", METRICS_COUNTER, "timed_out", NULL, NULL, "deadlines of guests and answers"},
+    {"stile_web_websockets_total", METRICS_COUNTER, "websockets", NULL, NULL, "WebSockets opened"},
+    {"stile_web_received_bytes_total", METRICS_COUNTER, "bytes_in", NULL, NULL,
+     "bytes from guests, on connections that have ended"},
+    {"stile_web_sent_bytes_total", METRICS_COUNTER, "bytes_out", NULL, NULL,
+     "bytes to guests, on connections that have ended"},
+    {"stile_web_responses_total", METRICS_COUNTER, "codes.*", "class", NULL,
+     "answers, by class of their status"},
+    {0},
+};
+
+static void tunnels(struct metrics *m, const struct edge *e)
+{
+    json_t *list = attachments_status(e->attachments), *row;
+    size_t i, up = 0;
+    json_array_foreach (list, i, row)
+        up += strcmp(json_string_value(json_object_get(row, "state")), "active") == 0;
+    metrics_family(m, "stile_tunnels_up", METRICS_GAUGE, "tunnels between this box and others that are up");
+    metrics_value(m, (double)up, NULL);
+    metrics_family(m, "stile_tunnel_rtt_seconds", METRICS_GAUGE, "round trip through a tunnel");
+    json_array_foreach (list, i, row) {
+        char tunnel[24];
+        double rtt = json_number_value(json_object_get(row, "rtt_ms"));
+        snprintf(tunnel, sizeof tunnel, "%lld",
+                 (long long)json_integer_value(json_object_get(row, "tunnel")));
+        if (rtt > 0)
+            metrics_value(m, rtt / 1000, "core", json_string_value(json_object_get(row, "core")), "tunnel",
+                          tunnel, NULL);
+    }
+    json_decref(list);
+    metrics_family(m, "stile_sshd_up", METRICS_GAUGE, "1 while the SSH server for cores runs");
+    metrics_value(m, sshd_pid(e->sshd) != 0, NULL);
+}
+
+/* The statuses under `key`, each with the name of its worker. */
+static json_t *sources(const json_t *results, const char *key)
+{
+    json_t *list = json_array(), *result, *status;
+    size_t i;
+    json_array_foreach ((json_t *)(uintptr_t)results, i, result) {
+        status = json_object_get(result, key);
+        if (!status)
+            continue;
+        json_object_set(status, "worker", json_object_get(result, "worker"));
+        json_array_append(list, status);
+    }
+    return list;
+}
+
+char *edge_metrics_text(const struct edge *e, const json_t *results)
+{
+    struct worker *all[2 * LISTENERS_WORKERS_MAX];
+    struct metrics *m = metrics_new();
+    if (!m)
+        return NULL;
+    memcpy(all, e->web, e->n_web * sizeof all[0]);
+    memcpy(all + e->n_web, e->turn, e->n_turn * sizeof all[0]);
+    status_metrics(m, "edge", e->box->name, e->daemon.started, e->policy_revision, all, e->n_web + e->n_turn);
+    tunnels(m, e);
+    json_t *turn = sources(results, "turn"), *web = sources(results, "web");
+    if (e->n_turn)
+        turn_metrics(m, turn);
+    metrics_rows(m, web_rows, web, "worker");
+    json_decref(turn);
+    json_decref(web);
+    return metrics_end(m);
+}
