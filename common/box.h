@@ -25,6 +25,7 @@
 #define BOX_HOST_KEY "ssh_host_ed25519_key" /* edge: SSH host key */
 #define BOX_CERT     "cert.pem"             /* edge: certificate with chain */
 #define BOX_CERT_KEY "key.pem"              /* edge: its key */
+#define BOX_NEXT_KEY "next_key.pem"         /* edge: the key of a signing request, until its certificate comes */
 /* Sockets in the run folder. */
 #define BOX_EDGE_SOCKET   "edge.sock"
 #define BOX_CORE_SOCKET   "core.sock"

@@ -68,8 +68,11 @@ static bool tls_use_chain(SSL_CTX *ctx, const char *pem)
             X509_free(x);
             ok = false;
         }
+    /* "No start line" marks the end of the text; any other error is a certificate of the chain that is
+     * damaged. */
+    ok = ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     if (ok)
-        ERR_clear_error(); /* "no start line" marks the end of the text */
+        ERR_clear_error();
     BIO_free(bio);
     return ok;
 }
@@ -95,6 +98,20 @@ static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *o
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 §3.2 */
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
+}
+
+enum err tls_certificate_ctx(const char *cert_pem, SSL_CTX **out, char *why, size_t why_size)
+{
+    char words[256];
+    ERR_clear_error();
+    SSL_CTX *ctx = tls_ctx(TLS_server_method(), TLS1_2_VERSION);
+    if (ctx && tls_use_chain(ctx, cert_pem)) {
+        *out = ctx;
+        return ERR_OK;
+    }
+    snprintf(why, why_size, "certificate: %s", tls_words(NULL, words, sizeof words));
+    SSL_CTX_free(ctx);
+    return ERR_TLS;
 }
 
 static enum err tls_server(const SSL_METHOD *method, int least, const char *cert_pem, const char *key_pem,

@@ -18,6 +18,8 @@ enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *a
  * owner says (SSL_set_mtu). */
 enum err tls_dtls_server_ctx(const char *cert_pem, const char *key_pem, SSL_CTX **out, char *why,
                              size_t why_size);
+/* A context with a certificate and its chain only, to look at them. As tls_server_ctx otherwise. */
+enum err tls_certificate_ctx(const char *cert_pem, SSL_CTX **out, char *why, size_t why_size);
 /* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */
 enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size);
 /* Words for the newest OpenSSL error of this thread, emptying its queue; ssl may be NULL, else certificate

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "common/fatal.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "common/verb.h"
@@ -139,8 +138,7 @@ static void edge_free(struct edge *e)
     if (e->turn_shared >= 0)
         close(e->turn_shared);
     json_decref(e->allowlist);
-    free(e->cert_pem);
-    file_wipe(e->key_pem);
+    edge_certificate_stop(e);
     daemon_end(&e->daemon);
     free(e);
 }

@@ -9,6 +9,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
+#include "common/cert.h"
 #include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/worker.h"
@@ -16,13 +17,23 @@
 #include "edge/tunnel/attachments.h"
 #include "edge/tunnel/sshd.h"
 
+/* edge_certificate.c: the files of the certificate in use, watched. */
+struct edge_certificate {
+    struct cert info;
+    char cert_path[PATH_MAX], key_path[PATH_MAX];
+    ev_stat cert_file, key_file;
+    ev_timer settle, look_again;
+    bool watching;
+};
+
 struct edge {
     struct daemon daemon;
     struct ev_loop *loop;  /* the daemon's */
     const struct box *box; /* the daemon's */
     const struct config_edge *self;
     /* web */
-    char *cert_pem, *key_pem;
+    char *cert_pem, *key_pem; /* in use */
+    struct edge_certificate certificate;
     json_t *allowlist;    /* the policy in force, as sent to web workers */
     long policy_revision; /* from our config, or a newer one from a core */
     char policy_from[64]; /* which core sent it; "" = our config */
@@ -43,14 +54,22 @@ struct edge {
     bool stopping;
 };
 
-/* edge_web.c: certificate, allow-list, workers. why has SCHEMA_WHY bytes. */
+/* edge_certificate.c: reads and judges the certificate, then watches it. Stop frees it. */
+enum err edge_certificate_start(struct edge *e, char *why);
+void edge_certificate_stop(struct edge *e);
+/* edge_web.c: allow-list, workers. why has SCHEMA_WHY bytes. */
 enum err edge_web_start(struct edge *e, char *why);
 bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel,
                      const int fds[2]);
 void edge_web_uplink_close(void *edge, unsigned channel, long id);
+/* Sends the certificate in use to the workers; connections keep the one they began with. */
+void edge_web_certificate(struct edge *e);
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
 /* edge_turn.c */
 enum err edge_turn_start(struct edge *e, char *why);
+void edge_turn_certificate(struct edge *e); /* as edge_web_certificate */
+/* cert.c: `stile-edge cert` */
+int edge_cert_command(int argc, char **argv);
 /* edge_status.c: answers `stile-edge status` and is its command. */
 enum err edge_status_start(struct edge *e, char *why);
 int edge_status_command(int argc, char **argv);

@@ -94,6 +94,7 @@ static void edge_status_done(void *ctx, json_t *results)
                                "tunnels", edge_status_tunnels(e), "allowlist", e->allowlist, "relays", relays,
                                "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
                                (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
+    json_object_set_new(answer, "certificate", cert_json(&e->certificate.info));
     edge_status_answer(r, answer);
 }
 
@@ -143,6 +144,18 @@ enum err edge_status_start(struct edge *e, char *why)
 
 /* Text -------------------------------------------------------------------------------------------------- */
 
+static void edge_status_certificate(const json_t *c)
+{
+    const char *problem = json_string_value(json_object_get(c, "problem"));
+    char left[32];
+    table_age((double)json_integer_value(json_object_get(c, "until")) - (double)time(NULL), left,
+              sizeof left);
+    if (problem && *problem)
+        printf("Certificate: %s\n", problem);
+    else if (json_is_true(json_object_get(c, "soon")))
+        printf("Certificate: expires in %s; renew it, then 'stile-edge cert install'\n", left);
+}
+
 static void edge_status_text(const json_t *status)
 {
     static const struct table_column tunnels[] = {{"Core", "core", TABLE_TEXT},
@@ -165,8 +178,10 @@ static void edge_status_text(const json_t *status)
                                                  {"To client", "to_client", TABLE_TRAFFIC},
                                                  {"Age", "age", TABLE_AGE},
                                                  {0}};
-    const json_t *sshd = json_object_get(status, "sshd");
+    const json_t *sshd = json_object_get(status, "sshd"),
+                 *certificate = json_object_get(status, "certificate");
     status_print_head(status);
+    edge_status_certificate(certificate);
     if (!json_is_true(json_object_get(sshd, "running")))
         printf("SSH server down: %s\n", json_string_value(json_object_get(sshd, "reason")));
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),

@@ -201,6 +201,16 @@ static void edge_turn_on_message(void *edge, struct worker *w, const char *type,
 static const struct worker_events edge_turn_events = {edge_turn_on_start, edge_turn_on_message,
                                                       edge_worker_exited};
 
+void edge_turn_certificate(struct edge *e)
+{
+    for (size_t i = 0; i < e->n_turn; i++)
+        if (e->turn[i])
+            (void)worker_send(e->turn[i],
+                              json_pack("{ss ss ss}", "type", "certificate", "cert_pem", e->cert_pem,
+                                        "key_pem", e->key_pem),
+                              NULL, 0); /* one that is down gets it in its setup */
+}
+
 /* Judges the config as the workers will, and makes the memory they share. */
 static enum err edge_turn_prepare(struct edge *e, char *why)
 {

@@ -4,15 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/file.h"
 #include "common/gather.h"
 #include "common/log.h"
-#include "common/tls.h"
 #include "edge/edge.h"
 #include "proto/allowlist.h"
 #include "proto/policy.h"
-
-enum { PEM_MAX = 1024 * 1024 };
 
 static void edge_web_on_start(void *edge, struct worker *w)
 {
@@ -107,33 +103,12 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     return NULL;
 }
 
-/* The certificate is judged here, so that a bad one is a clear message at start and not a dead worker. */
-static enum err edge_web_load_certificate(struct edge *e, char *why)
+void edge_web_certificate(struct edge *e)
 {
-    char cert[PATH_MAX], key[PATH_MAX], problem[256];
-    SSL_CTX *ctx;
-    enum err err = file_read(box_file(e->box, BOX_CERT, cert), PEM_MAX, &e->cert_pem, NULL, why, SCHEMA_WHY);
-    if (err == ERR_OK)
-        err = file_read_secret(box_file(e->box, BOX_CERT_KEY, key), PEM_MAX, &e->key_pem, NULL, why,
-                               SCHEMA_WHY);
-    if (err != ERR_OK)
-        return err;
-    err = tls_server_ctx(e->cert_pem, e->key_pem, NULL, &ctx, problem, sizeof problem);
-    if (err != ERR_OK) {
-        snprintf(why, SCHEMA_WHY, "%s, %s: %s", cert, key, problem);
-        return err;
-    }
-    SSL_CTX_free(ctx);
-    json_t *text = json_pack("{ss ss}", "cert", e->cert_pem, "key", e->key_pem); /* as workers are sent it */
-    if (!text) {
-        snprintf(
-            why, SCHEMA_WHY,
-            "%s, %s: text beside the certificates is not UTF-8; remove what is not between BEGIN and END",
-            cert, key);
-        return ERR_CONFIG;
-    }
-    json_decref(text);
-    return ERR_OK;
+    for (size_t i = 0; i < e->n_web; i++)
+        (void)worker_send(
+            e->web[i], json_pack("{ss ss ss}", "type", "tls", "cert_pem", e->cert_pem, "key_pem", e->key_pem),
+            NULL, 0); /* one that is down gets it in its setup */
 }
 
 enum err edge_web_start(struct edge *e, char *why)
@@ -143,7 +118,7 @@ enum err edge_web_start(struct edge *e, char *why)
     e->policy_revision = e->box->config.revision;
     enum err err = policy_allowlist(&e->box->config, &e->allowlist, why, SCHEMA_WHY);
     if (err == ERR_OK)
-        err = edge_web_load_certificate(e, why);
+        err = edge_certificate_start(e, why);
     if (err == ERR_OK)
         err = web_listeners_open(e->self, e->web_listeners, e->n_web, why);
     for (size_t i = 0; i < e->n_web && err == ERR_OK; i++)

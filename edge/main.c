@@ -9,6 +9,7 @@ static const struct verb verbs[] = {
     {"join", edge_join_command, "install the bundle that core made for this edge"},
     {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
     {"metrics", edge_metrics_command, "figures for Prometheus"},
+    {"cert", edge_cert_command, "the certificate that guests see: show, csr, install"},
     {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
     {"attach", attach_command, NULL},
     {"worker", edge_workers_command, NULL},

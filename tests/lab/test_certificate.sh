@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The edge's certificate ordered, installed and taken by a running edge: new handshakes see it, on 443 and for TURN; what is
+# connected goes on; a wrong pair changes nothing.
+# shellcheck source=tests/lab/lab.sh
+. "$(dirname "$0")/lab.sh"
+# shellcheck source=tests/lab/boxes.sh
+. "$ROOT/tests/lab/boxes.sh"
+
+lab_up
+lab_ca
+lab_dns
+bridge_start
+pair_start
+
+cert() { lab_in edge "$EDGE" cert "$@" --dir "$RUN/edge"; }
+# seen PORT : the fingerprint that a new handshake shows; asked from the edge itself, so that no firewall matters.
+seen() {
+    lab_in edge sh -c "openssl s_client -connect $EDGE_PUBLIC:$1 -servername $JOIN_HOST </dev/null 2>/dev/null" |
+        openssl x509 -noout -fingerprint -sha256 | cut -d= -f2
+}
+event() { grep -qF "$1" "$LAB/log/edge-edge.log"; }
+# events TEXT : how many of them.
+events() { grep -cF "$1" "$LAB/log/edge-edge.log"; }
+
+first=$(cert show --json | jq -r .fingerprint)
+is "443 shows the certificate" "$(seen 443)" "$first"
+is "TURN's TLS port too" "$(seen 5349)" "$first"
+is "its problem is told" "$(cert show --json | jq -r .problem | cut -c 1-40)" "comes without its issuer's certificate: "
+check "status tells it" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' status --dir '$RUN/edge' | grep -q '^Certificate: comes without'"
+
+# A request that is under way over all of it: curl writes while the pipe is open.
+mkfifo "$LAB/slow"
+lab_in guest curl -sS --http1.1 --cacert "$LAB/ca/ca.pem" -T - -o "$LAB/answer" -w '%{http_code}' \
+    "https://$JOIN_HOST/bulk/sum" <"$LAB/slow" >"$LAB/code" 2>"$LAB/log/guest-slow.log" &
+upload=$!
+exec 9>"$LAB/slow"
+echo begin >&9
+
+cert csr --name www.example.com >"$LAB/next.csr" 2>/dev/null
+check "the request names both" sh -c "openssl req -in '$LAB/next.csr' -noout -text | grep -q 'DNS:$JOIN_HOST, DNS:www.example.com'"
+is "its key waits for it" "$(stat -c %a "$RUN/edge/next_key.pem")" 600
+is "and nothing has changed" "$(seen 443)" "$first"
+openssl x509 -req -in "$LAB/next.csr" -copy_extensions copy -days 90 -CA "$LAB/ca/ca.pem" -CAkey "$LAB/ca/ca.key" \
+    -out "$LAB/next.pem" 2>/dev/null
+cat "$LAB/ca/ca.pem" >>"$LAB/next.pem"
+check "the certificate is installed" cert install "$LAB/next.pem"
+wait_for 10 "the new certificate" event "Certificate Replaced"
+second=$(cert show --json | jq -r .fingerprint)
+refute "it is another" test "$first" = "$second"
+is "443 shows it" "$(seen 443)" "$second"
+is "TURN's TLS port too" "$(seen 5349)" "$second"
+is "nothing is wrong with it" "$(cert show --json | jq -r .problem)" ""
+refute "the waiting key is gone" test -e "$RUN/edge/next_key.pem"
+check "guests get through" guest_gets_through
+
+# A key that is not its own, written by hand.
+cp "$RUN/edge/key.pem" "$LAB/right.key"
+openssl ecparam -name prime256v1 -genkey -noout -out "$LAB/wrong.key"
+cat "$LAB/wrong.key" >"$RUN/edge/key.pem"
+wait_for 10 "the refusal" event "Certificate Refused"
+is "a wrong key changes nothing" "$(seen 443)" "$second"
+cat "$LAB/right.key" >"$RUN/edge/key.pem"
+is "put back, it is no news" "$(events 'Certificate Replaced')" 1
+refute "a certificate for somebody else is refused" cert install "$LAB/ca/ca.pem" --key "$LAB/ca/ca.key"
+check "guests still get through" guest_gets_through
+
+echo end >&9
+exec 9>&-
+wait $upload
+is "the upload that began before all this is answered" "$(cat "$LAB/code")" 200
+tap_done
