@@ -28,10 +28,14 @@
     X(EVEN_PORT, 0x0018, 1, 1)                                                                               \
     X(REQUESTED_TRANSPORT, 0x0019, 4, 4)                                                                     \
     X(DONT_FRAGMENT, 0x001a, 0, 0)                                                                           \
+    X(MESSAGE_INTEGRITY_SHA256, 0x001c, 16, 32)                                                              \
+    X(PASSWORD_ALGORITHM, 0x001d, 4, 65535)                                                                  \
+    X(USERHASH, 0x001e, 32, 32)                                                                              \
     X(XOR_MAPPED_ADDRESS, 0x0020, 8, 20)                                                                     \
     X(RESERVATION_TOKEN, 0x0022, 8, 8)                                                                       \
     X(ADDITIONAL_ADDRESS_FAMILY, 0x8000, 4, 4)                                                               \
     X(ADDRESS_ERROR_CODE, 0x8001, 4, 515)                                                                    \
+    X(PASSWORD_ALGORITHMS, 0x8002, 4, 65535)                                                                 \
     X(ICMP, 0x8004, 8, 8)                                                                                    \
     X(SOFTWARE, 0x8022, 0, 763)                                                                              \
     X(ALTERNATE_SERVER, 0x8023, 8, 20)                                                                       \

@@ -73,6 +73,28 @@ static void stun_note(struct stun_msg *m, uint16_t type, struct stun_value value
     m->values[a].len = (uint16_t)value.len;
 }
 
+/* Behind MESSAGE-INTEGRITY only its SHA-256 form and FINGERPRINT count, behind that form only FINGERPRINT
+ * (RFC 8489 §14.5, §14.6). */
+static bool stun_counts(const struct stun_msg *m, uint16_t type)
+{
+    if (type == stun_attr_row(STUN_FINGERPRINT)->type)
+        return true;
+    if (stun_has(m, STUN_MESSAGE_INTEGRITY_SHA256))
+        return false;
+    return !stun_has(m, STUN_MESSAGE_INTEGRITY) || type == stun_attr_row(STUN_MESSAGE_INTEGRITY_SHA256)->type;
+}
+
+/* Where the attributes end that count: in front of whichever integrity comes first. */
+static size_t stun_counted_end(const struct stun_msg *m)
+{
+    enum { ATTR_HEADER = 4 };
+    if (stun_has(m, STUN_MESSAGE_INTEGRITY)) /* always in front of the other, if both are there */
+        return m->values[STUN_MESSAGE_INTEGRITY].at - (size_t)ATTR_HEADER;
+    if (stun_has(m, STUN_MESSAGE_INTEGRITY_SHA256))
+        return m->values[STUN_MESSAGE_INTEGRITY_SHA256].at - (size_t)ATTR_HEADER;
+    return m->size;
+}
+
 enum err stun_parse(const uint8_t *packet, size_t n, struct stun_msg *out)
 {
     if (n < STUN_HEADER)
@@ -95,7 +117,7 @@ enum err stun_parse(const uint8_t *packet, size_t n, struct stun_msg *out)
     while (stun_take(&r, &attr, &value)) {
         if (stun_has(&m, STUN_FINGERPRINT))
             return ERR_MALFORMED; /* RFC 8489 §14.7: it is the last one */
-        if (!stun_has(&m, STUN_MESSAGE_INTEGRITY) || attr == stun_attr_row(STUN_FINGERPRINT)->type)
+        if (stun_counts(&m, attr))
             stun_note(&m, attr, value);
     }
     if (r.err != ERR_OK)
@@ -155,8 +177,7 @@ enum err stun_get_xor_address(const struct stun_msg *m, enum stun_attr a, struct
 bool stun_next(const struct stun_msg *m, enum stun_attr a, struct stun_value *cursor)
 {
     size_t at = STUN_HEADER;
-    /* 4: the type and length in front of MESSAGE-INTEGRITY's value */
-    size_t end = stun_has(m, STUN_MESSAGE_INTEGRITY) ? m->values[STUN_MESSAGE_INTEGRITY].at - 4U : m->size;
+    size_t end = stun_counted_end(m);
     if (cursor->at)
         at = (size_t)(cursor->at - m->data) + ((cursor->len + 3) & ~(size_t)3);
     if (at >= end)

@@ -2,8 +2,9 @@
  * One STUN message: bytes to a view of its attributes, and back (RFC 8489 §5, §14).
  *
  * Reading: the view points into the packet, which must stay. Of an attribute that comes several times the
- * first counts; what follows MESSAGE-INTEGRITY is ignored but for FINGERPRINT (RFC 8489 §14.5), and nothing
- * follows that one. Writing: a writer with a sticky error, checked once by stun_end.
+ * first counts; what follows MESSAGE-INTEGRITY is ignored but for MESSAGE-INTEGRITY-SHA256 and FINGERPRINT,
+ * what follows the former but for the latter (RFC 8489 §14.5, §14.6), and nothing follows that one. Writing:
+ * a writer with a sticky error, checked once by stun_end.
  */
 #ifndef PROTO_STUN_MSG_H
 #define PROTO_STUN_MSG_H
@@ -107,8 +108,8 @@ enum err stun_get_u32(const struct stun_msg *m, enum stun_attr a, uint32_t *out)
  * the tree, since peers are judged and answered in the notation they came in. ERR_NOT_FOUND, ERR_MALFORMED
  * (size does not fit the family), ERR_UNSUPPORTED (no such family). */
 enum err stun_get_xor_address(const struct stun_msg *m, enum stun_attr a, struct netaddr *out);
-/* The next attribute of this kind behind *cursor (a value of this message, or NULL to begin), before
- * MESSAGE-INTEGRITY; for XOR-PEER-ADDRESS in CreatePermission, where it may repeat. False at the end. */
+/* The next attribute of this kind behind *cursor (a value of this message, or NULL to begin), before the
+ * message's integrity; for XOR-PEER-ADDRESS in CreatePermission, where it may repeat. False at the end. */
 bool stun_next(const struct stun_msg *m, enum stun_attr a, struct stun_value *cursor);
 /* Reads a XOR-…-ADDRESS value found by stun_next. Errors as stun_get_xor_address. */
 enum err stun_xor_address(const struct stun_msg *m, struct stun_value value, struct netaddr *out);

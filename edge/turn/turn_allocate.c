@@ -1,6 +1,7 @@
 /* The Allocate method, RFC 8656 §7.2. */
 #include <string.h>
 
+#include "edge/turn/turn_auth.h"
 #include "edge/turn/turn_relay.h"
 #include "edge/turn/turn_reply.h"
 #include "edge/turn/turn_request.h"
@@ -215,6 +216,7 @@ static int allocate(struct turn_request *r, const struct wish *w, struct turn_al
         return 508;
     }
     a->lifetime = turn_request_lifetime(r);
+    a->credentials_end = r->credentials_end;
     memcpy(a->transaction, r->msg.transaction, sizeof a->transaction);
     memcpy(a->token, token, sizeof token);
     turn_relay_attach(relay, a, a->lifetime);
@@ -250,8 +252,7 @@ int turn_method_allocate(struct turn_request *r, struct turn_reply *reply)
     struct wish w;
     if (a) {
         /* The same request once more gets the same answer; another one is a mistake. */
-        if (memcmp(a->transaction, r->msg.transaction, sizeof a->transaction) != 0 ||
-            strcmp(a->account->name, r->account->name) != 0)
+        if (memcmp(a->transaction, r->msg.transaction, sizeof a->transaction) != 0 || !turn_auth_owns(r, a))
             return 437;
         put_success(r, a, reply);
         return 0;

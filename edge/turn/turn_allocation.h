@@ -29,7 +29,8 @@ struct turn_allocation {
     struct turn_server *server;
     struct turn_client client; /* where answers go */
     struct turn_account *account;
-    uint64_t id; /* never used again in this worker */
+    uint64_t credentials_end; /* as in struct turn_request: whose allocation it is */
+    uint64_t id;              /* never used again in this worker */
     struct turn_relay *relays[TURN_FAMILIES];
     struct turn_permission *permissions; /* lists, newest first */
     struct turn_channel *channels;

@@ -8,6 +8,7 @@
 
 #include "common/fatal.h"
 #include "edge/turn/turn_policy.h"
+#include "proto/stun_opaque.h"
 
 void turn_config_init(struct turn_config *c)
 {
@@ -62,12 +63,18 @@ static void *array_grow(void *array, size_t n, size_t size)
     return reallocarray(array, n ? n * 2 : 1, size);
 }
 
+/* ERR_MEMORY apart, whatever is wrong with a text is the config's fault. */
+static enum err make_opaque(const char *text, char *out, size_t size)
+{
+    return stun_opaque(text, out, size) == ERR_OK ? ERR_OK : ERR_CONFIG;
+}
+
 enum err turn_config_set_realm(struct turn_config *c, const char *realm)
 {
-    size_t n = strlen(realm);
-    if (n == 0 || n > TURN_REALM_MAX || memchr(realm, '"', n))
+    char text[TURN_REALM_MAX + 1];
+    if (make_opaque(realm, text, sizeof text) != ERR_OK || strchr(text, '"'))
         return ERR_CONFIG;
-    char *copy = strdup(realm);
+    char *copy = strdup(text);
     if (!copy)
         return ERR_MEMORY;
     free(c->realm);
@@ -95,14 +102,14 @@ static struct turn_user *users_grow(const struct turn_config *c)
 enum err turn_config_add_keys(struct turn_config *c, const char *name, const uint8_t key[STUN_KEY_MD5],
                               const uint8_t *key_sha256)
 {
-    size_t n = strlen(name);
-    if (n == 0 || n > TURN_NAME_MAX)
+    char text[TURN_NAME_MAX + 1];
+    if (make_opaque(name, text, sizeof text) != ERR_OK)
         return ERR_CONFIG;
     struct turn_user *users = users_grow(c);
     if (!users)
         return ERR_MEMORY;
     c->users = users;
-    char *copy = strdup(name);
+    char *copy = strdup(text);
     if (!copy)
         return ERR_MEMORY;
     struct turn_user *user = &users[c->n_users++];
@@ -116,13 +123,17 @@ enum err turn_config_add_keys(struct turn_config *c, const char *name, const uin
 enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password)
 {
     struct stun_key md5 = {0}, sha256 = {0};
-    if (!c->realm)
+    char user[TURN_NAME_MAX + 1], secret[TURN_PASSWORD_MAX + 1] = "";
+    if (!c->realm || make_opaque(name, user, sizeof user) != ERR_OK)
         return ERR_CONFIG;
-    enum err e = stun_long_term_key(STUN_ALGORITHM_MD5, name, c->realm, password, &md5);
+    enum err e = make_opaque(password, secret, sizeof secret);
     if (e == ERR_OK)
-        e = stun_long_term_key(STUN_ALGORITHM_SHA256, name, c->realm, password, &sha256);
+        e = stun_long_term_key(STUN_ALGORITHM_MD5, user, c->realm, secret, &md5);
     if (e == ERR_OK)
-        e = turn_config_add_keys(c, name, md5.bytes, sha256.bytes);
+        e = stun_long_term_key(STUN_ALGORITHM_SHA256, user, c->realm, secret, &sha256);
+    if (e == ERR_OK)
+        e = turn_config_add_keys(c, user, md5.bytes, sha256.bytes);
+    OPENSSL_cleanse(secret, sizeof secret);
     OPENSSL_cleanse(&md5, sizeof md5);
     OPENSSL_cleanse(&sha256, sizeof sha256);
     return e;

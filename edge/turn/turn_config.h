@@ -43,6 +43,7 @@ enum {
     TURN_NAME_MAX = 508,     /* bytes of a user name, RFC 8489 §14.3: fewer than 509 */
     TURN_REALM_MAX = 127,    /* RFC 8489 §14.9: fewer than 128 characters */
     TURN_SOFTWARE_MAX = 127, /* RFC 8489 §14.14: fewer than 128 characters */
+    TURN_PASSWORD_MAX = 511, /* bytes */
     TURN_SECRETS_MAX = 8,    /* shared secrets */
     TURN_SECRET_MAX = 1024,  /* bytes of one */
     TURN_NONCE_KEY_SIZE = 32,
@@ -142,8 +143,8 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
  * by address: allow_peers names the bridges' networks. */
 bool turn_config_is_bridge(const struct turn_config *c, const struct netaddr *client);
 
-/* Both copy. The realm must be set before users are added with a password. ERR_MEMORY, ERR_CONFIG (too long,
- * empty, or a user of this name exists). */
+/* Both copy, made ready by stun_opaque. The realm must be set before users are added with a password.
+ * ERR_MEMORY, ERR_CONFIG (empty, too long, not UTF-8, or with control characters in it). */
 enum err turn_config_set_realm(struct turn_config *c, const char *realm);
 enum err turn_config_add_user(struct turn_config *c, const char *name, const char *password);
 /* The same with the keys already computed; key_sha256 may be NULL. Names that are there twice are found by

@@ -36,7 +36,8 @@ static void check(struct reader *r, enum err e, const char *key)
 {
     if (e == ERR_OK)
         return;
-    fail(r, "%s: %s", key, e == ERR_MEMORY ? "out of memory" : "empty or too long");
+    fail(r, "%s: %s", key,
+         e == ERR_MEMORY ? "out of memory" : "empty, too long, or has control characters in it");
     r->err = e == ERR_MEMORY ? ERR_MEMORY : r->err;
 }
 

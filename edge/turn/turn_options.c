@@ -232,7 +232,9 @@ static bool read_user(struct turn_config *c, char *value)
     else
         snprintf(password, sizeof password, "%s", colon + 1);
     if (good && turn_config_add_user(c, value, password) != ERR_OK)
-        good = wrong(OPTION_user, value, "the name is empty or too long, or no --realm was given");
+        good =
+            wrong(OPTION_user, value,
+                  "name or password are empty, too long or have control characters, or no --realm was given");
     OPENSSL_cleanse(password, sizeof password);
     *colon = ':';
     memset(colon + 1, 'x', strlen(colon + 1));
@@ -315,7 +317,7 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
         return read_ports(c, value);
     case OPTION_realm:
         return turn_config_set_realm(c, value) == ERR_OK ||
-               wrong(id, value, "empty, too long, or has a quote in it");
+               wrong(id, value, "empty, too long, or has a quote or control characters in it");
     case OPTION_user:
         return true; /* when the realm is known */
     case OPTION_allow_peer:

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "edge/turn/turn_account.h"
-#include "proto/stun_auth.h"
+#include "proto/stun_nonce.h"
 
 void turn_reply_begin(struct turn_reply *reply, const struct turn_request *r, enum stun_class class)
 {
@@ -17,7 +17,11 @@ void turn_reply_send(struct turn_reply *reply, struct turn_request *r)
     if (r->account) {
         if (s->config.software)
             stun_put(&reply->writer, STUN_SOFTWARE, s->config.software, strlen(s->config.software));
-        stun_put_integrity(&reply->writer, r->account->key, sizeof r->account->key);
+        /* As the request was read, whatever it carried itself: RFC 8489 §9.2.4, at its end. */
+        if (r->reply_sha256)
+            stun_put_integrity_sha256(&reply->writer, r->key.bytes, r->key.len);
+        else
+            stun_put_integrity(&reply->writer, r->key.bytes, r->key.len);
     }
     if (stun_has(&r->msg, STUN_FINGERPRINT))
         stun_put_fingerprint(&reply->writer);
@@ -33,6 +37,17 @@ void turn_reply_send(struct turn_reply *reply, struct turn_request *r)
     r->client->ops->reply(r->client, reply->memory, n);
 }
 
+static void reply_challenge(struct turn_reply *reply, const struct turn_request *r)
+{
+    const struct turn_server *s = r->server;
+    char nonce[STUN_NONCE_TEXT];
+    stun_nonce_make(s->config.nonce_key, s->wall, &r->client->address, &s->offer, nonce);
+    stun_put(&reply->writer, STUN_REALM, s->config.realm, strlen(s->config.realm));
+    stun_put(&reply->writer, STUN_NONCE, nonce, sizeof nonce);
+    if (s->offer.algorithms_len)
+        stun_put(&reply->writer, STUN_PASSWORD_ALGORITHMS, s->offer.algorithms, s->offer.algorithms_len);
+}
+
 void turn_reply_error(struct turn_request *r, int code)
 {
     struct turn_server *s = r->server;
@@ -42,11 +57,7 @@ void turn_reply_error(struct turn_request *r, int code)
     stun_put_error(&reply.writer, STUN_ERROR_CODE, code, r->account ? stun_error_reason(code) : "");
     if (code == 420)
         stun_put_unknown(&reply.writer, r->msg.unknown, r->msg.n_unknown);
-    if (code == 401 || code == 438) {
-        char nonce[STUN_NONCE_TEXT];
-        stun_nonce_make(s->config.nonce_key, s->wall, &r->client->address, nonce);
-        stun_put(&reply.writer, STUN_REALM, s->config.realm, strlen(s->config.realm));
-        stun_put(&reply.writer, STUN_NONCE, nonce, sizeof nonce);
-    }
+    if (code == 401 || code == 438)
+        reply_challenge(&reply, r);
     turn_reply_send(&reply, r);
 }

@@ -1,6 +1,6 @@
 /*
  * Answers to requests, built in one place: success or error, with what every answer of its kind carries
- * (SOFTWARE, MESSAGE-INTEGRITY, FINGERPRINT; REALM and NONCE for a challenge).
+ * (SOFTWARE, integrity, FINGERPRINT; REALM, NONCE and PASSWORD-ALGORITHMS for a challenge).
  *
  * An answer to somebody who has not authenticated is kept short, has no reason phrase, and passes the
  * limiter.

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "edge/turn/turn_auth.h"
 #include "edge/turn/turn_reply.h"
-#include "proto/stun_auth.h"
 
 /* What a method asks for before it is called. */
 enum {
@@ -31,29 +31,6 @@ static const struct method *method_find(uint16_t number)
     return NULL;
 }
 
-/* RFC 8489 §9.2.4, in its order. An unknown user costs as much time as a wrong password. */
-int turn_request_authenticate(struct turn_request *r)
-{
-    static const uint8_t nobody[STUN_KEY_MD5];
-    const struct turn_server *s = r->server;
-    struct stun_value name = stun_get(&r->msg, STUN_USERNAME), realm = stun_get(&r->msg, STUN_REALM),
-                      nonce = stun_get(&r->msg, STUN_NONCE);
-    if (!stun_has(&r->msg, STUN_MESSAGE_INTEGRITY))
-        return 401;
-    if (!name.at || !realm.at || !nonce.at)
-        return 400;
-    if (stun_nonce_check(s->config.nonce_key, s->wall, s->config.lifetime_nonce, &r->client->address,
-                         nonce) != ERR_OK)
-        return 438;
-    struct turn_account *account = turn_account_find(&s->accounts, name.at, name.len);
-    bool right = stun_check_integrity(&r->msg, account ? account->key : nobody, STUN_KEY_MD5);
-    if (!account || !right || realm.len != strlen(s->config.realm) ||
-        memcmp(realm.at, s->config.realm, realm.len) != 0)
-        return 401;
-    r->account = account;
-    return 0;
-}
-
 void turn_request_unknown(struct turn_request *r, enum stun_attr a)
 {
     r->msg.unknown[0] = stun_attr_row(a)->type;
@@ -68,20 +45,19 @@ static int request_check(struct turn_request *r, const struct method *m)
         return 403;
     if (m->number == STUN_METHOD_BINDING && r->server->config.binding == TURN_BINDING_AUTHENTICATED)
         needs |= NEEDS_ACCOUNT;
-    int code = needs & NEEDS_ACCOUNT ? turn_request_authenticate(r) : 0;
+    if (needs & NEEDS_ACCOUNT)
+        r->allocation = turn_allocation_find(r->server, &r->client->key);
+    int code = needs & NEEDS_ACCOUNT ? turn_auth_check(r) : 0;
     if (code)
         return code;
     if (r->msg.wrong_size)
         return 400;
     if (r->msg.n_unknown)
         return 420;
-    if (!(needs & NEEDS_ACCOUNT))
-        return 0;
-    r->allocation = turn_allocation_find(r->server, &r->client->key);
     if (needs & NEEDS_ALLOCATION) {
         if (!r->allocation)
             return 437;
-        if (strcmp(r->allocation->account->name, r->account->name) != 0)
+        if (!turn_auth_owns(r, r->allocation))
             return 441;
     }
     return 0;
@@ -92,10 +68,14 @@ static void log_refused(struct turn_request *r, int code)
     struct turn_server *s = r->server;
     char client[NETADDR_TEXT], peer[NETADDR_TEXT], user[200];
     struct stun_value name = stun_get(&r->msg, STUN_USERNAME);
+    if (r->account)
+        name = (struct stun_value){(const uint8_t *)r->account->name, strlen(r->account->name)};
     unsigned dropped;
     /* The first 401 and the 438 now and then are part of every call; a 401 to somebody who named a user is
      * not. */
-    if ((code == 401 && !stun_has(&r->msg, STUN_MESSAGE_INTEGRITY)) || code == 438)
+    bool signed_by_somebody =
+        stun_has(&r->msg, STUN_MESSAGE_INTEGRITY) || stun_has(&r->msg, STUN_MESSAGE_INTEGRITY_SHA256);
+    if ((code == 401 && !signed_by_somebody) || code == 438)
         return;
     s->counters.events[TURN_EVENT_refused] += r->msg.method == STUN_METHOD_ALLOCATE;
     if (!log_enabled(LOG_NOTICE) || !log_limit_allow(&s->refused_log, s->now, 20, 10, &dropped))
@@ -130,6 +110,7 @@ static void request_handle(struct turn_request *r)
         log_refused(r, code);
         turn_reply_error(r, code);
     }
+    turn_auth_end(r);
 }
 
 void turn_request_receive(struct turn_server *s, struct turn_client *client, uint8_t *packet, size_t n)

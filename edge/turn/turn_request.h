@@ -1,5 +1,5 @@
 /*
- * STUN from clients: parsed, authenticated, handed to its method. RFC 8489 §6.3, §9.2.4; RFC 8656 §5.
+ * STUN from clients: parsed, authenticated (turn_auth), handed to its method. RFC 8489 §6.3; RFC 8656 §5.
  * A method returns 0 (the success it has put into the reply is sent) or the error code to answer with; it has
  * changed nothing then.
  */
@@ -7,6 +7,7 @@
 #define EDGE_TURN_TURN_REQUEST_H
 
 #include "edge/turn/turn_allocation.h"
+#include "proto/stun_auth.h"
 #include "proto/stun_msg.h"
 
 struct turn_reply;
@@ -15,19 +16,19 @@ struct turn_request {
     struct turn_server *server;
     struct turn_client *client;
     struct stun_msg msg;
-    struct turn_account *account;       /* NULL: not authenticated */
     struct turn_allocation *allocation; /* the client's, or NULL */
     /* Why it is refused, for the log, where a method knows better than the error code; the peer it is about.
      */
     const char *reason;
     struct netaddr refused_peer; /* family 0: none */
+    struct turn_account *account;       /* NULL: not authenticated */
+    uint64_t credentials_end;           /* of ephemeral credentials, Unix time; 0: others */
+    struct stun_key key;                /* what the answer is signed with, … */
+    bool reply_sha256;                  /* … by MESSAGE-INTEGRITY-SHA256 */
 };
 
 /* A message of n bytes that starts like STUN; packet memory as in turn_forward.h. */
 void turn_request_receive(struct turn_server *s, struct turn_client *client, uint8_t *packet, size_t n);
-
-/* 0, or 400, 401, 438; sets r->account when it is 0. */
-int turn_request_authenticate(struct turn_request *r);
 
 /* For a 420 to come: treats an attribute that is known as one that is not. */
 void turn_request_unknown(struct turn_request *r, enum stun_attr a);

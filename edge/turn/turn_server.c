@@ -8,6 +8,7 @@
 #include "common/fatal.h"
 #include "edge/turn/turn_account.h"
 #include "edge/turn/turn_allocation.h"
+#include "edge/turn/turn_auth.h"
 #include "edge/turn/turn_channel.h"
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_relay.h"
@@ -63,7 +64,7 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
     s->now = now;
     s->wall = wall;
     s->n_listening = n_listening;
-    hashmap_init(&s->accounts);
+    turn_accounts_init(&s->accounts);
     hashmap_init(&s->allocations);
     hashmap_init(&s->channels);
     hashmap_init(&s->peers);
@@ -73,6 +74,7 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
     turn_wheel_init(&s->channel_ends, now, turn_channel_expired, s);
     turn_server_random(s, s->indication, sizeof s->indication);
     server_set_rates(s);
+    s->offer = turn_auth_offer(&s->config);
     if (server_make_tables(s, listening))
         return s;
     turn_server_free(s);
@@ -134,6 +136,7 @@ enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *conf
     turn_config_free(&s->config);
     s->config = c;
     server_set_rates(s);
+    s->offer = turn_auth_offer(&s->config);
     enum err e = turn_accounts_set(&s->accounts, &s->config, s->shared);
     if (e != ERR_OK)
         snprintf(why, why_size, "users: out of memory");

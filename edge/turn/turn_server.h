@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/netaddr.h"
 #include "edge/turn/turn_alarm.h"
+#include "edge/turn/turn_account.h"
 #include "edge/turn/turn_config.h"
 #include "edge/turn/turn_counters.h"
 #include "edge/turn/turn_limiter.h"
@@ -25,6 +26,7 @@
 #include "edge/turn/turn_rate.h"
 #include "edge/turn/turn_shared.h"
 #include "edge/turn/turn_wheel.h"
+#include "proto/stun_nonce.h"
 
 struct turn_relay;
 
@@ -39,7 +41,8 @@ struct turn_server {
     const struct turn_net_ops *net_ops;
     void *net;
 
-    struct hashmap accounts;    /* by name */
+    struct turn_accounts accounts;
+    struct stun_offer offer;    /* what challenges offer */
     struct hashmap allocations; /* by client */
     struct hashmap channels;    /* by client and number */
     struct hashmap peers;       /* channels by allocation and peer */
@@ -49,7 +52,7 @@ struct turn_server {
 
     struct turn_wheel relay_ends, permission_ends, channel_ends;
     uint32_t now;  /* seconds, monotonic, from the last tick */
-    uint32_t wall; /* seconds of the wall clock, for nonces */
+    uint32_t wall; /* seconds of the wall clock, for nonces and ephemeral credentials */
 
     struct turn_limiter *limiter;
     struct turn_counters counters;

@@ -99,21 +99,28 @@ static json_t *limits_json(const struct turn_server *s)
     return o;
 }
 
+static void users_add(json_t *list, const struct hashmap *accounts, size_t *left_out)
+{
+    for (struct hashmap_node *at = NULL; (at = hashmap_walk(accounts, at));) {
+        const struct turn_account *a = hashmap_entry(at, struct turn_account, node);
+        unsigned relays = turn_account_allocations(a);
+        if (relays == 0)
+            continue;
+        if (json_array_size(list) < USERS_LISTED)
+            json_array_append_new(list, json_pack("{s:s, s:i}", "user", a->name, "relays", (int)relays));
+        else
+            ++*left_out;
+    }
+}
+
 /* How far each user's allocations in this worker go towards the quota: users that have some, USERS_LISTED at
  * most. *left_out: how many more there are. */
 static json_t *users_json(const struct turn_server *s, size_t *left_out)
 {
     json_t *list = json_array();
     *left_out = 0;
-    for (struct hashmap_node *at = NULL; (at = hashmap_walk(&s->accounts, at));) {
-        const struct turn_account *a = hashmap_entry(at, struct turn_account, node);
-        if (a->refs < 2)
-            continue;
-        if (json_array_size(list) < USERS_LISTED)
-            json_array_append_new(list, json_pack("{s:s, s:i}", "user", a->name, "relays", (int)a->refs - 1));
-        else
-            ++*left_out;
-    }
+    users_add(list, &s->accounts.users, left_out);
+    users_add(list, &s->accounts.ephemerals, left_out);
     return list;
 }
 

@@ -5,7 +5,9 @@
 
 #include "common/fatal.h"
 #include "proto/stun_auth.h"
+#include "proto/stun_ephemeral.h"
 #include "proto/stun_msg.h"
+#include "proto/stun_nonce.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -23,6 +25,11 @@ static void read_addresses(const struct stun_msg *m, enum stun_attr a)
     }
 }
 
+static bool is_made_anew(enum stun_attr a)
+{
+    return a == STUN_MESSAGE_INTEGRITY || a == STUN_MESSAGE_INTEGRITY_SHA256 || a == STUN_FINGERPRINT;
+}
+
 /* What is written from a parsed message reads the same. */
 static void write_again(const struct stun_msg *m)
 {
@@ -33,10 +40,11 @@ static void write_again(const struct stun_msg *m)
     stun_begin(&w, memory, sizeof memory, m->method, m->class, m->transaction);
     for (enum stun_attr a = 0; a < STUN_ATTR_COUNT; a++) {
         struct stun_value v = stun_get(m, a);
-        if (v.at && a != STUN_MESSAGE_INTEGRITY && a != STUN_FINGERPRINT)
+        if (v.at && !is_made_anew(a))
             stun_put(&w, a, v.at, v.len);
     }
     stun_put_integrity(&w, (const uint8_t *)"key", 3);
+    stun_put_integrity_sha256(&w, (const uint8_t *)"key", 3);
     stun_put_fingerprint(&w);
     if (stun_end(&w, &size) != ERR_OK)
         return;
@@ -44,18 +52,38 @@ static void write_again(const struct stun_msg *m)
     if (size > UINT16_MAX)
         return;
     REQUIRE(stun_check_integrity(&again, (const uint8_t *)"key", 3) && stun_check_fingerprint(&again));
+    REQUIRE(stun_check_integrity_sha256(&again, (const uint8_t *)"key", 3, STUN_INTEGRITY_SHA256));
     REQUIRE(again.method == m->method && again.class == m->class && !again.wrong_size);
     for (enum stun_attr a = 0; a < STUN_ATTR_COUNT; a++) {
         struct stun_value v = stun_get(m, a), r = stun_get(&again, a);
-        if (a != STUN_MESSAGE_INTEGRITY && a != STUN_FINGERPRINT)
+        if (!is_made_anew(a))
             REQUIRE(!v.at == !r.at && v.len == r.len && (!v.at || memcmp(v.at, r.at, v.len) == 0));
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+/* Nonces and user names of every form. */
+static void read_names(const struct stun_msg *m)
 {
     static const uint8_t nonce_key[STUN_NONCE_KEY] = {7};
     struct netaddr client = {.family = AF_INET, .port = 1, .ip = {192, 0, 2, 1}};
+    struct stun_offer offer = {0};
+    struct stun_ephemeral e;
+    struct stun_value name = stun_get(m, STUN_USERNAME), nonce = stun_get(m, STUN_NONCE);
+    char text[STUN_NONCE_TEXT];
+    stun_offer_add(&offer, STUN_ALGORITHM_SHA256);
+    if (nonce.at) {
+        REQUIRE(stun_nonce_features(nonce) <= 0xffffff);
+        stun_nonce_check(nonce_key, 1000, 600, &client, &offer, stun_get(m, STUN_PASSWORD_ALGORITHMS), nonce);
+    }
+    stun_nonce_make(nonce_key, 1000, &client, &offer, text);
+    REQUIRE(stun_nonce_check(nonce_key, 1000, 600, &client, &offer, (struct stun_value){0},
+                             (struct stun_value){(const uint8_t *)text, sizeof text}) == ERR_OK);
+    if (name.at && stun_ephemeral_parse(name.at, name.len, &e))
+        REQUIRE(e.whose >= name.at && e.whose + e.whose_len == name.at + name.len && e.ends > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
     struct stun_msg m;
     uint32_t number;
     int code;
@@ -71,8 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     stun_get_error(&m, &code);
     stun_check_integrity(&m, (const uint8_t *)"VOkJxbRl1RmTxUk/WvJxBt", 22);
     stun_check_fingerprint(&m);
-    if (stun_has(&m, STUN_NONCE))
-        stun_nonce_check(nonce_key, 1000, 600, &client, stun_get(&m, STUN_NONCE));
+    stun_check_integrity_sha256(&m, (const uint8_t *)"VOkJxbRl1RmTxUk/WvJxBt", 22, 16);
+    read_names(&m);
     write_again(&m);
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "edge/turn/turn_server.h"
 #include "proto/chandata.h"
 #include "proto/stun_auth.h"
+#include "proto/stun_nonce.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -137,7 +138,7 @@ static size_t message_make(const struct turn_client *c, uint16_t method, bool si
                transaction);
     wire_put_bytes(&w.wire, attributes, n & ~(size_t)3);
     if (sign) {
-        stun_nonce_make(server->config.nonce_key, server->wall, &c->address, nonce);
+        stun_nonce_make(server->config.nonce_key, server->wall, &c->address, &server->offer, nonce);
         stun_put(&w, STUN_USERNAME, "u", 1);
         stun_put(&w, STUN_REALM, "r", 1);
         stun_put(&w, STUN_NONCE, nonce, sizeof nonce);

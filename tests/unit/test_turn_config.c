@@ -99,6 +99,29 @@ START_TEST(test_password_becomes_key)
 }
 END_TEST
 
+/* What people type is brought into the form that clients use, RFC 8489 §9.2.2. */
+START_TEST(test_names_and_passwords_are_made_ready)
+{
+    struct turn_config c;
+    turn_config_init(&c);
+    ck_assert_int_eq(turn_config_set_realm(&c, "my\u00a0realm"), ERR_OK);
+    ck_assert_str_eq(c.realm, "my realm");
+    ck_assert_int_eq(turn_config_add_user(&c, "a\u3000b", "c\u2003d"), ERR_OK);
+    ck_assert_int_eq(turn_config_add_user(&c, "a b", "c d"), ERR_OK);
+    ck_assert_str_eq(c.users[0].name, "a b");
+    ck_assert_mem_eq(c.users[0].key, c.users[1].key, sizeof c.users[0].key);
+    ck_assert_mem_eq(c.users[0].key_sha256, c.users[1].key_sha256, sizeof c.users[0].key_sha256);
+    ck_assert_int_eq(turn_config_add_user(&c, "a\nb", "c"), ERR_CONFIG);
+    ck_assert_int_eq(turn_config_add_user(&c, "a", "c\td"), ERR_CONFIG);
+    ck_assert_int_eq(turn_config_add_user(&c, "a", ""), ERR_CONFIG);
+    ck_assert_int_eq(turn_config_add_user(&c, "\xff", "c"), ERR_CONFIG);
+    ck_assert_int_eq(turn_config_add_keys(&c, "\x7f", c.users[0].key, NULL), ERR_CONFIG);
+    ck_assert_int_eq(turn_config_set_realm(&c, "a\nb"), ERR_CONFIG);
+    ck_assert_uint_eq(c.n_users, 2);
+    turn_config_free(&c);
+}
+END_TEST
+
 START_TEST(test_errors_name_the_key)
 {
     static const struct {
@@ -161,4 +184,5 @@ START_TEST(test_errors_name_the_key)
 }
 END_TEST
 
-UNIT_MAIN("turn_config", test_defaults, test_round_trip, test_password_becomes_key, test_errors_name_the_key)
+UNIT_MAIN("turn_config", test_defaults, test_round_trip, test_password_becomes_key,
+          test_names_and_passwords_are_made_ready, test_errors_name_the_key)

@@ -90,7 +90,7 @@ START_TEST(test_zero_key_of_unknown_user)
     fixture_start(&f, "");
     fixture_begin(&f, STUN_METHOD_ALLOCATE);
     stun_put_u32(&f.writer, STUN_REQUESTED_TRANSPORT, 17u << 24);
-    stun_nonce_make(f.server->config.nonce_key, f.server->wall, &f.client.address, nonce);
+    stun_nonce_make(f.server->config.nonce_key, f.server->wall, &f.client.address, &f.server->offer, nonce);
     stun_put(&f.writer, STUN_USERNAME, "mallory", 7);
     stun_put(&f.writer, STUN_REALM, "example.org", 11);
     stun_put(&f.writer, STUN_NONCE, nonce, sizeof nonce);
@@ -126,16 +126,23 @@ START_TEST(test_stale_and_forged_nonce_are_438)
     fixture_pass(&f, 61);
     ck_assert_int_eq(fixture_plain(&f), 438);
     struct stun_value fresh = stun_get(&f.answer, STUN_NONCE);
-    ck_assert_int_eq(stun_nonce_check(f.server->config.nonce_key, wall + 61, 60, &f.client.address, fresh),
+    ck_assert_int_eq(stun_nonce_check(f.server->config.nonce_key, wall + 61, 60, &f.client.address,
+                                      &f.server->offer, (struct stun_value){0}, fresh),
                      ERR_OK);
     ck_assert(stun_has(&f.answer, STUN_REALM));
 
-    fixture_begin(&f, STUN_METHOD_ALLOCATE);
-    stun_put(&f.writer, STUN_USERNAME, "alice", 5);
-    stun_put(&f.writer, STUN_REALM, "example.org", 11);
-    stun_put(&f.writer, STUN_NONCE, "forged nonce 123", 16);
-    stun_put_integrity(&f.writer, (const uint8_t *)"key", 3);
-    ck_assert_int_eq(fixture_plain(&f), 438);
+    struct stun_key key;
+    stun_long_term_key(STUN_ALGORITHM_MD5, "alice", "example.org", "apple", &key);
+    for (int wrong = 0; wrong < 2; wrong++) {
+        fixture_begin(&f, STUN_METHOD_ALLOCATE);
+        stun_put(&f.writer, STUN_USERNAME, "alice", 5);
+        stun_put(&f.writer, STUN_REALM, "example.org", 11);
+        stun_put(&f.writer, STUN_NONCE, "forged nonce 123", 16);
+        stun_put_integrity(&f.writer, key.bytes, key.len - (size_t)wrong);
+        /* the password is looked at first, RFC 8489 §9.2.4 */
+        ck_assert_int_eq(fixture_plain(&f), wrong ? 401 : 438);
+        ck_assert(!stun_has(&f.answer, STUN_MESSAGE_INTEGRITY));
+    }
     fixture_stop(&f);
 }
 END_TEST

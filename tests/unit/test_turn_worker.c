@@ -17,6 +17,7 @@
 #include "edge/turn/turn_worker.h"
 #include "proto/chandata.h"
 #include "proto/stun_auth.h"
+#include "proto/stun_nonce.h"
 #include "proto/stun_stream.h"
 #include "tests/unit/tls_tunnel.h"
 #include "tests/unit/unit.h"

@@ -19,6 +19,7 @@
 #include "edge/turn/turn_server.h"
 #include "proto/chandata.h"
 #include "proto/stun_auth.h"
+#include "proto/stun_nonce.h"
 #include "tests/unit/unit.h"
 
 enum { FIXTURE_PACKET = 70000, FIXTURE_NOW = 100000, FIXTURE_WALL = 1700000000 };
@@ -35,6 +36,15 @@ struct fixture {
     size_t answer_size; /* 0: none */
     struct stun_msg answer;
     unsigned transactions;
+
+    /* What the last challenge said, for fixture_log_in; without a nonce requests are signed in the old way.
+     */
+    struct fixture_challenge {
+        char realm[128], nonce[128];
+        size_t realm_len, nonce_len;
+        uint8_t algorithms[64];
+        size_t algorithms_len; /* 0: no PASSWORD-ALGORITHMS */
+    } challenge;
 
     uint8_t to_client[FIXTURE_PACKET]; /* the last packet forwarded to a client */
     size_t to_client_size;
@@ -240,7 +250,8 @@ static inline void fixture_sign(struct fixture *f)
 {
     struct stun_key key;
     char nonce[STUN_NONCE_TEXT];
-    stun_nonce_make(f->server->config.nonce_key, f->server->wall, &f->client.address, nonce);
+    stun_nonce_make(f->server->config.nonce_key, f->server->wall, &f->client.address, &f->server->offer,
+                    nonce);
     stun_put(&f->writer, STUN_USERNAME, f->user, strlen(f->user));
     stun_put(&f->writer, STUN_REALM, "example.org", 11);
     stun_put(&f->writer, STUN_NONCE, nonce, sizeof nonce);
@@ -249,13 +260,104 @@ static inline void fixture_sign(struct fixture *f)
     stun_put_integrity(&f->writer, key.bytes, key.len);
 }
 
+static inline size_t fixture_copy(enum stun_attr a, void *out, size_t size)
+{
+    struct stun_value v = stun_get(&fixture->answer, a);
+    ck_assert_uint_le(v.len, size);
+    if (v.len)
+        memcpy(out, v.at, v.len);
+    return v.len;
+}
+
+/* Keeps what a 401 or 438 says (RFC 8489 §9.2.5); it must be whole, short, and unsigned. */
+static inline void fixture_take_challenge(struct fixture *f)
+{
+    struct fixture_challenge *c = &f->challenge;
+    c->realm_len = fixture_copy(STUN_REALM, c->realm, sizeof c->realm);
+    c->nonce_len = fixture_copy(STUN_NONCE, c->nonce, sizeof c->nonce);
+    c->algorithms_len = fixture_copy(STUN_PASSWORD_ALGORITHMS, c->algorithms, sizeof c->algorithms);
+    uint32_t features = stun_nonce_features(stun_get(&f->answer, STUN_NONCE));
+    ck_assert(c->realm_len > 0 && c->nonce_len > 0);
+    ck_assert(!(features & STUN_FEATURE_PASSWORD_ALGORITHMS) == !c->algorithms_len);
+    ck_assert(!stun_has(&f->answer, STUN_USERNAME) && !stun_has(&f->answer, STUN_USERHASH));
+    ck_assert(!stun_has(&f->answer, STUN_MESSAGE_INTEGRITY) &&
+              !stun_has(&f->answer, STUN_MESSAGE_INTEGRITY_SHA256));
+}
+
+/* Asks for a challenge as RFC 8489 §9.2.3.1 has it; from now on requests are signed by what it says. */
+static inline void fixture_log_in(struct fixture *f)
+{
+    fixture_begin(f, STUN_METHOD_ALLOCATE);
+    stun_put_u32(&f->writer, STUN_REQUESTED_TRANSPORT, 17u << 24);
+    ck_assert_int_eq(fixture_plain(f), 401);
+    fixture_take_challenge(f);
+}
+
+/* The first algorithm of the list that we know, §9.2.5; MD5 without a list. */
+static inline enum stun_algorithm fixture_algorithm(const struct fixture *f)
+{
+    const struct fixture_challenge *c = &f->challenge;
+    for (size_t i = 0; i + 4 <= c->algorithms_len; i += 4)
+        if (stun_algorithm_words(c->algorithms[i + 1]))
+            return (enum stun_algorithm)c->algorithms[i + 1];
+    ck_assert_uint_eq(c->algorithms_len, 0);
+    return STUN_ALGORITHM_MD5;
+}
+
+static inline struct stun_key fixture_key(const struct fixture *f, enum stun_algorithm a)
+{
+    struct stun_key key;
+    ck_assert_int_eq(stun_long_term_key(a, f->user, "example.org", f->password, &key), ERR_OK);
+    return key;
+}
+
+/* Who we are, §9.2.5: hashed where that is offered. */
+static inline void fixture_put_user(struct fixture *f)
+{
+    uint8_t userhash[STUN_USERHASH_SIZE];
+    struct stun_value nonce = {(const uint8_t *)f->challenge.nonce, f->challenge.nonce_len};
+    if (stun_nonce_features(nonce) & STUN_FEATURE_USERNAME_ANONYMITY) {
+        stun_userhash(f->user, "example.org", userhash);
+        stun_put(&f->writer, STUN_USERHASH, userhash, sizeof userhash);
+    } else {
+        stun_put(&f->writer, STUN_USERNAME, f->user, strlen(f->user));
+    }
+}
+
+/* A client of RFC 8489, with what the challenge said. */
+static inline int fixture_request_8489(struct fixture *f)
+{
+    const struct fixture_challenge *c = &f->challenge;
+    enum stun_algorithm a = fixture_algorithm(f);
+    struct stun_key key = fixture_key(f, a);
+    uint8_t chosen[4] = {0, (uint8_t)a, 0, 0};
+    fixture_put_user(f);
+    stun_put(&f->writer, STUN_REALM, c->realm, c->realm_len);
+    stun_put(&f->writer, STUN_NONCE, c->nonce, c->nonce_len);
+    if (c->algorithms_len) {
+        stun_put(&f->writer, STUN_PASSWORD_ALGORITHMS, c->algorithms, c->algorithms_len);
+        stun_put(&f->writer, STUN_PASSWORD_ALGORITHM, chosen, sizeof chosen);
+    }
+    stun_put_integrity_sha256(&f->writer, key.bytes, key.len);
+    int code = fixture_plain(f);
+    if (code == 401 || code == 438) {
+        fixture_take_challenge(f);
+    } else if (code >= 0) {
+        ck_assert(stun_has(&f->answer, STUN_MESSAGE_INTEGRITY) == !c->algorithms_len);
+        ck_assert(c->algorithms_len ? stun_check_integrity_sha256(&f->answer, key.bytes, key.len, 32)
+                                    : stun_check_integrity(&f->answer, key.bytes, key.len));
+    }
+    return code;
+}
+
 /* Sends what was begun, with credentials; checks that an authenticated answer is signed. */
 static inline int fixture_request(struct fixture *f)
 {
-    struct stun_key key;
+    if (f->challenge.nonce_len)
+        return fixture_request_8489(f);
     fixture_sign(f);
     int code = fixture_plain(f);
-    stun_long_term_key(STUN_ALGORITHM_MD5, f->user, "example.org", f->password, &key);
+    struct stun_key key = fixture_key(f, STUN_ALGORITHM_MD5);
     if (code >= 0 && code != 401 && code != 438)
         ck_assert(stun_check_integrity(&f->answer, key.bytes, key.len));
     return code;
