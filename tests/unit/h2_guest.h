@@ -182,8 +182,8 @@ static void h2g_close(struct h2_guest *g)
 }
 
 /* A message for join.example.com with fields that are name, value, ..., NULL; to be freed. */
-static void h2g_message(struct http_message *m, const char *method, const char *path,
-                        const char *const *fields)
+static inline void h2g_message(struct http_message *m, const char *method, const char *path,
+                               const char *const *fields)
 {
     http_message_init(m);
     http_message_set_method(m, method, strlen(method));
@@ -195,7 +195,7 @@ static void h2g_message(struct http_message *m, const char *method, const char *
         ck_assert_int_eq(http_message_add_str(m, fields[i], fields[i + 1]), ERR_OK);
 }
 
-static struct h2_answer *h2g_send(struct h2_guest *g, const struct http_message *m, bool end)
+static inline struct h2_answer *h2g_send(struct h2_guest *g, const struct http_message *m, bool end)
 {
     ck_assert_uint_lt(g->n, H2_ANSWERS);
     struct h2_answer *a = &g->answers[g->n++];
@@ -206,8 +206,8 @@ static struct h2_answer *h2g_send(struct h2_guest *g, const struct http_message 
     return a;
 }
 
-static struct h2_answer *h2g_ask(struct h2_guest *g, const char *method, const char *path, bool end,
-                                 const char *const *fields)
+static inline struct h2_answer *h2g_ask(struct h2_guest *g, const char *method, const char *path, bool end,
+                                        const char *const *fields)
 {
     struct http_message m;
     h2g_message(&m, method, path, fields);
@@ -217,7 +217,7 @@ static struct h2_answer *h2g_ask(struct h2_guest *g, const char *method, const c
     return a;
 }
 
-static bool h2g_has(const struct h2_answer *a, const char *text)
+static inline bool h2g_has(const struct h2_answer *a, const char *text)
 {
     const uint8_t *data = buf_data(&a->body);
     return data && memmem(data, buf_len(&a->body), text, strlen(text)) != NULL;

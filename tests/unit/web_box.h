@@ -457,7 +457,7 @@ static void guest_on_close(void *ctx, enum err why, const char *words)
 static const struct stream_events guest_events = {
     .on_open = guest_on_open, .on_data = guest_on_data, .on_eof = guest_on_eof, .on_close = guest_on_close};
 
-static void guest_connect(struct guest *g, bool tls, const char *name)
+static inline void guest_connect(struct guest *g, bool tls, const char *name)
 {
     *g = (struct guest){0};
     buf_init(&g->in, GUEST_IN);
@@ -466,26 +466,26 @@ static void guest_connect(struct guest *g, bool tls, const char *name)
     RUN_UNTIL(g->open || g->closed);
 }
 
-static void guest_send(struct guest *g, const char *text)
+static inline void guest_send(struct guest *g, const char *text)
 {
     ck_assert_int_eq(stream_write(g->stream, text, strlen(text)), ERR_OK);
 }
 
-static bool guest_has(const struct guest *g, const char *text)
+static inline bool guest_has(const struct guest *g, const char *text)
 {
     const uint8_t *data = buf_data(&g->in);
     size_t n = strlen(text);
     return data && buf_len(&g->in) >= n && memmem(data, buf_len(&g->in), text, n) != NULL;
 }
 
-static bool guest_ends_with(const struct guest *g, const char *text)
+static inline bool guest_ends_with(const struct guest *g, const char *text)
 {
     const uint8_t *data = buf_data(&g->in);
     size_t n = strlen(text);
     return data && buf_len(&g->in) >= n && memcmp(data + buf_len(&g->in) - n, text, n) == 0;
 }
 
-static void guest_close(struct guest *g)
+static inline void guest_close(struct guest *g)
 {
     stream_free(g->stream);
     buf_free(&g->in);
