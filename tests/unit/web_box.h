@@ -126,7 +126,11 @@ static void core_on_head(void *ctx, struct h2_stream *st, struct http_message *m
     s->core = core;
     snprintf(s->path, sizeof s->path, "%.*s", (int)path.len, path.at);
     h2_stream_set_ctx(st, s);
-    if (m->websocket) {
+    if (strcmp(s->path, "/bulk/hello") == 0)
+        core_text(st, 200, "hello");
+    else if (strcmp(s->path, "/bulk/sum") == 0 && end)
+        core_text(st, 200, "nothing");
+    else if (m->websocket) {
         s->websocket = strcmp(s->path, "/ws") == 0;
         core_answer(st, s->websocket ? 200 : 403, HTTP_NO_LENGTH, !s->websocket);
     } else if (strcmp(s->path, "/hello") == 0) {
@@ -214,7 +218,7 @@ static void core_on_end(void *ctx, struct h2_stream *st, struct http_message *tr
         return;
     if (s->websocket || s->echo)
         h2_stream_end(st, trailers);
-    else if (strcmp(s->path, "/stall") == 0)
+    else if (strcmp(s->path, "/stall") == 0 || strcmp(s->path, "/bulk/sum") == 0)
         core_text(st, 200, "all of it");
 }
 
@@ -355,7 +359,7 @@ static void tick(struct ev_loop *loop, ev_timer *t, int revents)
         ev_timer_stop(box.loop, &timer);                                                                     \
     } while (0)
 
-static void run_for(double seconds)
+static inline void run_for(double seconds)
 {
     ev_tstamp end = ev_time() + seconds;
     RUN_UNTIL(ev_time() >= end);
@@ -415,7 +419,7 @@ static void box_stop(void)
     ev_loop_destroy(box.loop);
 }
 
-static json_int_t box_count(const char *name)
+static inline json_int_t box_count(const char *name)
 {
     json_decref(box.last_status);
     box.last_status = NULL;
