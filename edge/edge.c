@@ -64,6 +64,7 @@ void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stop
 {
     struct edge *e = edge;
     (void)how;
+    edge_turn_worker_gone(e, w);
     if (!stopped && strcmp(worker_role(w), "web") == 0)
         attachments_worker_gone(e->attachments, worker_index(w));
     if (e->stopping && !edge_any_worker(e))

@@ -46,6 +46,9 @@ struct edge {
     struct worker *turn[LISTENERS_WORKERS_MAX];
     size_t n_turn;
     int turn_shared;
+    /* Connections on their way from web workers (columns) to turn workers, see edge/web/handover.h */
+    uint16_t handing[LISTENERS_WORKERS_MAX][LISTENERS_WORKERS_MAX];
+    size_t next_turn; /* who gets the next one */
     /* the rest */
     struct sshd *sshd;
     struct attachments *attachments;
@@ -70,6 +73,10 @@ enum err edge_turn_start(struct edge *e, char *why);
 void edge_turn_certificate(struct edge *e); /* as edge_web_certificate */
 /* cert.c: `stile-edge cert` */
 int edge_cert_command(int argc, char **argv);
+/* A TURN connection that web worker `web` took on the HTTPS port; fd is the caller's. */
+void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd);
+/* A worker of either kind is gone, with what was on its way to or from it. */
+void edge_turn_worker_gone(struct edge *e, const struct worker *w);
 /* edge_status.c: answers `stile-edge status` and is its command. */
 enum err edge_status_start(struct edge *e, char *why);
 int edge_status_command(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "edge/edge.h"
 #include "edge/turn/turn_shared.h"
+#include "edge/web/handover.h"
 
 enum { LOCAL_ADDRESSES_MAX = 64 };
 
@@ -152,6 +153,70 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     return config;
 }
 
+/* TURN connections from web workers ---------------------------------------------------------------------- */
+
+static unsigned handing_of(const struct edge *e, unsigned web)
+{
+    unsigned sum = 0;
+    for (size_t t = 0; t < e->n_turn; t++)
+        sum += e->handing[t][web];
+    return sum;
+}
+
+static void tell_handed(struct edge *e, size_t web)
+{
+    (void)worker_send(e->web[web], json_pack("{ss}", "type", "handed"), NULL, 0);
+}
+
+/* In turn: each is one client, and what it will cost nobody knows yet. */
+static struct worker *next_running(struct edge *e)
+{
+    for (size_t i = 0; i < e->n_turn; i++) {
+        struct worker *w = e->turn[e->next_turn++ % e->n_turn];
+        if (w && worker_running(w))
+            return w;
+    }
+    return NULL;
+}
+
+void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd)
+{
+    const char *client = json_string_value(json_object_get(msg, "client")),
+               *server = json_string_value(json_object_get(msg, "server"));
+    struct worker *to = next_running(e);
+    if (handing_of(e, web) >= HANDOVERS_MOST)
+        return; /* it does not keep to what it was told */
+    json_t *adopt = to && client && server
+                        ? json_pack("{ss ss ss sb si}", "type", "adopt", "client", client, "server", server,
+                                    "tls", json_is_true(json_object_get(msg, "tls")), "web", (int)web)
+                        : NULL;
+    if (adopt && worker_send(to, adopt, &fd, 1) == ERR_OK)
+        e->handing[worker_index(to)][web]++;
+    else
+        tell_handed(e, web); /* lost, and not under way any more */
+}
+
+static void edge_turn_adopted(struct edge *e, unsigned turn, const json_t *msg)
+{
+    json_int_t web = json_integer_value(json_object_get(msg, "web"));
+    if (web < 0 || (size_t)web >= e->n_web || e->handing[turn][web] == 0)
+        return; /* of a web worker that is gone */
+    e->handing[turn][web]--;
+    tell_handed(e, (size_t)web);
+}
+
+void edge_turn_worker_gone(struct edge *e, const struct worker *w)
+{
+    unsigned index = worker_index(w);
+    bool web = strcmp(worker_role(w), "web") == 0;
+    for (size_t i = 0; i < LISTENERS_WORKERS_MAX; i++) {
+        uint16_t *n = web ? &e->handing[i][index] : &e->handing[index][i];
+        for (; *n > 0; (*n)--)
+            if (!web)
+                tell_handed(e, i);
+    }
+}
+
 /* Worker processes --------------------------------------------------------------------------------------- */
 
 static json_t *edge_turn_sockets(const struct turn_listeners *l, int *fds)
@@ -191,9 +256,11 @@ static void edge_turn_on_start(void *edge, struct worker *w)
 static void edge_turn_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,
                                  size_t n_fds)
 {
-    (void)edge, (void)fds, (void)n_fds;
+    (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
         gather_message(w, msg);
+    else if (strcmp(type, "adopted") == 0)
+        edge_turn_adopted(edge, worker_index(w), msg);
     else if (strcmp(type, "ready") == 0)
         log_event(LOG_INFO, "Worker Ready", "worker=%s pid=%d", worker_name(w), (int)worker_pid(w));
 }

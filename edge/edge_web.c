@@ -21,6 +21,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
                             (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "https_port",
                             (int)e->box->config.join_port, "allowlist", e->allowlist, "revision",
                             (json_int_t)e->policy_revision, "log_level", daemon_log_level());
+    if (msg && e->box->config.turn.enabled && e->box->config.turn.tcp_443)
+        json_object_set_new(msg, "turn", json_true());
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
 }
@@ -29,9 +31,10 @@ static void edge_web_on_message(void *edge, struct worker *w, const char *type, 
                                 size_t n_fds)
 {
     struct edge *e = edge;
-    (void)fds, (void)n_fds;
     if (strcmp(type, "status") == 0)
         gather_message(w, msg);
+    else if (strcmp(type, "hand") == 0 && n_fds == 1)
+        edge_turn_hand(e, worker_index(w), msg, fds[0]);
     else if (strcmp(type, "uplink_closed") == 0)
         attachments_uplink_closed(e->attachments, worker_index(w),
                                   (long)json_integer_value(json_object_get(msg, "id")));

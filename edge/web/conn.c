@@ -20,17 +20,27 @@ const char *conn_server_name(const struct conn *c)
 
 /* From the handshake to the protocol ------------------------------------------------------------------- */
 
-/* By ALPN (RFC 7301); without it, and on port 80, HTTP/1.1. */
+static bool alpn_is(const unsigned char *alpn, unsigned n, const char *name)
+{
+    return n == strlen(name) && memcmp(alpn, name, n) == 0;
+}
+
+/* By ALPN (RFC 7301); without it, and on port 80, HTTP/1.1, unless TURN is served and the first byte says so.
+ */
 static const struct conn_protocol *protocol_chosen(const struct conn *c)
 {
     const unsigned char *alpn = NULL;
     unsigned n = 0;
     if (c->tls)
         SSL_get0_alpn_selected(stream_ssl(c->stream), &alpn, &n);
-    return n == 2 && memcmp(alpn, "h2", 2) == 0 ? &conn_h2 : &conn_h1;
+    if (alpn_is(alpn, n, "h2"))
+        return &conn_h2;
+    if (alpn_is(alpn, n, "stun.turn"))
+        return &conn_turn;
+    return c->tls && n == 0 && c->web->turn ? &conn_first : &conn_h1;
 }
 
-static void speak(struct conn *c, const struct conn_protocol *protocol)
+void conn_speak(struct conn *c, const struct conn_protocol *protocol)
 {
     c->protocol = protocol;
     stream_set_events(c->stream, protocol->events, c);
@@ -40,7 +50,7 @@ static void speak(struct conn *c, const struct conn_protocol *protocol)
 
 static void on_handshake_done(void *ctx)
 {
-    speak(ctx, protocol_chosen(ctx));
+    conn_speak(ctx, protocol_chosen(ctx));
 }
 
 static size_t on_early_data(void *ctx, const uint8_t *data, size_t n)
@@ -90,7 +100,7 @@ void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
     conn_set_deadline(c, w->limits.handshake_seconds);
     LIST_INSERT_HEAD(&w->conns, c, link);
     if (!tls)
-        speak(c, protocol_chosen(c));
+        conn_speak(c, protocol_chosen(c));
 }
 
 void conn_kill(struct conn *c)

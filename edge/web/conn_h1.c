@@ -209,6 +209,7 @@ static size_t read_some(struct conn *c, const uint8_t *data, size_t n)
     case CONN_ANSWER: /* pipelined, or a WebSocket's first bytes before its 101: later */
         stream_pause(c->stream);
         return 0;
+    case CONN_TURN:
     case CONN_HANDSHAKE:
     case CONN_HTTP2:
     case CONN_DEAD:

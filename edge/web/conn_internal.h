@@ -17,6 +17,7 @@ enum conn_state {
     CONN_ANSWER, /* the exchange runs; the request is complete */
     CONN_WEBSOCKET,
     CONN_HTTP2,  /* its streams have states of their own: conn_h2_stream.c */
+    CONN_TURN,   /* a turn worker's: conn_turn.c */
     CONN_LINGER, /* our side is shut; waiting for the guest's */
     CONN_DEAD,
 };
@@ -53,7 +54,8 @@ struct conn {
     struct web *web;
     struct stream *stream;
     const struct conn_protocol *protocol;
-    struct conn_h2 *h2; /* NULL: HTTP/1; the members from here to the address are HTTP/1's then */
+    struct conn_h2 *h2;  /* NULL: HTTP/1; the members from here to the address are HTTP/1's then */
+    struct stream *turn; /* to the turn worker; NULL: not TURN */
     struct request *request;
     struct http1_body body; /* the request's */
     size_t scanned;         /* of the head that is coming */
@@ -87,11 +89,13 @@ void conn_linger(struct conn *c);
 void conn_swallow(struct conn *c, size_t n);
 /* Call when bytes were queued for the guest or for core: keeps the worker's total. */
 void conn_account(struct conn *c);
+/* What is spoken from now on. The connection may be dead afterwards. */
+void conn_speak(struct conn *c, const struct conn_protocol *protocol);
 /* SNI, or NULL. */
 const char *conn_server_name(const struct conn *c);
 /* What a guest whose connection broke off had on it: for stream_events.on_close of every protocol. */
 void conn_on_stream_close(void *ctx, enum err why, const char *words);
 
-extern const struct conn_protocol conn_h1, conn_h2;
+extern const struct conn_protocol conn_h1, conn_h2, conn_turn, conn_first;
 
 #endif

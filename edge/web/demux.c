@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/sock.h"
 #include "edge/web/conn.h"
+#include "edge/web/handover.h"
 
 enum { TLS_HANDSHAKE = 0x16, STUN_LAST = 3 };
 
@@ -18,7 +20,7 @@ struct pending {
     struct netaddr client;
 };
 
-static void refuse(struct web *w, int fd, const struct netaddr *client)
+static void let_go(struct web *w, int fd, const struct netaddr *client)
 {
     close(fd);
     web_connection_closed(w, client);
@@ -30,9 +32,14 @@ static void hand_on(struct web *w, int fd, const struct netaddr *client, uint8_t
         conn_new(w, fd, client, true);
         return;
     }
-    /* First bytes 0 to 3 are STUN (TURN over TCP): a turn worker's, as soon as this port serves TURN. */
-    w->counters.refused_protocol += first != TLS_HANDSHAKE;
-    refuse(w, fd, client);
+    struct netaddr server;
+    if (first <= STUN_LAST && w->turn) {
+        if (sock_local(fd, &server) == ERR_OK)
+            (void)handover_send(w, fd, client, &server, false);
+    } else {
+        w->counters.refused_protocol += first != TLS_HANDSHAKE;
+    }
+    let_go(w, fd, client);
 }
 
 /* 1: there is a first byte; 0: not yet; -1: the connection is gone. */
@@ -66,7 +73,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
     if (there == 1)
         hand_on(w, fd, &client, first);
     else
-        refuse(w, fd, &client);
+        let_go(w, fd, &client);
 }
 
 void demux_new(struct web *w, int fd, const struct netaddr *client)
@@ -79,7 +86,7 @@ void demux_new(struct web *w, int fd, const struct netaddr *client)
     }
     struct pending *p = there == 0 ? calloc(1, sizeof *p) : NULL;
     if (!p) {
-        refuse(w, fd, client);
+        let_go(w, fd, client);
         return;
     }
     p->web = w;
@@ -97,7 +104,7 @@ static void pending_close(struct pending *p)
     struct netaddr client = p->client;
     int fd = p->io.fd;
     pending_free(p);
-    refuse(w, fd, &client);
+    let_go(w, fd, &client);
 }
 
 void demux_sweep(struct web *w)

@@ -1,7 +1,6 @@
 /*
  * What a connection to the HTTPS port is, by its first byte (RFC 7983), which is looked at and left where it
- * is: TLS goes to conn, STUN is where TURN over TCP on this port will be handed to a turn worker, anything
- * else is closed.
+ * is: TLS goes to conn, STUN (TURN over TCP) to a turn worker, anything else is closed.
  */
 #ifndef EDGE_WEB_DEMUX_H
 #define EDGE_WEB_DEMUX_H

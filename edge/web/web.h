@@ -35,21 +35,24 @@ struct pending;
     X(http2_connections) /* HTTP/2 */                                                                        \
     X(http1_requests)                                                                                        \
     X(http2_requests)                                                                                        \
-    X(http2_errors)              /* HTTP/2 connections ended for breaking its rules */                       \
-        X(http2_stalled)         /* streams whose reader gave no window */                                   \
-        X(http2_websockets)      /* of websockets */                                                         \
-        X(shed)                  /* connections closed: all together had too much waiting */                 \
-        X(requests)              /* judged, well-formed or not */                                            \
-        X(malformed)             /* 4xx by the parser or the canonical form */                               \
-        X(refused_host)          /* 421 */                                                                   \
-        X(refused_rule)          /* 403 */                                                                   \
-        X(redirected)            /* port 80 to 443 */                                                        \
-        X(no_uplink)             /* 502, 503 of our own */                                                   \
-        X(retried)               /* sent a second time on another uplink */                                  \
-        X(aborted)               /* answers that could not be completed */                                   \
-        X(timed_out)             /* deadlines of guests and answers */                                       \
-        X(websockets)            /* opened */                                                                \
-        X(bytes_in) X(bytes_out) /* of connections that are closed */
+    X(http2_errors)          /* HTTP/2 connections ended for breaking its rules */                           \
+    X(http2_stalled)         /* streams whose reader gave no window */                                       \
+    X(http2_websockets)      /* of websockets */                                                             \
+    X(shed)                  /* connections closed: all together had too much waiting */                     \
+    X(requests)              /* judged, well-formed or not */                                                \
+    X(malformed)             /* 4xx by the parser or the canonical form */                                   \
+    X(refused_host)          /* 421 */                                                                       \
+    X(refused_rule)          /* 403 */                                                                       \
+    X(redirected)            /* port 80 to 443 */                                                            \
+    X(no_uplink)             /* 502, 503 of our own */                                                       \
+    X(retried)               /* sent a second time on another uplink */                                      \
+    X(aborted)               /* answers that could not be completed */                                       \
+    X(timed_out)             /* deadlines of guests and answers */                                           \
+    X(websockets)            /* opened */                                                                    \
+    X(turn_tcp)              /* connections handed to turn workers */                                        \
+    X(turn_tls)              /* the same, with TLS kept here */                                              \
+    X(turn_refused)          /* connections closed: TURN is off, or too many are on their way */             \
+    X(bytes_in) X(bytes_out) /* of connections that are closed */
 
 struct web_counters {
 #define X(name) uint64_t name;
@@ -67,6 +70,8 @@ struct web {
     struct allowlist allowlist;
     int64_t revision;
     uint16_t https_port; /* the public one */
+    bool turn;           /* the HTTPS port takes TURN as well */
+    unsigned handing;    /* connections on their way to turn workers */
     SSL_CTX *tls;        /* NULL before setup */
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;

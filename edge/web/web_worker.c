@@ -10,13 +10,15 @@
 #include "common/tls.h"
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
+#include "edge/web/handover.h"
 #include "edge/web/listener.h"
 #include "edge/web/uplink.h"
 #include "edge/web/web.h"
 
 enum { OUT_MAX = 256 * 1024, EVENT_BURST = 20, EVENT_SECONDS = 10, LOG_LINE = 1024 };
 
-static const char alpn[] = "\x02h2\x08http/1.1"; /* ours first */
+/* What we prefer first; stun.turn: RFC 7443. */
+static const char alpn[] = "\x02h2\x08http/1.1", alpn_with_turn[] = "\x02h2\x08http/1.1\x09stun.turn";
 
 /* Shared with the parts -------------------------------------------------------------------------------- */
 
@@ -93,8 +95,8 @@ static void take_tls(struct web *w, const char *type, const json_t *msg)
 {
     SSL_CTX *ctx;
     char why[256];
-    enum err e =
-        tls_server_ctx(text_of(msg, "cert_pem"), text_of(msg, "key_pem"), alpn, &ctx, why, sizeof why);
+    enum err e = tls_server_ctx(text_of(msg, "cert_pem"), text_of(msg, "key_pem"),
+                                w->turn ? alpn_with_turn : alpn, &ctx, why, sizeof why);
     if (e != ERR_OK) {
         refuse_message(w, type, why);
         return;
@@ -141,6 +143,7 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->addresses = address_table_new((size_t)w->limits.connections);
     REQUIRE(w->addresses);
     w->https_port = (uint16_t)number_of(msg, "https_port");
+    w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
     take_policy(w, type, msg);
     take_listeners(w, msg, fds, n_fds);
@@ -179,6 +182,12 @@ static void on_uplink_close(struct web *w, const char *type, json_t *msg, int *f
     (void)type, (void)fds, (void)n_fds;
     if (u)
         uplink_close(u, "closed by main");
+}
+
+static void on_handed(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)type, (void)msg, (void)fds, (void)n_fds;
+    handover_done(w);
 }
 
 static json_t *status_of(const struct web *w)
@@ -220,8 +229,13 @@ static const struct {
     void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
     bool before_setup;
 } messages[] = {
-    {"setup", on_setup, true},    {"tls", on_tls, false},      {"policy", on_policy, false},
-    {"uplink", on_uplink, false}, {"status", on_status, true}, {"uplink_close", on_uplink_close, false},
+    {"setup", on_setup, true},
+    {"tls", on_tls, false},
+    {"policy", on_policy, false},
+    {"handed", on_handed, false},
+    {"uplink", on_uplink, false},
+    {"status", on_status, true},
+    {"uplink_close", on_uplink_close, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)

@@ -2,17 +2,20 @@
  * The web worker: guests' HTTPS on one side, data channels to the cores on the other. One process, one loop.
  *
  * Messages from main:
- *   setup        {https: k, http: m, cert_pem, key_pem, https_port, allowlist, revision, limits?} with k + m
- * listening descriptors, https first; https_port is the public one, for redirects; limits: see web_limits.h
+ *   setup        {https: k, http: m, cert_pem, key_pem, https_port, allowlist, revision, limits?, turn?}: k + m
+ * listening descriptors, https first; https_port is the public one, for redirects; limits: see web_limits.h.
+ *                With turn true the https sockets take TURN as well.
  *   tls          {cert_pem, key_pem}              for new connections; old ones keep theirs
  *   policy       {revision, allowlist}
  *   uplink       {id, core, tunnel, channel} with two descriptors [read end, write end]: a data channel
  *   uplink_close {id}
+ *   handed       {}                               a `hand` has arrived at a turn worker, or is lost
  *   status       {id}                             answered by status {id, web}
  * and to main:
  *   ready        {}
  *   refused      {message, reason}                a message of main's that could not be obeyed
  *   uplink_closed {id, reason}
+ *   hand         {client, server, tls} with one descriptor: a TURN connection, for a turn worker
  *   event        {event, ...}                     what an administrator may want to see, rate-limited
  *   status       {id, web: {...}}
  */

@@ -55,6 +55,10 @@ static struct {
     json_t *last_status;
     unsigned ready, refused, events, uplinks_closed;
     char last_event[1024];
+    bool turn; /* to be set before box_setup: the HTTPS port takes TURN */
+    unsigned hands;
+    int handed[200]; /* descriptors that main was handed for turn workers */
+    char handed_words[200];
 } box;
 
 /* Core ------------------------------------------------------------------------------------------------- */
@@ -314,8 +318,17 @@ static void worker_on_message(void *ctx, const char *type, json_t *msg, int *fds
 
 static void main_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
-    (void)ctx, (void)fds, (void)n_fds;
-    if (strcmp(type, "ready") == 0)
+    (void)ctx;
+    if (strcmp(type, "hand") == 0) {
+        ck_assert_uint_eq(n_fds, 1);
+        ck_assert_uint_lt(box.hands, 200);
+        box.handed[box.hands++] = fds[0];
+        fds[0] = -1;
+        snprintf(box.handed_words, sizeof box.handed_words, "%s %s %s",
+                 json_string_value(json_object_get(msg, "client")),
+                 json_string_value(json_object_get(msg, "server")),
+                 json_is_true(json_object_get(msg, "tls")) ? "tls" : "tcp");
+    } else if (strcmp(type, "ready") == 0)
         box.ready++;
     else if (strcmp(type, "refused") == 0)
         box.refused++;
@@ -387,9 +400,9 @@ static void box_setup(const char *limits)
                               "join.example.com", "scheme", "wss", "host", "narrow.example.com", "path",
                               "/app", "methods", "GET");
     json_t *setup =
-        json_pack("{s:s, s:i, s:i, s:s, s:s, s:i, s:o, s:i, s:o}", "type", "setup", "https", 1, "http", 1,
-                  "cert_pem", cert, "key_pem", key, "https_port", 443, "allowlist", rules, "revision", 7,
-                  "limits", limits ? json_loads(limits, 0, NULL) : json_object());
+        json_pack("{s:s, s:b, s:i, s:i, s:s, s:s, s:i, s:o, s:i, s:o}", "type", "setup", "turn", box.turn,
+                  "https", 1, "http", 1, "cert_pem", cert, "key_pem", key, "https_port", 443, "allowlist",
+                  rules, "revision", 7, "limits", limits ? json_loads(limits, 0, NULL) : json_object());
     ck_assert_int_eq(ipc_send(box.main_side, setup, fds, 2), ERR_OK);
     close(fds[0]);
     close(fds[1]);
