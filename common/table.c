@@ -87,6 +87,12 @@ static void cell_print(const struct table_column *column, const json_t *row, cha
         if (number > 0)
             snprintf(out, TABLE_CELL, "%.2f ms", number);
         break;
+    case TABLE_LIMIT:
+        if (number > 0)
+            snprintf(out, TABLE_CELL, "%.0f", number);
+        else
+            text_copy(out, TABLE_CELL, "none");
+        break;
     case TABLE_COUNT:
         snprintf(out, TABLE_CELL, "%zu", json_array_size(value));
         break;

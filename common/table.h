@@ -11,6 +11,7 @@ enum table_kind {
     TABLE_TIME,   /* UNIX time to local date and time */
     TABLE_AGE,    /* seconds to "3m 12s" */
     TABLE_MS,     /* number to "0.42 ms"; 0: "-" */
+    TABLE_LIMIT,  /* number; 0: "none" */
     TABLE_COUNT,  /* size of an array */
     TABLE_TRAFFIC /* {"packets","bytes"} to "12 / 3.4 kB" */
 };

@@ -9,10 +9,7 @@
 #include "common/status.h"
 #include "common/table.h"
 #include "edge/edge.h"
-
-enum {
-    STATUS_RELAYS_ENOUGH = 12000
-}; /* no further worker's are added: the answer has to fit into one message */
+#include "edge/edge_usage.h"
 
 /* The asking connection may go before the workers have answered. */
 struct edge_status_request {
@@ -77,8 +74,7 @@ static void edge_status_done(void *ctx, json_t *results)
     json_array_foreach (results, i, result) {
         json_t *t = json_object_get(result, "turn"), *w = json_object_get(result, "web");
         if (t) {
-            if (json_array_size(relays) < STATUS_RELAYS_ENOUGH)
-                json_array_extend(relays, json_object_get(t, "relays"));
+            json_array_extend(relays, json_object_get(t, "relays"));
             json_object_del(t, "relays");
             json_array_append(turn, t);
         }
@@ -94,6 +90,7 @@ static void edge_status_done(void *ctx, json_t *results)
                                "tunnels", edge_status_tunnels(e), "allowlist", e->allowlist, "relays", relays,
                                "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
                                (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
+    json_object_set_new(answer, "usage", edge_usage(turn));
     json_object_set_new(answer, "certificate", cert_json(&e->certificate.info));
     edge_status_answer(r, answer);
 }
@@ -176,9 +173,10 @@ static void edge_status_text(const json_t *status)
                                                  {"Channels", "channels", TABLE_COUNT},
                                                  {"From client", "from_client", TABLE_TRAFFIC},
                                                  {"To client", "to_client", TABLE_TRAFFIC},
+                                                 {"Dropped", "dropped", TABLE_TEXT},
                                                  {"Age", "age", TABLE_AGE},
                                                  {0}};
-    const json_t *sshd = json_object_get(status, "sshd"),
+    const json_t *sshd = json_object_get(status, "sshd"), *usage = json_object_get(status, "usage"),
                  *certificate = json_object_get(status, "certificate");
     status_print_head(status);
     edge_status_certificate(certificate);
@@ -187,7 +185,11 @@ static void edge_status_text(const json_t *status)
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
                 "none: no core in the config");
     status_print_allowlist(status);
+    edge_usage_print(usage);
     table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");
+    if (json_integer_value(json_object_get(usage, "relays_left_out")))
+        printf("  and %lld more relays, not listed\n",
+               (long long)json_integer_value(json_object_get(usage, "relays_left_out")));
     status_print_workers(status);
 }
 

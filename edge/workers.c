@@ -8,7 +8,7 @@
 #include "edge/turn/turn_worker.h"
 #include "edge/web/web_worker.h"
 
-enum { TURN_SOCKETS_MAX = IPC_FDS_MAX - 1, STATUS_RELAYS_MAX = 6000 };
+enum { TURN_SOCKETS_MAX = IPC_FDS_MAX - 1, STATUS_RELAYS_MAX = 2000 /* of all workers */ };
 
 /* Web: the module speaks main's language itself. ----------------------------------------------------------
  */

@@ -129,6 +129,7 @@ json_t *turn_status_json(const struct turn_server *s, const struct turn_admissio
 {
     json_t *relays = json_array(), *counters = turn_counters_json(&s->counters);
     size_t n = 0, users_left_out;
+    relays_most /= s->config.worker_count;
     for (struct hashmap_node *at = NULL; n < relays_most && (at = hashmap_walk(&s->allocations, at)); n++)
         json_array_append_new(relays, allocation_json(hashmap_entry(at, struct turn_allocation, node)));
     json_t *users = users_json(s, &users_left_out);
