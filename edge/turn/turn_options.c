@@ -28,6 +28,9 @@
     X(realm,           "REALM",           "realm of the credentials") \
     X(user,            "NAME:PASSWORD",   "who may allocate (again for more); NAME:@FILE reads the password\n" \
                                           "from a file's first line") \
+    X(shared_secret,   "SECRET",          "whoever knows it makes credentials that end (again for more, up to 8);\n" \
+                                          "@FILE reads one from each line") \
+    X(password_algorithms, "LIST",        "sha256, md5 or both with a comma, the preferred one first (sha256,md5)") \
     X(allow_peer,      "CIDR",            "private network that peers may be in (again for more)") \
     X(deny_peer,       "CIDR",            "network that no peer may be in (again for more)") \
     X(channel_numbers, "rfc8656|rfc5766", "channel numbers up to 0x4FFF or, for older clients, 0x7FFE") \
@@ -241,6 +244,59 @@ static bool read_user(struct turn_config *c, char *value)
     return good;
 }
 
+static bool add_secret(struct turn_config *c, const char *secret)
+{
+    return turn_config_add_secret(c, secret) == ERR_OK;
+}
+
+/* One secret from each line that is not empty. */
+static bool read_secrets_file(struct turn_config *c, const char *path)
+{
+    char line[TURN_SECRET_MAX + 3];
+    size_t before = c->n_shared_secrets;
+    FILE *f = fopen(path, "re");
+    bool good = f != NULL;
+    while (good && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\r\n")] = '\0';
+        good = !line[0] || add_secret(c, line);
+    }
+    if (f)
+        fclose(f);
+    OPENSSL_cleanse(line, sizeof line);
+    return good && c->n_shared_secrets > before;
+}
+
+/* As with passwords, the process list shows none. */
+static bool read_secret(struct turn_config *c, char *value)
+{
+    if (value[0] == '@')
+        return read_secrets_file(c, value + 1) ||
+               wrong(OPTION_shared_secret, value,
+                     "cannot be read, or has no secret, too long a one, or too many");
+    bool good = add_secret(c, value);
+    memset(value, 'x', strlen(value));
+    return good || wrong(OPTION_shared_secret, value, "empty, too long, or one too many");
+}
+
+static bool read_algorithms(struct turn_config *c, const char *value)
+{
+    static const struct {
+        const char *words;
+        enum stun_algorithm list[STUN_ALGORITHMS];
+        size_t n;
+    } forms[] = {{"sha256,md5", {STUN_ALGORITHM_SHA256, STUN_ALGORITHM_MD5}, 2},
+                 {"md5,sha256", {STUN_ALGORITHM_MD5, STUN_ALGORITHM_SHA256}, 2},
+                 {"sha256", {STUN_ALGORITHM_SHA256}, 1},
+                 {"md5", {STUN_ALGORITHM_MD5}, 1}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (strcmp(value, forms[i].words) == 0) {
+            memcpy(c->algorithms, forms[i].list, sizeof c->algorithms);
+            c->n_algorithms = forms[i].n;
+            return true;
+        }
+    return wrong(OPTION_password_algorithms, value, "must be sha256, md5 or both");
+}
+
 static bool read_quota(enum option_id id, const char *value, uint32_t *out)
 {
     unsigned long v;
@@ -320,6 +376,10 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
                wrong(id, value, "empty, too long, or has a quote or control characters in it");
     case OPTION_user:
         return true; /* when the realm is known */
+    case OPTION_shared_secret:
+        return read_secret(c, value);
+    case OPTION_password_algorithms:
+        return read_algorithms(c, value);
     case OPTION_allow_peer:
         return read_cidr(id, value, &c->allow_peers, &c->n_allow_peers);
     case OPTION_deny_peer:

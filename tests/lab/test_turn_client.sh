@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Coturn's client against the stand-alone relay: 50 clients at once over UDP and over TCP, with channels and with Send
-# indications, between two relays and to a peer that echoes. Nothing may be lost.
+# indications, between two relays and to a peer that echoes, with a user's password and with ephemeral credentials.
+# Nothing may be lost.
 # shellcheck source=tests/lab/lab.sh
 . "$(dirname "$0")/lab.sh"
 # shellcheck source=tests/lab/boxes.sh
@@ -13,8 +14,8 @@ MESSAGES=40
 lab_up
 pair_install
 lab_spawn edge turn "$EDGE" turn --listen "$EDGE_PUBLIC:3478" --relay-address "$EDGE_PUBLIC" \
-    --user "$TURN_USER:$TURN_PASSWORD" --realm "$JOIN_HOST" --relay-ports 24000-29999 --workers 2 \
-    --allow-peer "$ECHO_PEER/32" --channel-numbers rfc5766
+    --user "$TURN_USER:$TURN_PASSWORD" --shared-secret north --shared-secret south --realm "$JOIN_HOST" \
+    --relay-ports 24000-29999 --workers 2 --allow-peer "$ECHO_PEER/32" --channel-numbers rfc5766
 lab_spawn fwin peer turnutils_peer -L "$ECHO_PEER" -p 3480
 need 5 "the relay" tcp_open guest "$EDGE_PUBLIC" 3478
 need 5 "the echoing peer" lab_in fwin sh -c "ss -Hlnu src $ECHO_PEER | grep -q :3480"
@@ -49,13 +50,23 @@ client udp-send -s -e $ECHO_PEER &
 client tcp-send -t -s -y &
 wait
 
+# With credentials that end, which the client makes of a secret: the second one of the relay.
+client udp-secret -W south -e $ECHO_PEER &
+client tcp-secret -W north -t -y &
+wait
+
 claims udp-relays "udp, channels, relay to relay"
 claims tcp-relays "tcp, channels, relay to relay"
 claims udp-peer "udp, channels, to a peer"
 claims tcp-peer "tcp, channels, to a peer"
 claims udp-send "udp, Send indications, to a peer"
 claims tcp-send "tcp, Send indications, relay to relay"
+claims udp-secret "udp, ephemeral credentials, to a peer"
+claims tcp-secret "tcp, ephemeral credentials, relay to relay"
 
+lab_in guest timeout 20 turnutils_uclient -u "$TURN_USER" -W west -m 1 -n 1 -e $ECHO_PEER "$EDGE_PUBLIC" \
+    >"$LAB/log/guest-secret.log" 2>&1
+check "a secret that is none gets no relay" grep -q 'Cannot complete Allocation' "$LAB/log/guest-secret.log"
 lab_in guest timeout 20 turnutils_uclient -u "$TURN_USER" -w wrong -m 1 -n 1 -e $ECHO_PEER "$EDGE_PUBLIC" \
     >"$LAB/log/guest-wrong.log" 2>&1
 check "a wrong password gets no relay" grep -q 'Cannot complete Allocation' "$LAB/log/guest-wrong.log"

@@ -118,6 +118,56 @@ START_TEST(test_password_from_file)
 }
 END_TEST
 
+START_TEST(test_shared_secrets)
+{
+    char path[] = "/tmp/test_turn_options.XXXXXX", line[300];
+    int fd = mkstemp(path);
+    ck_assert_int_eq(write(fd, "new\n\nold one\r\n", 14), 14);
+    snprintf(line, sizeof line, ENOUGH "--shared-secret first --shared-secret @%s", path);
+    ck_assert_int_eq(parse(line), TURN_OPTIONS_OK);
+    ck_assert_uint_eq(config.n_shared_secrets, 3);
+    ck_assert_str_eq(config.shared_secrets[0], "first");
+    ck_assert_str_eq(config.shared_secrets[1], "new");
+    ck_assert_str_eq(config.shared_secrets[2], "old one");
+    for (int i = 0; i < argc; i++)
+        ck_assert_ptr_null(strstr(argv[i], "first"));
+    done();
+    ck_assert_int_eq(ftruncate(fd, 0), 0);
+    ck_assert_int_eq(parse(line), TURN_OPTIONS_USAGE); /* empty */
+    done();
+    for (int i = 0; i < 9; i++)
+        ck_assert_int_eq(write(fd, "x\n", 2), 2);
+    ck_assert_int_eq(parse(line), TURN_OPTIONS_USAGE); /* too many */
+    done();
+    close(fd);
+    unlink(path);
+    ck_assert_int_eq(parse(line), TURN_OPTIONS_USAGE);
+    done();
+}
+END_TEST
+
+START_TEST(test_password_algorithms)
+{
+    static const struct {
+        const char *value;
+        size_t n;
+        enum stun_algorithm first;
+    } rows[] = {{"sha256,md5", 2, STUN_ALGORITHM_SHA256},
+                {"md5,sha256", 2, STUN_ALGORITHM_MD5},
+                {"sha256", 1, STUN_ALGORITHM_SHA256},
+                {"md5", 1, STUN_ALGORITHM_MD5}};
+    char line[300];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(line, sizeof line, ENOUGH "--password-algorithms %s", rows[i].value);
+        ck_assert_int_eq(parse(line), TURN_OPTIONS_OK);
+        ck_assert_uint_eq(config.n_algorithms, rows[i].n);
+        ck_assert_uint_eq(config.algorithms[0], rows[i].first);
+        ck_assert(rows[i].n == 1 || config.algorithms[1] != config.algorithms[0]);
+        done();
+    }
+}
+END_TEST
+
 START_TEST(test_any_address_is_every_address)
 {
     ck_assert_int_eq(parse("--listen 0.0.0.0:3479 --relay-address 192.0.2.1 --realm r"), TURN_OPTIONS_OK);
@@ -144,6 +194,9 @@ START_TEST(test_usage_errors)
         ENOUGH "--relay-ports 30-20",
         ENOUGH "--user alice",
         ENOUGH "--user :x",
+        ENOUGH "--shared-secret @/nonexistent/file",
+        ENOUGH "--password-algorithms sha1",
+        ENOUGH "--password-algorithms md5,md5",
         ENOUGH "--workers 0",
         ENOUGH "--workers 1000",
         ENOUGH "--workers two",
@@ -165,4 +218,4 @@ START_TEST(test_usage_errors)
 END_TEST
 
 UNIT_MAIN("turn_options", test_all_options, test_password_leaves_the_process_list, test_password_from_file,
-          test_any_address_is_every_address, test_usage_errors)
+          test_shared_secrets, test_password_algorithms, test_any_address_is_every_address, test_usage_errors)
