@@ -140,6 +140,11 @@ static const char *check_gso(const char *value)
     return strcmp(value, "auto") == 0 || strcmp(value, "off") == 0 ? NULL : "\"auto\" or \"off\"";
 }
 
+static const char *check_algorithm(const char *value)
+{
+    return strcmp(value, "sha256") == 0 || strcmp(value, "md5") == 0 ? NULL : "\"sha256\" or \"md5\"";
+}
+
 /* Rows ------------------------------------------------------------------------------------------------- */
 
 #define EDGE(member) offsetof(struct config_edge, member)
@@ -188,26 +193,26 @@ static const struct schema_row core_rows[] = {
 static const struct schema_row web_rows[] = {
     {"enabled", SCHEMA_BOOL, WEB(enabled), .default_text = "true",
      .help = "proxy HTTPS and WSS to the web bridge"},
-    {"targets", SCHEMA_STRINGS, WEB(targets), .max = 64, .check = check_hostport,
+    {"targets", SCHEMA_STRINGS, WEB(targets), .edge_live = true, .max = 64, .check = check_hostport,
      .help = "HOST[:PORT] of web bridges; empty: found in DNS by the join host"},
-    {"bridge_ca", SCHEMA_STRING, WEB(bridge_ca), .check = check_file,
+    {"bridge_ca", SCHEMA_STRING, WEB(bridge_ca), .edge_live = true, .check = check_file,
      .help = "file with the CA certificates that sign the bridge's; absent: the system's"},
     {"methods", SCHEMA_STRINGS, WEB(methods), .min = 1, .max = 32, .check = check_method,
      .default_text = "[\"GET\",\"POST\",\"PUT\",\"HEAD\",\"DELETE\"]",
      .help = "methods of the two automatic rules of the allow-list"},
     {"extra_rules", SCHEMA_ANY, WEB(extra_rules), .help = "further rules of the allow-list"},
-    {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .min = 1, .max = 16, .default_text = "2",
-     .help = "SSH connections from each core to each edge"},
+    {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .edge_live = true, .min = 1, .max = 16,
+     .default_text = "2", .help = "SSH connections from each core to each edge"},
     SCHEMA_END};
 
 #define LIFETIME(member)                                                                                     \
     (offsetof(struct config_turn, allocation_lifetime.member) -                                              \
      offsetof(struct config_turn, allocation_lifetime))
 static const struct schema_row lifetime_rows[] = {
-    {"default", SCHEMA_INT, LIFETIME(default_s), .min = 60, .max = 86400, .default_text = "600",
-     .help = "seconds that an allocation lasts whose client names no lifetime"},
-    {"longest", SCHEMA_INT, LIFETIME(longest), .min = 60, .max = 86400, .default_text = "3600",
-     .help = "the most seconds that a client is given"},
+    {"default", SCHEMA_INT, LIFETIME(default_s), .edge_live = true, .min = 60, .max = 86400,
+     .default_text = "600", .help = "seconds that an allocation lasts whose client names no lifetime"},
+    {"longest", SCHEMA_INT, LIFETIME(longest), .edge_live = true, .min = 60, .max = 86400,
+     .default_text = "3600", .help = "the most seconds that a client is given"},
     SCHEMA_END};
 
 #define TURN(member) offsetof(struct config_turn, member)
@@ -225,42 +230,51 @@ static const struct schema_row turn_rows[] = {
      .help = "take TURN over TCP and TLS on https_port, too, beside HTTPS"},
     {"relay_ports", SCHEMA_RANGE, TURN(relay_ports), .min = 1024, .max = 65535,
      .default_text = "[24000,29999]", .help = "lowest and highest port of relayed addresses"},
-    {"allow_peers", SCHEMA_STRINGS, TURN(allow_peers), .max = 1000, .check = check_cidr,
+    {"allow_peers", SCHEMA_STRINGS, TURN(allow_peers), .edge_live = true, .max = 1000, .check = check_cidr,
      .help = "private networks that relays may send to (the call bridges'); an edge's own address, "
              "but for its relays, only where it is listed by itself"},
-    {"deny_peers", SCHEMA_STRINGS, TURN(deny_peers), .max = 1000, .check = check_cidr,
+    {"deny_peers", SCHEMA_STRINGS, TURN(deny_peers), .edge_live = true, .max = 1000, .check = check_cidr,
      .help = "networks that relays may never send to"},
-    {"user_quota", SCHEMA_INT, TURN(user_quota), .min = 0, .max = 1000000, .default_text = "0",
+    {"user_quota", SCHEMA_INT, TURN(user_quota), .edge_live = true, .min = 0, .max = 1000000,
+     .default_text = "0",
      .help = "most allocations of one user on one edge, reserved ports among them; 0: no limit"},
-    {"address_quota", SCHEMA_INT, TURN(address_quota), .min = 0, .max = 1000000, .default_text = "1000",
+    {"address_quota", SCHEMA_INT, TURN(address_quota), .edge_live = true, .min = 0, .max = 1000000,
+     .default_text = "1000",
      .help = "most allocations of one client address (IPv6: one /64) on one edge, those in allow_peers "
              "excepted; 0: no limit"},
-    {"total_quota", SCHEMA_INT, TURN(total_quota), .min = 0, .max = 1000000, .default_text = "0",
-     .help = "most allocations on one edge; 0: no limit"},
+    {"total_quota", SCHEMA_INT, TURN(total_quota), .edge_live = true, .min = 0, .max = 1000000,
+     .default_text = "0", .help = "most allocations on one edge; 0: no limit"},
     {"allocation_lifetime", SCHEMA_OBJECT, TURN(allocation_lifetime), .rows = lifetime_rows,
      .help = "how long allocations last without being refreshed"},
-    {"permissions_per_allocation", SCHEMA_INT, TURN(permissions_per_allocation), .min = 1, .max = 4096,
-     .default_text = "64", .help = "most peers that one allocation may permit"},
-    {"channels_per_allocation", SCHEMA_INT, TURN(channels_per_allocation), .min = 1, .max = 4096,
-     .default_text = "64", .help = "most channels that one allocation may bind"},
-    {"binding", SCHEMA_STRING, TURN(binding), .default_text = "\"open\"", .check = check_binding,
+    {"permissions_per_allocation", SCHEMA_INT, TURN(permissions_per_allocation), .edge_live = true, .min = 1,
+     .max = 4096, .default_text = "64", .help = "most peers that one allocation may permit"},
+    {"channels_per_allocation", SCHEMA_INT, TURN(channels_per_allocation), .edge_live = true, .min = 1,
+     .max = 4096, .default_text = "64", .help = "most channels that one allocation may bind"},
+    {"binding", SCHEMA_STRING, TURN(binding), .edge_live = true, .default_text = "\"open\"",
+     .check = check_binding,
      .help = "STUN Binding requests: open to anyone, authenticated (only with credentials), or off"},
-    {"channel_numbers", SCHEMA_STRING, TURN(channel_numbers), .default_text = "\"rfc8656\"",
-     .check = check_channel_numbers,
+    {"channel_numbers", SCHEMA_STRING, TURN(channel_numbers), .edge_live = true,
+     .default_text = "\"rfc8656\"", .check = check_channel_numbers,
      .help = "rfc8656: 0x4000 to 0x4FFF; rfc5766: to 0x7FFF, for older clients"},
     {"gso", SCHEMA_STRING, TURN(gso), .default_text = "\"auto\"", .check = check_gso,
      .help =
          "auto: the kernel joins and splits runs of packets where it can; off: one by one, where a driver "
          "has trouble with that"},
-    {"software", SCHEMA_BOOL, TURN(software), .default_text = "true",
+    {"software", SCHEMA_BOOL, TURN(software), .edge_live = true, .default_text = "true",
      .help = "name the software in authenticated answers"},
-    {"allocation_kbps", SCHEMA_INT, TURN(allocation_kbps), .min = 0, .max = 100000000, .default_text = "0",
+    {"password_algorithms", SCHEMA_STRINGS, TURN(password_algorithms), .edge_live = true, .min = 1, .max = 2,
+     .default_text = "[\"sha256\",\"md5\"]", .check = check_algorithm,
+     .help = "sha256 (RFC 8489) and md5 (every client): which are offered, the one to be preferred first"},
+    {"allocation_kbps", SCHEMA_INT, TURN(allocation_kbps), .edge_live = true, .min = 0, .max = 100000000,
+     .default_text = "0",
      .help =
          "most media that one allocation relays in each direction, in kilobits (1000 bits) a second; what "
          "is above is dropped and counted; 0: no limit"},
-    {"user_kbps", SCHEMA_INT, TURN(user_kbps), .min = 0, .max = 100000000, .default_text = "0",
+    {"user_kbps", SCHEMA_INT, TURN(user_kbps), .edge_live = true, .min = 0, .max = 100000000,
+     .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},
-    {"challenge_limit", SCHEMA_INT, TURN(challenge_limit), .min = 1, .max = 1000000, .default_text = "64",
+    {"challenge_limit", SCHEMA_INT, TURN(challenge_limit), .edge_live = true, .min = 1, .max = 1000000,
+     .default_text = "64",
      .help =
          "most challenges a second to one client address (IPv6: one /64) that has not authenticated; what "
          "is above stays unanswered"},
@@ -268,8 +282,8 @@ static const struct schema_row turn_rows[] = {
 
 #define TOP(member) offsetof(struct config, member)
 const struct schema_row config_rows[] = {
-    {"revision", SCHEMA_INT, TOP(revision), .min = 1, .max = 2000000000, .default_text = "1",
-     .help = "counts up with every change; shown on every box"},
+    {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
+     .default_text = "1", .help = "counts up with every change; shown on every box"},
     {"join_url", SCHEMA_STRING, TOP(join_url), .required = true, .check = check_url,
      .help = "the URL that guests open, https://HOST[:PORT]"},
     {"web_proxy", SCHEMA_OBJECT, TOP(web_proxy), .rows = web_rows, .help = "HTTPS and WSS to the web bridge"},
@@ -392,6 +406,29 @@ enum err config_load(const char *path, struct config *out, char *why)
     e = config_parse(path, text, out, why);
     free(text);
     return e;
+}
+
+enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
+                      char *waiting, size_t size, char *why)
+{
+    json_t *json = schema_merge(config_rows, running->json, fresh->json, waiting, size);
+    char *text = json ? json_dumps(json, 0) : NULL;
+    snprintf(why, SCHEMA_WHY, "out of memory");
+    enum err e = text ? config_parse("the config with what changed", text, merged, why) : ERR_MEMORY;
+    free(text);
+    json_decref(json);
+    return e;
+}
+
+void config_swap_live(struct config *running, struct config *merged)
+{
+    struct config old = *running;
+    running->turn = merged->turn;
+    running->revision = merged->revision;
+    running->json = merged->json;
+    merged->turn = old.turn;
+    merged->revision = old.revision;
+    merged->json = old.json;
 }
 
 void config_free(struct config *c)

@@ -56,6 +56,7 @@ struct config_turn {
     char *channel_numbers; /* "rfc8656" or "rfc5766" */
     char *gso;             /* "auto" or "off" */
     bool software;
+    struct schema_strings password_algorithms; /* "sha256", "md5": the one to be preferred first */
     long allocation_kbps, user_kbps;
     long challenge_limit;
 };
@@ -78,6 +79,15 @@ struct config {
 enum err config_load(const char *path, struct config *out, char *why);
 enum err config_parse(const char *name, const char *text, struct config *out, char *why);
 void config_free(struct config *c);
+
+/* What a running edge makes of a changed config. *merged becomes running with those values of fresh that an
+ * edge takes over while it runs (rows that are edge_live); waiting[size] gets the names of the keys that
+ * differ beyond that, ", " between them, "" for none: they count from the next start. */
+enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
+                      char *waiting, size_t size, char *why);
+/* Gives running the TURN settings, the revision and the document of merged, and merged those of running.
+ * Everything else of running stays where it is: others point to it. */
+void config_swap_live(struct config *running, struct config *merged);
 
 /* NULL when there is none of that name. */
 const struct config_edge *config_edge_find(const struct config *c, const char *name);

@@ -35,8 +35,8 @@ static void gather_finish(struct ev_loop *loop, ev_timer *t, int revents)
     gather_cancel(g);
 }
 
-struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, bool brief,
-                            gather_done *done, void *ctx)
+struct gather *gather_ask(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_make *make,
+                          double patience, gather_done *done, void *ctx)
 {
     struct gather *g = calloc(1, sizeof *g);
     if (!g)
@@ -46,16 +46,37 @@ struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers,
     g->done = done;
     g->ctx = ctx;
     g->results = json_array();
-    for (size_t i = 0; i < n; i++)
-        if (workers[i] &&
-            worker_send(workers[i], json_pack("{sssIsb}", "type", "status", "id", g->id, "brief", brief),
-                        NULL, 0) == ERR_OK)
+    for (size_t i = 0; i < n; i++) {
+        json_t *msg = workers[i] ? make(ctx, workers[i]) : NULL;
+        if (!msg)
+            continue;
+        json_object_set_new(msg, "id", json_integer(g->id));
+        if (worker_send(workers[i], msg, NULL, 0) == ERR_OK)
             g->awaited++;
-    ev_timer_init(&g->timer, gather_finish, g->awaited ? gather_patience : 0, 0);
+    }
+    ev_timer_init(&g->timer, gather_finish, g->awaited ? patience : 0, 0);
     g->timer.data = g;
     ev_timer_start(loop, &g->timer);
     LIST_INSERT_HEAD(&gathers, g, next);
     return g;
+}
+
+static json_t *gather_status(void *ctx, struct worker *w)
+{
+    (void)ctx, (void)w;
+    return json_pack("{ss}", "type", "status");
+}
+
+static json_t *gather_brief(void *ctx, struct worker *w)
+{
+    (void)ctx, (void)w;
+    return json_pack("{ss sb}", "type", "status", "brief", 1);
+}
+
+struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers, size_t n, bool brief,
+                            gather_done *done, void *ctx)
+{
+    return gather_ask(loop, workers, n, brief ? gather_brief : gather_status, gather_patience, done, ctx);
 }
 
 void gather_message(struct worker *w, json_t *msg)

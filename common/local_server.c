@@ -164,7 +164,7 @@ enum err local_request(const char *path, json_t *msg, int timeout_ms, json_t **a
                  : errno == EACCES ? "; run as its user or as root"
                                    : "");
         json_decref(msg);
-        return ERR_SYSTEM;
+        return absent ? ERR_NOT_FOUND : ERR_SYSTEM;
     }
     enum err e = ipc_send_fd(fd, msg, NULL, 0);
     if (e == ERR_OK)

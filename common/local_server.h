@@ -33,7 +33,8 @@ void local_connection_close(struct local_connection *c);
 void local_connection_set_data(struct local_connection *c, void *data);
 void *local_connection_data(const struct local_connection *c);
 
-/* For tools: connects to path, sends msg (stolen), waits for one answer. why in words a person can act on. */
+/* For tools: connects to path, sends msg (stolen), waits for one answer. why in words a person can act on.
+ * ERR_NOT_FOUND: nobody listens there. */
 enum err local_request(const char *path, json_t *msg, int timeout_ms, json_t **answer, char *why);
 
 #endif

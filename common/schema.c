@@ -424,3 +424,86 @@ void schema_free(const struct schema_row *rows, void *target)
         }
     }
 }
+
+/* Merging ------------------------------------------------------------------------------------------------ */
+
+struct merge {
+    char *waiting;
+    size_t size;
+    char path[160];
+    bool failed; /* out of memory */
+};
+
+static void merge_waits(struct merge *m, const char *key)
+{
+    size_t n = strlen(m->waiting);
+    snprintf(m->waiting + n, m->size - n, "%s%s%s%s", n ? ", " : "", m->path, *m->path ? "." : "", key);
+}
+
+/* A key that is left out means its default. */
+static bool merge_same(const struct schema_row *row, const json_t *a, const json_t *b)
+{
+    json_t *usual = row->default_text ? json_loads(row->default_text, JSON_DECODE_ANY, NULL) : NULL;
+    a = a ? a : usual;
+    b = b ? b : usual;
+    bool same = a == b || (a && b && json_equal(a, b)) ||
+                (!a && json_is_array(b) && json_array_size(b) == 0) ||
+                (!b && json_is_array(a) && json_array_size(a) == 0);
+    json_decref(usual);
+    return same;
+}
+
+static void merge_object(struct merge *m, const struct schema_row *rows, json_t *to, const json_t *from);
+
+static void merge_into(struct merge *m, const struct schema_row *rows, const char *key, json_t *to,
+                       const json_t *from)
+{
+    size_t n = strlen(m->path);
+    snprintf(m->path + n, sizeof m->path - n, "%s%s", n ? "." : "", key);
+    merge_object(m, rows, to, from);
+    m->path[n] = '\0';
+}
+
+static void merge_value(struct merge *m, const struct schema_row *row, json_t *to, const json_t *from)
+{
+    json_t *now = json_object_get(to, row->key), *then = json_object_get(from, row->key);
+    if (row->type == SCHEMA_OBJECT) {
+        json_t *empty = json_object();
+        if (!now && (!empty || json_object_set_new(to, row->key, now = json_object()) < 0))
+            m->failed = true;
+        else
+            merge_into(m, row->rows, row->key, now, then ? then : empty);
+        json_decref(empty);
+    } else if (row->type == SCHEMA_OBJECTS && json_array_size(now) == json_array_size(then)) {
+        for (size_t i = 0; i < json_array_size(now); i++) {
+            char key[64];
+            snprintf(key, sizeof key, "%s[%zu]", row->key, i);
+            merge_into(m, row->rows, key, json_array_get(now, i), json_array_get(then, i));
+        }
+    } else if (!row->edge_live) {
+        if (!merge_same(row, now, then))
+            merge_waits(m, row->key);
+    } else if (then ? json_object_set(to, row->key, then) < 0 : now && json_object_del(to, row->key) < 0) {
+        m->failed = true;
+    }
+}
+
+static void merge_object(struct merge *m, const struct schema_row *rows, json_t *to, const json_t *from)
+{
+    for (const struct schema_row *row = rows; row->key; row++)
+        merge_value(m, row, to, from);
+}
+
+json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh, char *waiting,
+                     size_t size)
+{
+    struct merge m = {.waiting = waiting, .size = size};
+    json_t *merged = json_deep_copy(running);
+    *waiting = '\0';
+    if (merged)
+        merge_object(&m, rows, merged, fresh);
+    if (!m.failed)
+        return merged;
+    json_decref(merged);
+    return NULL;
+}

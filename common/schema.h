@@ -40,6 +40,7 @@ struct schema_row {
     enum schema_type type;
     size_t offset; /* of the member in its struct */
     bool required;
+    bool edge_live;                /* a running edge takes over a change, or does not use the key */
     bool secret;                   /* messages do not quote the value */
     long min, max;                 /* INT, RANGE: value; STRINGS, OBJECTS: count (max 0: none) */
     const char *default_text;      /* as JSON text; NULL: zero */
@@ -69,6 +70,10 @@ void schema_free(const struct schema_row *rows, void *target);
 /* Puts "FILE:LINE: KEY: problem" for a JSON pointer ("/edges/0/ssh") into why. For checks between keys. */
 enum err schema_problem(const struct schema_source *source, const char *pointer, char *why,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A copy of running in which the keys whose rows are edge_live have the values of fresh; NULL when memory is
+ * out. waiting[size] gets the names of other keys that differ, ", " between them. Both were read by rows. */
+json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh, char *waiting,
+                     size_t size);
 /* The line (from 1) in valid JSON text where the value at pointer begins; 1 when it is not there. */
 unsigned schema_line(const char *text, const char *pointer);
 

@@ -22,6 +22,11 @@ static const char *check_nonce_key(const char *key)
     return strlen(key) == 64 && strspn(key, "0123456789abcdef") == 64 ? NULL : "64 hex digits";
 }
 
+static const char *check_shared_secret(const char *secret)
+{
+    return strlen(secret) >= 8 && strlen(secret) <= 1024 ? NULL : "a secret of 8 to 1024 bytes";
+}
+
 static const struct schema_row user_rows[] = {
     {"name", SCHEMA_STRING, offsetof(struct secret_user, name), .required = true, .check = check_user,
      .help = "TURN user name"},
@@ -32,6 +37,9 @@ static const struct schema_row user_rows[] = {
 static const struct schema_row rows[] = {
     {"turn_users", SCHEMA_OBJECTS, offsetof(struct secrets, turn_users), .max = 100000, .rows = user_rows,
      .size = sizeof(struct secret_user), .help = "long-term TURN credentials"},
+    {"turn_shared_secrets", SCHEMA_STRINGS, offsetof(struct secrets, turn_shared_secrets), .max = 8,
+     .secret = true, .check = check_shared_secret,
+     .help = "secrets of TURN credentials that end, the newest first"},
     {"turn_nonce_key", SCHEMA_STRING, offsetof(struct secrets, turn_nonce_key), .required = true,
      .secret = true, .check = check_nonce_key, .help = "key of the TURN nonces"},
     SCHEMA_END};
@@ -73,6 +81,9 @@ void secrets_free(struct secrets *s)
     for (size_t i = 0; i < s->turn_users.n; i++)
         if (users[i].password)
             OPENSSL_cleanse(users[i].password, strlen(users[i].password));
+    for (size_t i = 0; i < s->turn_shared_secrets.n; i++)
+        if (s->turn_shared_secrets.items[i])
+            OPENSSL_cleanse(s->turn_shared_secrets.items[i], strlen(s->turn_shared_secrets.items[i]));
     if (s->turn_nonce_key)
         OPENSSL_cleanse(s->turn_nonce_key, strlen(s->turn_nonce_key));
     schema_free(rows, s);

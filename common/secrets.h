@@ -10,7 +10,9 @@ struct secret_user {
 
 struct secrets {
     struct schema_objects turn_users; /* of struct secret_user */
-    char *turn_nonce_key;             /* 64 hex digits, the same on every edge */
+    /* TURN credentials that end are made with the first one (newest first) and accepted with any. */
+    struct schema_strings turn_shared_secrets;
+    char *turn_nonce_key; /* 64 hex digits, the same on every edge */
     json_t *json;
 };
 

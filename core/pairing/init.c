@@ -255,7 +255,7 @@ static char *init_print(const json_t *json)
 
 static enum err init_texts(struct init *in, char *why)
 {
-    char nonce_key[65], password[33];
+    char nonce_key[65], shared_secret[65], password[33];
     struct config judged;
     struct secrets judged_secrets;
     if (json_array_size(in->turn_users) == 0) {
@@ -265,7 +265,11 @@ static enum err init_texts(struct init *in, char *why)
     }
     init_random_hex(nonce_key, 32);
     json_t *config = init_config(in);
-    json_t *secrets = json_pack("{sOss}", "turn_users", in->turn_users, "turn_nonce_key", nonce_key);
+    init_random_hex(shared_secret, 32);
+    json_t *secrets = json_pack("{sO s[s] ss}", "turn_users", in->turn_users, "turn_shared_secrets",
+                                shared_secret, "turn_nonce_key", nonce_key);
+    OPENSSL_cleanse(nonce_key, sizeof nonce_key);
+    OPENSSL_cleanse(shared_secret, sizeof shared_secret);
     in->config_text = config ? init_print(config) : NULL;
     in->secrets_text = secrets ? init_print(secrets) : NULL;
     json_decref(config);

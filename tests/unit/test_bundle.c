@@ -90,6 +90,8 @@ START_TEST(test_secrets)
          "no colon"},
         {"{\"turn_users\":[{\"name\":\"u\",\"pasword\":\"5318008\"}],\"turn_nonce_key\":\"" NONCE "\"}",
          "unknown key"},
+        {"{\"turn_shared_secrets\":[\"5318008\"],\"turn_nonce_key\":\"" NONCE "\"}", "turn_shared_secrets[0]"},
+        {"{\"turn_shared_secrets\":\"5318008\",\"turn_nonce_key\":\"" NONCE "\"}", "an array of strings"},
         {"{\"turn_users\":[],\"turn_nonce_key\":\"5318008\"}", "64 hex digits"},
         {"{\"turn_users\":[],\"turn_nonce_key\":\"5318008}", "not valid JSON"},
         {"{\"turn_users\":[]}", "missing"},

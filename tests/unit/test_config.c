@@ -126,6 +126,8 @@ static const struct {
      "turn_tls_port (443) must differ from https_port, http_port and ssh_port"},
     {DOC("https://a.example", "", EDGE(""), "\"tcp_443\":1"), "turn.tcp_443"},
     {DOC("https://a.example", "", EDGE(""), "\"gso\":\"on\""), "turn.gso: \"on\" is not \"auto\""},
+    {DOC("https://a.example", "", EDGE(""), "\"password_algorithms\":[\"sha1\"]"),
+     "turn.password_algorithms[0]: \"sha1\" is not \"sha256\" or \"md5\""},
     {DOC("https://a.example", "", EDGE(""), "\"permissions_per_allocation\":0"), "from 1 to 4096"},
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":59}"), "from 60 to 86400"},
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":900,\"longest\":600}"),
@@ -139,6 +141,43 @@ START_TEST(test_bad)
     char why[SCHEMA_WHY] = "";
     ck_assert_int_eq(config_parse("stile.json", bad[_i].text, &c, why), ERR_CONFIG);
     ck_assert_msg(strstr(why, bad[_i].says), "said: %s\nnot: %s", why, bad[_i].says);
+}
+END_TEST
+
+/* What a running edge takes over, and what it names as waiting for the next start. */
+START_TEST(test_merge)
+{
+    static const char fresh_text[] =
+        DOC("https://Join.Example.com:8443/", "\"targets\":[\"10.1.2.4:9443\"],\"methods\":[\"GET\"]",
+            EDGE(",\"https_port\":8444,\"relay_ports\":[30000,30010]"),
+            "\"deny_peers\":[\"10.9.0.0/16\"],\"binding\":\"off\",\"udp_port\":3479,\"tcp_port\":3478,"
+            "\"allocation_lifetime\":{\"longest\":7200}");
+    struct config running, fresh, merged;
+    char why[SCHEMA_WHY], waiting[300];
+    ck_assert_int_eq(config_parse("stile.json", good, &running, why), ERR_OK);
+    ck_assert_msg(config_parse("stile.json", fresh_text, &fresh, why) == ERR_OK, "%s", why);
+    ck_assert_msg(config_merge(&running, &fresh, &merged, waiting, sizeof waiting, why) == ERR_OK, "%s", why);
+    ck_assert_str_eq(waiting, "web_proxy.methods, edges[0].https_port, turn.udp_port");
+    const struct config_edge *self = config_edge_at(&running, 0);
+    config_swap_live(&running, &merged);
+    ck_assert_uint_eq(running.turn.allow_peers.n, 0); /* the key has gone: its default */
+    ck_assert_str_eq(running.turn.deny_peers.items[0], "10.9.0.0/16");
+    ck_assert_str_eq(running.turn.binding, "off");
+    ck_assert_int_eq(running.turn.udp_port, 3478);
+    ck_assert_int_eq(running.turn.allocation_lifetime.longest, 7200);
+    ck_assert_int_eq(config_edge_at(&running, 0)->https_port, 8443);
+    ck_assert_ptr_eq(config_edge_at(&running, 0), self);
+    config_free(&merged);
+    /* Once more: nothing new to take over, the same still waits. */
+    ck_assert_int_eq(config_merge(&running, &fresh, &merged, waiting, sizeof waiting, why), ERR_OK);
+    ck_assert_str_eq(waiting, "web_proxy.methods, edges[0].https_port, turn.udp_port");
+    ck_assert(json_equal(merged.json, running.json));
+    config_free(&merged);
+    ck_assert_int_eq(config_merge(&running, &running, &merged, waiting, sizeof waiting, why), ERR_OK);
+    ck_assert_str_eq(waiting, "");
+    config_free(&merged);
+    config_free(&fresh);
+    config_free(&running);
 }
 END_TEST
 
@@ -162,6 +201,7 @@ int main(void)
     tcase_add_test(tc, test_good);
     tcase_add_test(tc, test_policy);
     tcase_add_loop_test(tc, test_bad, 0, (int)(sizeof bad / sizeof bad[0]));
+    tcase_add_test(tc, test_merge);
     tcase_add_test(tc, test_lines);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

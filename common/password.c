@@ -1,0 +1,93 @@
+#include "common/password.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t password_signal;
+
+static void password_on_signal(int number)
+{
+    password_signal = number;
+}
+
+/* One line, byte by byte: what is behind it is somebody else's. */
+static enum err password_line(char *out, size_t size, char *why, size_t why_size)
+{
+    size_t n = 0;
+    for (;;) {
+        char c;
+        ssize_t got = read(STDIN_FILENO, &c, 1);
+        if (got < 0 && errno == EINTR && !password_signal)
+            continue;
+        if (got < 0) {
+            snprintf(why, why_size, "the password cannot be read: %s", strerror(errno));
+            return ERR_SYSTEM;
+        }
+        if (got == 0 || c == '\n')
+            break;
+        if (c == '\0' || n + 1 >= size) {
+            snprintf(why, why_size,
+                     c ? "the password has more than %zu bytes" : "the password has a NUL in it", size - 1);
+            return ERR_TOO_LONG;
+        }
+        out[n++] = c;
+    }
+    if (n > 0 && out[n - 1] == '\r')
+        n--;
+    out[n] = '\0';
+    if (n > 0)
+        return ERR_OK;
+    snprintf(why, why_size, "no password was given");
+    return ERR_EOF;
+}
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+enum { ENDING = sizeof ending / sizeof *ending };
+
+/* The terminal is as before when this returns, also through a signal. */
+static enum err password_prompt(const char *prompt, char *out, size_t size, char *why, size_t why_size)
+{
+    struct termios before, silent;
+    struct sigaction old[ENDING], ours = {.sa_handler = password_on_signal};
+    if (tcgetattr(STDIN_FILENO, &before) < 0) {
+        snprintf(why, why_size, "the terminal cannot be asked: %s", strerror(errno));
+        return ERR_SYSTEM;
+    }
+    password_signal = 0;
+    for (size_t i = 0; i < ENDING; i++)
+        sigaction(ending[i], &ours, &old[i]);
+    silent = before;
+    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+    silent.c_lflag |= ECHONL;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    fputs(prompt, stderr);
+    enum err e = password_line(out, size, why, why_size);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    for (size_t i = 0; i < ENDING; i++)
+        sigaction(ending[i], &old[i], NULL);
+    if (password_signal)
+        raise(password_signal);
+    return e;
+}
+
+enum err password_read(const char *what, bool from_stdin, char *out, size_t size, char *why, size_t why_size)
+{
+    char prompt[160], again[1024];
+    if (from_stdin || !isatty(STDIN_FILENO))
+        return password_line(out, size, why, why_size);
+    snprintf(prompt, sizeof prompt, "Password for %.100s: ", what);
+    enum err e = password_prompt(prompt, out, size, why, why_size);
+    if (e == ERR_OK)
+        e = password_prompt("Once more: ", again, size < sizeof again ? size : sizeof again, why, why_size);
+    if (e == ERR_OK && strcmp(out, again) != 0) {
+        snprintf(why, why_size, "the two are not the same");
+        e = ERR_REFUSED;
+    }
+    OPENSSL_cleanse(again, sizeof again);
+    return e;
+}

@@ -1,0 +1,41 @@
+/*
+ * What the tools of a box ask its daemon, over a Unix socket (local_server.h: root and the daemon's account
+ * only): one message with the name of a verb as its type, one answer. Verbs that change something run alone,
+ * in the order in which they came, and to their end even where the asker does not wait for it.
+ */
+#ifndef COMMON_REQUESTS_H
+#define COMMON_REQUESTS_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/err.h"
+
+struct requests;
+struct request;
+
+struct request_verb {
+    const char *name;
+    /* Answers now or later with request_answer. msg is good as long as r. */
+    void (*run)(void *ctx, struct request *r, const json_t *msg);
+    bool alone; /* waits until no other such request runs */
+};
+
+/* verbs ends with a zero row; verbs and ctx must outlive it. why[SCHEMA_WHY] on error. */
+enum err requests_new(struct ev_loop *loop, const char *path, const struct request_verb *verbs, void *ctx,
+                      struct requests **out, char *why);
+/* Those that run are forgotten, after their `gone`; they must not be answered any more. NULL is fine. */
+void requests_free(struct requests *s);
+/* A request of the daemon itself (a signal): nobody waits for the answer. msg is stolen. */
+void requests_submit(struct requests *s, json_t *msg);
+
+/* answer is stolen; r is gone. */
+void request_answer(struct request *r, json_t *answer);
+/* The answer that says why not: {"type":"error","reason":…}. */
+void request_refuse(struct request *r, const char *reason);
+/* When the asker of a verb that does not run alone has gone, or the server goes: gone(data), then r is freed
+ * without an answer. */
+void request_on_gone(struct request *r, void (*gone)(void *data), void *data);
+
+#endif
