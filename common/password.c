@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,15 +16,27 @@ static void password_on_signal(int number)
     password_signal = number;
 }
 
+/* One byte. Signals that are blocked get in (by mask, where there is one) only while this waits: none is
+ * missed between a look and a read. */
+static ssize_t password_byte(char *c, const sigset_t *mask)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    ssize_t got = 0;
+    do {
+        got = mask ? ppoll(&in, 1, NULL, mask) : 1;
+        if (got > 0)
+            got = read(STDIN_FILENO, c, 1);
+    } while (got < 0 && errno == EINTR && !password_signal);
+    return got;
+}
+
 /* One line, byte by byte: what is behind it is somebody else's. */
-static enum err password_line(char *out, size_t size, char *why, size_t why_size)
+static enum err password_line(char *out, size_t size, const sigset_t *mask, char *why, size_t why_size)
 {
     size_t n = 0;
     for (;;) {
         char c;
-        ssize_t got = read(STDIN_FILENO, &c, 1);
-        if (got < 0 && errno == EINTR && !password_signal)
-            continue;
+        ssize_t got = password_byte(&c, mask);
         if (got < 0) {
             snprintf(why, why_size, "the password cannot be read: %s", strerror(errno));
             return ERR_SYSTEM;
@@ -54,11 +67,16 @@ static enum err password_prompt(const char *prompt, char *out, size_t size, char
 {
     struct termios before, silent;
     struct sigaction old[ENDING], ours = {.sa_handler = password_on_signal};
+    sigset_t blocked, mask;
     if (tcgetattr(STDIN_FILENO, &before) < 0) {
         snprintf(why, why_size, "the terminal cannot be asked: %s", strerror(errno));
         return ERR_SYSTEM;
     }
     password_signal = 0;
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < ENDING; i++)
+        sigaddset(&blocked, ending[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &mask);
     for (size_t i = 0; i < ENDING; i++)
         sigaction(ending[i], &ours, &old[i]);
     silent = before;
@@ -66,10 +84,11 @@ static enum err password_prompt(const char *prompt, char *out, size_t size, char
     silent.c_lflag |= ECHONL;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     fputs(prompt, stderr);
-    enum err e = password_line(out, size, why, why_size);
+    enum err e = password_line(out, size, &mask, why, why_size);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     for (size_t i = 0; i < ENDING; i++)
         sigaction(ending[i], &old[i], NULL);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     if (password_signal)
         raise(password_signal);
     return e;
@@ -79,7 +98,7 @@ enum err password_read(const char *what, bool from_stdin, char *out, size_t size
 {
     char prompt[160], again[1024];
     if (from_stdin || !isatty(STDIN_FILENO))
-        return password_line(out, size, why, why_size);
+        return password_line(out, size, NULL, why, why_size);
     snprintf(prompt, sizeof prompt, "Password for %.100s: ", what);
     enum err e = password_prompt(prompt, out, size, why, why_size);
     if (e == ERR_OK)

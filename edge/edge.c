@@ -71,6 +71,20 @@ void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stop
         ev_break(e->loop, EVBREAK_ALL);
 }
 
+static void edge_on_hangup(void *edge)
+{
+    struct edge *e = edge;
+    if (e->requests && !e->stopping)
+        requests_submit(e->requests, json_pack("{ss}", "type", "reload"));
+}
+
+/* What our own tools may ask over the socket. */
+static const struct request_verb edge_verbs[] = {{"status", edge_status_request, .alone = false},
+                                                 {"metrics", edge_metrics_request, .alone = false},
+                                                 {"user", edge_users_request, .alone = true},
+                                                 {"reload", edge_reload_request, .alone = true},
+                                                 {0}};
+
 /* Starting ---------------------------------------------------------------------------------------------- */
 
 static struct control_self edge_control_self(void *edge)
@@ -108,6 +122,8 @@ static enum err edge_find_self(struct edge *e, char *why)
 
 static enum err edge_start(struct edge *e, char *why)
 {
+    char path[PATH_MAX];
+    edge_users_open(e);
     enum err err = edge_web_start(e, why);
     if (err == ERR_OK && e->box->config.turn.enabled)
         err = edge_turn_start(e, why);
@@ -116,7 +132,11 @@ static enum err edge_start(struct edge *e, char *why)
     if (err == ERR_OK)
         err = sshd_start(e->loop, e->box, e->self, &e->sshd, why);
     if (err == ERR_OK)
-        err = edge_status_start(e, why);
+        err = requests_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), edge_verbs, e, &e->requests,
+                           why);
+    /* A tool that found nobody here may have changed the database since it was read. */
+    if (err == ERR_OK && edge_users_refresh(e))
+        edge_on_hangup(e);
     return err;
 }
 
@@ -129,7 +149,8 @@ static void edge_free(struct edge *e)
     }
     attachments_free(e->attachments);
     sshd_stop(e->sshd);
-    local_server_free(e->status);
+    edge_reload_free(e->reload);
+    requests_free(e->requests);
     for (size_t i = 0; i < e->n_web; i++)
         worker_free(e->web[i]);
     for (size_t i = 0; i < e->n_turn; i++)
@@ -139,6 +160,7 @@ static void edge_free(struct edge *e)
     if (e->turn_shared >= 0)
         close(e->turn_shared);
     json_decref(e->allowlist);
+    users_close(e->users);
     edge_certificate_stop(e);
     daemon_end(&e->daemon);
     free(e);
@@ -179,6 +201,7 @@ int edge_run_command(int argc, char **argv)
     e->daemon.keep_low_ports = true;
     e->daemon.keep_state = true;
     e->daemon.on_stop = edge_stop;
+    e->daemon.on_reload = edge_on_hangup;
     e->daemon.ctx = e;
     enum err err = edge_run(e, &options, why);
     if (err != ERR_OK)

@@ -1,7 +1,8 @@
 /*
  * The edge's main process: config, sockets, workers, sshd, control channels. `stile-edge run` makes one and
  * runs it. Its parts: edge.c (start, signals, stop), edge_web.c and edge_turn.c (what their workers are
- * told), edge_status.c.
+ * told), edge_users.c (the local credentials database), edge_reload.c (changes while running),
+ * edge_status.c.
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -11,11 +12,12 @@
 
 #include "common/cert.h"
 #include "common/daemon.h"
-#include "common/local_server.h"
+#include "common/requests.h"
 #include "common/worker.h"
 #include "edge/listeners.h"
 #include "edge/tunnel/attachments.h"
 #include "edge/tunnel/sshd.h"
+#include "edge/users.h"
 
 /* edge_certificate.c: the files of the certificate in use, watched. */
 struct edge_certificate {
@@ -48,11 +50,14 @@ struct edge {
     int turn_shared;
     /* Connections on their way from web workers (columns) to turn workers, see edge/web/handover.h */
     uint16_t handing[LISTENERS_WORKERS_MAX][LISTENERS_WORKERS_MAX];
-    size_t next_turn; /* who gets the next one */
+    size_t next_turn;               /* who gets the next one */
+    struct users *users;            /* NULL: the database does not work, */
+    char users_problem[SCHEMA_WHY]; /* for this reason */
+    struct edge_reload *reload;     /* while one is under way */
     /* the rest */
     struct sshd *sshd;
     struct attachments *attachments;
-    struct local_server *status;
+    struct requests *requests;                          /* of our own tools */
     char last_tunnel_core[64], last_tunnel_reason[256]; /* the tunnel that went down last; "" = none did */
     bool stopping;
 };
@@ -68,27 +73,46 @@ void edge_web_uplink_close(void *edge, unsigned channel, long id);
 /* Sends the certificate in use to the workers; connections keep the one they began with. */
 void edge_web_certificate(struct edge *e);
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
-/* edge_turn.c */
+/* edge_turn.c: what turn workers are told. */
 enum err edge_turn_start(struct edge *e, char *why);
 void edge_turn_certificate(struct edge *e); /* as edge_web_certificate */
-/* cert.c: `stile-edge cert` */
-int edge_cert_command(int argc, char **argv);
 /* A TURN connection that web worker `web` took on the HTTPS port; fd is the caller's. */
 void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd);
 /* A worker of either kind is gone, with what was on its way to or from it. */
 void edge_turn_worker_gone(struct edge *e, const struct worker *w);
-/* edge_status.c: answers `stile-edge status` and is its command. */
-enum err edge_status_start(struct edge *e, char *why);
-int edge_status_command(int argc, char **argv);
-int edge_metrics_command(int argc, char **argv);
+/* The config of one worker, its users left out: they go before it, edge_users_send. NULL when memory is out.
+ */
+json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+                         unsigned index, char *why);
+/* Judges that config as workers will; *out is the caller's to free. */
+enum err edge_turn_judge(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+                         struct turn_config *out, char *why);
+/* edge_users.c: the local credentials database, and `stile-edge user`. */
+void edge_users_open(struct edge *e);
+/* The users whom workers have to know, in parts: the next setup or prepare message takes them in. */
+void edge_users_send(const struct edge *e, const struct secrets *secrets, struct worker *w);
+void edge_users_request(void *edge, struct request *r, const json_t *msg);
+/* Reads the database anew if it was changed behind our back; true: workers have to hear of it. */
+bool edge_users_refresh(struct edge *e);
+/* edge_reload.c: config and secrets read anew while calls go on: SIGHUP, `stile-edge reload`. */
+void edge_reload_request(void *edge, struct request *r, const json_t *msg);
+void edge_reload_free(struct edge_reload *reload);
+/* edge_status.c: `stile-edge status` and `stile-edge metrics`. */
+void edge_status_request(void *edge, struct request *r, const json_t *msg);
+void edge_metrics_request(void *edge, struct request *r, const json_t *msg);
 /* edge_metrics.c: the text, from what workers answered (gather.h); the caller's to free, NULL when memory is
  * out. */
 char *edge_metrics_text(const struct edge *e, const json_t *results);
 /* Shared by both kinds of worker. */
 void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stopped);
 
-/* `stile-edge run` and `stile-edge join` */
+/* The commands */
 int edge_run_command(int argc, char **argv);
 int edge_join_command(int argc, char **argv);
+int edge_status_command(int argc, char **argv);
+int edge_metrics_command(int argc, char **argv);
+int edge_cert_command(int argc, char **argv); /* cert.c */
+int edge_reload_command(int argc, char **argv);
+int edge_user_command(int argc, char **argv);
 
 #endif

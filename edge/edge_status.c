@@ -11,10 +11,10 @@
 #include "edge/edge.h"
 #include "edge/edge_usage.h"
 
-/* The asking connection may go before the workers have answered. */
+/* The asker may go before the workers have answered. */
 struct edge_status_request {
     struct edge *edge;
-    struct local_connection *connection;
+    struct request *request;
     struct gather *gather;
 };
 
@@ -51,8 +51,7 @@ static json_t *edge_status_tunnels(const struct edge *e)
 
 static void edge_status_answer(struct edge_status_request *r, json_t *answer)
 {
-    local_connection_set_data(r->connection, NULL);
-    local_connection_send(r->connection, answer);
+    request_answer(r->request, answer);
     free(r);
 }
 
@@ -95,48 +94,40 @@ static void edge_status_done(void *ctx, json_t *results)
     edge_status_answer(r, answer);
 }
 
-static void edge_status_on_message(void *edge, struct local_connection *c, const char *type, json_t *msg,
-                                   int *fds, size_t n_fds)
+static void edge_status_gone(void *status)
 {
-    struct edge *e = edge;
-    struct worker *all[2 * LISTENERS_WORKERS_MAX];
-    (void)msg, (void)fds, (void)n_fds;
-    bool metrics = strcmp(type, "metrics") == 0;
-    if ((!metrics && strcmp(type, "status") != 0) || local_connection_data(c))
-        return;
-    struct edge_status_request *r = calloc(1, sizeof *r);
-    if (!r)
-        return;
-    memcpy(all, e->web, e->n_web * sizeof all[0]);
-    memcpy(all + e->n_web, e->turn, e->n_turn * sizeof all[0]);
-    r->edge = e;
-    r->connection = c;
-    r->gather = gather_start(e->loop, all, e->n_web + e->n_turn, metrics,
-                             metrics ? edge_metrics_done : edge_status_done, r);
-    if (!r->gather) {
-        free(r);
-        return;
-    }
-    local_connection_set_data(c, r);
-}
-
-static void edge_status_on_close(void *edge, struct local_connection *c)
-{
-    struct edge_status_request *r = local_connection_data(c);
-    (void)edge;
-    if (!r)
-        return;
+    struct edge_status_request *r = status;
     gather_cancel(r->gather);
     free(r);
 }
 
-static const struct local_events edge_status_events = {edge_status_on_message, edge_status_on_close};
-
-enum err edge_status_start(struct edge *e, char *why)
+static void edge_status_ask(struct edge *e, struct request *request, bool brief, gather_done *done)
 {
-    char path[PATH_MAX];
-    return local_server_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), &edge_status_events, e,
-                            &e->status, why);
+    struct worker *all[2 * LISTENERS_WORKERS_MAX];
+    struct edge_status_request *r = calloc(1, sizeof *r);
+    memcpy(all, e->web, e->n_web * sizeof all[0]);
+    memcpy(all + e->n_web, e->turn, e->n_turn * sizeof all[0]);
+    if (r)
+        *r = (struct edge_status_request){e, request,
+                                          gather_start(e->loop, all, e->n_web + e->n_turn, brief, done, r)};
+    if (!r || !r->gather) {
+        free(r);
+        request_refuse(request, "out of memory");
+        return;
+    }
+    request_on_gone(request, edge_status_gone, r);
+}
+
+void edge_status_request(void *edge, struct request *request, const json_t *msg)
+{
+    (void)msg;
+    edge_status_ask(edge, request, false, edge_status_done);
+}
+
+void edge_metrics_request(void *edge, struct request *request, const json_t *msg)
+{
+    (void)msg;
+    edge_status_ask(edge, request, true, edge_metrics_done);
 }
 
 /* Text -------------------------------------------------------------------------------------------------- */

@@ -5,13 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/gather.h"
 #include "common/log.h"
 #include "edge/edge.h"
 #include "edge/turn/turn_shared.h"
 #include "edge/web/handover.h"
 
-enum { LOCAL_ADDRESSES_MAX = 64 };
+enum { LOCAL_ADDRESSES_MAX = 64, CONFIG_FILE_MAX = 4 * 1024 * 1024 };
 
 struct local_addresses {
     struct netaddr list[LOCAL_ADDRESSES_MAX];
@@ -60,16 +61,6 @@ static enum err edge_relay_address(const struct edge *e, const struct local_addr
     snprintf(why, SCHEMA_WHY, "TURN: this box has no address to relay from; set internal_address of edge %s",
              self->name);
     return ERR_CONFIG;
-}
-
-static json_t *edge_turn_users(const struct edge *e)
-{
-    json_t *list = json_array();
-    const struct secret_user *users = e->box->secrets.turn_users.items;
-    for (size_t i = 0; i < e->box->secrets.turn_users.n; i++)
-        json_array_append_new(list,
-                              json_pack("{ssss}", "name", users[i].name, "password", users[i].password));
-    return list;
 }
 
 static json_t *strings_to_json(const struct schema_strings *strings)
@@ -124,12 +115,17 @@ static json_t *edge_cluster_ports(const struct edge *e)
     return json_pack("[II]", (json_int_t)first, (json_int_t)last);
 }
 
-static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind,
-                                const struct local_addresses *local, unsigned index)
+json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+                         unsigned index, char *why)
 {
     char bind_text[NETADDR_TEXT];
-    const struct config_turn *turn = &e->box->config.turn;
-    netaddr_print_ip(bind, bind_text);
+    struct local_addresses local;
+    struct netaddr bind;
+    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
+    if (edge_relay_address(e, &local, &bind, why) != ERR_OK)
+        return NULL;
+    snprintf(why, SCHEMA_WHY, "turn: out of memory");
+    netaddr_print_ip(&bind, bind_text);
     json_t *quota = json_pack("{sI sI sI sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
                               (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota,
                               "permissions", (json_int_t)turn->permissions_per_allocation, "channels",
@@ -139,15 +135,16 @@ static json_t *edge_turn_config(const struct edge *e, const struct netaddr *bind
     json_t *lifetime = json_pack("{sI sI}", "default", (json_int_t)turn->allocation_lifetime.default_s,
                                  "longest", (json_int_t)turn->allocation_lifetime.longest);
     json_t *config = json_pack(
-        "{ss s[{ssss}] s[II] so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
+        "{ss s[{ssss}] s[II] so so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
         "bind", bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text,
-        "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1], "users",
-        edge_turn_users(e), "allow_peers", strings_to_json(&turn->allow_peers), "deny_peers",
-        strings_to_json(&turn->deny_peers), "own_addresses", edge_own_addresses(e, local),
+        "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1],
+        "shared_secrets", strings_to_json(&secrets->turn_shared_secrets), "password_algorithms",
+        strings_to_json(&turn->password_algorithms), "allow_peers", strings_to_json(&turn->allow_peers),
+        "deny_peers", strings_to_json(&turn->deny_peers), "own_addresses", edge_own_addresses(e, &local),
         "cluster_addresses", edge_cluster_addresses(e), "cluster_ports", edge_cluster_ports(e), "quota",
-        quota, "nonce_key", e->box->secrets.turn_nonce_key, "worker", "index", (int)index, "count",
-        (int)e->n_turn, "lifetime", lifetime, "binding", turn->binding, "channel_numbers",
-        turn->channel_numbers, "gso", turn->gso);
+        quota, "nonce_key", secrets->turn_nonce_key, "worker", "index", (int)index, "count", (int)e->n_turn,
+        "lifetime", lifetime, "binding", turn->binding, "channel_numbers", turn->channel_numbers, "gso",
+        turn->gso);
     if (config && turn->software)
         json_object_set_new(config, "software", json_string("Stile"));
     return config;
@@ -235,18 +232,18 @@ static void edge_turn_on_start(void *edge, struct worker *w)
 {
     struct edge *e = edge;
     const struct turn_listeners *l = &e->turn_listeners[worker_index(w)];
-    struct local_addresses local;
-    struct netaddr bind;
     int fds[LISTENERS_TURN_MAX + 1];
     char why[SCHEMA_WHY];
-    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
-    if (edge_relay_address(e, &local, &bind, why) != ERR_OK) {
+    const struct box *box = e->box;
+    json_t *config = edge_turn_config(e, &box->config.turn, &box->secrets, worker_index(w), why);
+    if (!config) {
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"%s\"", worker_name(w), why);
         return;
     }
-    json_t *msg = json_pack("{ss so so ss ss si}", "type", "setup", "sockets", edge_turn_sockets(l, fds),
-                            "config", edge_turn_config(e, &bind, &local, worker_index(w)), "cert_pem",
-                            e->cert_pem, "key_pem", e->key_pem, "log_level", daemon_log_level());
+    edge_users_send(e, &box->secrets, w);
+    json_t *msg =
+        json_pack("{ss so so ss ss si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
+                  config, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "log_level", daemon_log_level());
     fds[l->n] = e->turn_shared;
     if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"",
@@ -257,7 +254,7 @@ static void edge_turn_on_message(void *edge, struct worker *w, const char *type,
                                  size_t n_fds)
 {
     (void)fds, (void)n_fds;
-    if (strcmp(type, "status") == 0)
+    if (strcmp(type, "status") == 0 || strcmp(type, "changed") == 0)
         gather_message(w, msg);
     else if (strcmp(type, "adopted") == 0)
         edge_turn_adopted(edge, worker_index(w), msg);
@@ -278,24 +275,47 @@ void edge_turn_certificate(struct edge *e)
                               NULL, 0); /* one that is down gets it in its setup */
 }
 
+/* "KEY: problem" as the workers' code says it, with the line of the file where there is such a key. */
+static void edge_turn_problem(const struct edge *e, const char *problem, char *why)
+{
+    char path[PATH_MAX], pointer[64], unused[8], *text;
+    size_t n = strcspn(problem, ":");
+    snprintf(why, SCHEMA_WHY, "turn: %s", problem);
+    if (strncmp(problem + n, ": ", 2) != 0 || file_read(box_file(e->box, BOX_CONFIG, path), CONFIG_FILE_MAX,
+                                                        &text, NULL, unused, sizeof unused) != ERR_OK)
+        return;
+    const struct schema_source source = {path, text};
+    json_t *json = json_loads(text, 0, NULL);
+    snprintf(pointer, sizeof pointer, "%.*s", (int)n, problem);
+    if (json_object_get(json_object_get(json, "turn"), pointer)) {
+        snprintf(pointer, sizeof pointer, "/turn/%.*s", (int)n, problem);
+        (void)schema_problem(&source, pointer, why, "%s", problem + n + 2);
+    }
+    json_decref(json);
+    free(text);
+}
+
+enum err edge_turn_judge(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+                         struct turn_config *out, char *why)
+{
+    char problem[256] = "out of memory";
+    json_t *json = edge_turn_config(e, turn, secrets, 0, why);
+    if (!json)
+        return ERR_CONFIG;
+    enum err err = turn_config_from_json(json, out, problem, sizeof problem);
+    json_decref(json);
+    if (err != ERR_OK)
+        edge_turn_problem(e, problem, why);
+    return err;
+}
+
 /* Judges the config as the workers will, and makes the memory they share. */
 static enum err edge_turn_prepare(struct edge *e, char *why)
 {
-    struct local_addresses local;
-    struct netaddr bind;
     struct turn_config judged;
-    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
-    enum err err = edge_relay_address(e, &local, &bind, why);
+    enum err err = edge_turn_judge(e, &e->box->config.turn, &e->box->secrets, &judged, why);
     if (err != ERR_OK)
         return err;
-    json_t *json = edge_turn_config(e, &bind, &local, 0);
-    char problem[256] = "out of memory";
-    err = json ? turn_config_from_json(json, &judged, problem, sizeof problem) : ERR_MEMORY;
-    json_decref(json);
-    if (err != ERR_OK) {
-        snprintf(why, SCHEMA_WHY, "turn: %s", problem);
-        return err;
-    }
     e->turn_shared = turn_shared_create(&judged);
     turn_config_free(&judged);
     if (e->turn_shared >= 0)

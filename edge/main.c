@@ -10,6 +10,8 @@ static const struct verb verbs[] = {
     {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
     {"metrics", edge_metrics_command, "figures for Prometheus"},
     {"cert", edge_cert_command, "the certificate that guests see: show, csr, install"},
+    {"reload", edge_reload_command, "read the config and the secrets again, while calls go on"},
+    {"user", edge_user_command, "TURN users of this edge: add, list, disable, remove, token"},
     {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
     {"attach", attach_command, NULL},
     {"worker", edge_workers_command, NULL},

@@ -1,5 +1,6 @@
 #include "edge/workers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,9 @@ struct turn_process {
     struct ev_loop *loop;
     struct ipc *main;
     struct turn_worker *worker; /* NULL until setup */
+    struct turn_config users; /* users only: those of the "users" messages before the next setup or prepare */
+    struct turn_config next;  /* prepared, not committed; realm NULL: nothing is */
+    char problem[256];        /* what was wrong with a part of the users; "": nothing */
 };
 
 static void *turn_make(struct ev_loop *loop, struct ipc *main)
@@ -62,7 +66,86 @@ static void turn_certificate(struct turn_process *p, const json_t *msg)
         log_event(LOG_ERR, "Certificate Refused", "reason=\"%s\"", why);
 }
 
-static void turn_setup(struct turn_process *p, json_t *msg, int *fds, size_t n_fds)
+/* A part of the users: too many for one message. What is wrong is said when they are taken in. */
+static void turn_users(struct turn_process *p, const json_t *msg)
+{
+    char why[256];
+    if (*p->problem ||
+        turn_config_users_from_json(&p->users, json_object_get(msg, "users"), why, sizeof why) == ERR_OK)
+        return;
+    snprintf(p->problem, sizeof p->problem, "%s", why);
+}
+
+/* The config of msg with the users that came before it. */
+static enum err turn_take_config(struct turn_process *p, const json_t *msg, struct turn_config *out,
+                                 char *why, size_t why_size)
+{
+    enum err e = turn_config_from_json(json_object_get(msg, "config"), out, why, why_size);
+    if (e == ERR_OK && *p->problem) {
+        snprintf(why, why_size, "%s", p->problem);
+        turn_config_free(out);
+        e = ERR_CONFIG;
+    } else if (e == ERR_OK && out->n_users == 0) {
+        out->users = p->users.users;
+        out->n_users = p->users.n_users;
+        p->users = (struct turn_config){0};
+    }
+    turn_config_free(&p->users);
+    *p->problem = '\0';
+    return e;
+}
+
+/* Answers a question of main's: taken over, or why not. */
+static void turn_say(struct turn_process *p, const json_t *msg, const char *reason)
+{
+    json_t *answer =
+        json_pack("{ss sI}", "type", "changed", "id", json_integer_value(json_object_get(msg, "id")));
+    if (answer && reason)
+        json_object_set_new(answer, "reason", json_string(reason));
+    (void)ipc_send(p->main, answer, NULL, 0);
+}
+
+/* Everything that can be wrong is found here, so that commit has nothing to refuse. */
+static void turn_prepare(struct turn_process *p, const json_t *msg)
+{
+    char why[256] = "out of memory";
+    turn_config_free(&p->next);
+    enum err e = turn_take_config(p, msg, &p->next, why, sizeof why);
+    if (e == ERR_OK)
+        e = turn_worker_judge(p->worker, &p->next, why, sizeof why);
+    if (e != ERR_OK)
+        turn_config_free(&p->next);
+    turn_say(p, msg, e == ERR_OK ? NULL : why);
+}
+
+static void turn_commit(struct turn_process *p, const json_t *msg)
+{
+    char why[256] = "nothing was prepared";
+    enum err e = p->next.realm ? turn_worker_reconfigure(p->worker, &p->next, why, sizeof why) : ERR_CONFIG;
+    turn_say(p, msg, e == ERR_OK ? NULL : why);
+}
+
+/* One user added, changed or (without keys) gone. */
+static void turn_user(struct turn_process *p, const json_t *msg)
+{
+    char why[256] = "out of memory";
+    struct turn_config one = {0};
+    json_t *user = json_object_get(msg, "user"), *list = json_pack("[O]", user);
+    const char *name = json_string_value(json_object_get(user, "name"));
+    enum err e = list && name ? ERR_OK : ERR_MEMORY;
+    if (e == ERR_OK && json_object_get(user, "key")) {
+        e = turn_config_users_from_json(&one, list, why, sizeof why);
+        if (e == ERR_OK)
+            e = turn_worker_set_user(p->worker, &one.users[0]);
+    } else if (e == ERR_OK) {
+        turn_worker_drop_user(p->worker, name);
+    }
+    turn_config_free(&one);
+    json_decref(list);
+    turn_say(p, msg, e == ERR_OK ? NULL : why);
+}
+
+static void turn_setup(struct turn_process *p, const json_t *msg, int *fds, size_t n_fds)
 {
     struct turn_config config;
     struct turn_socket sockets[TURN_SOCKETS_MAX];
@@ -79,7 +162,7 @@ static void turn_setup(struct turn_process *p, json_t *msg, int *fds, size_t n_f
             !turn_socket_kind_of(kind, &sockets[i].kind))
             goto fail;
     }
-    if (turn_config_from_json(json_object_get(msg, "config"), &config, why, sizeof why) != ERR_OK)
+    if (turn_take_config(p, msg, &config, why, sizeof why) != ERR_OK)
         goto fail;
     for (size_t i = 0; i < n; i++)
         fds[i] = -1; /* the worker's from here on */
@@ -110,29 +193,48 @@ static void turn_adopt(struct turn_process *p, const json_t *msg, int *fds, size
                    0);
 }
 
+static void turn_status(struct turn_process *p, const json_t *msg)
+{
+    bool brief = json_is_true(json_object_get(msg, "brief"));
+    json_t *status = turn_worker_status(p->worker, brief ? 0 : STATUS_RELAYS_MAX);
+    (void)ipc_send(p->main,
+                   json_pack("{ss sI so}", "type", "status", "id",
+                             json_integer_value(json_object_get(msg, "id")), "turn", status),
+                   NULL, 0);
+}
+
+static void turn_roll_back(struct turn_process *p, const json_t *msg)
+{
+    (void)msg;
+    turn_config_free(&p->next);
+}
+
 static void turn_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
+    static const struct {
+        const char *type;
+        void (*run)(struct turn_process *p, const json_t *msg);
+        bool before_setup;
+    } messages[] = {{"status", turn_status, false},           {"users", turn_users, true},
+                    {"certificate", turn_certificate, false}, {"user", turn_user, false},
+                    {"prepare", turn_prepare, false},         {"commit", turn_commit, false},
+                    {"rollback", turn_roll_back, false}};
     struct turn_process *p = worker;
-    if (strcmp(type, "setup") == 0) {
+    if (strcmp(type, "setup") == 0)
         turn_setup(p, msg, fds, n_fds);
-    } else if (strcmp(type, "certificate") == 0 && p->worker) {
-        turn_certificate(p, msg);
-    } else if (strcmp(type, "adopt") == 0) {
+    else if (strcmp(type, "adopt") == 0)
         turn_adopt(p, msg, fds, n_fds);
-    } else if (strcmp(type, "status") == 0 && p->worker) {
-        json_t *status = turn_worker_status(
-            p->worker, json_is_true(json_object_get(msg, "brief")) ? 0 : STATUS_RELAYS_MAX);
-        (void)ipc_send(p->main,
-                       json_pack("{ss sI so}", "type", "status", "id",
-                                 json_integer_value(json_object_get(msg, "id")), "turn", status),
-                       NULL, 0);
-    }
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (strcmp(type, messages[i].type) == 0 && (p->worker || messages[i].before_setup))
+            messages[i].run(p, msg);
 }
 
 static void turn_free(void *worker)
 {
     struct turn_process *p = worker;
     turn_worker_stop(p->worker);
+    turn_config_free(&p->users);
+    turn_config_free(&p->next);
     free(p);
 }
 

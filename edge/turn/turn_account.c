@@ -131,10 +131,10 @@ static void keys_free(struct turn_accounts *accounts, struct turn_account *a)
 static enum err keys_set(struct turn_accounts *accounts, struct turn_account *a, const struct turn_user *user,
                          const char *realm)
 {
-    keys_free(accounts, a);
     struct turn_account_keys *k = calloc(1, sizeof *k);
     if (!k)
         return ERR_MEMORY;
+    keys_free(accounts, a);
     k->account = a;
     memcpy(k->md5, user->key, sizeof k->md5);
     memcpy(k->sha256, user->key_sha256, sizeof k->sha256);
@@ -146,6 +146,35 @@ static enum err keys_set(struct turn_accounts *accounts, struct turn_account *a,
     return ERR_OK;
 }
 
+static void account_remove(struct turn_accounts *accounts, struct turn_account *a)
+{
+    keys_free(accounts, a);
+    hashmap_remove(&accounts->users, &a->node);
+    turn_account_release(a);
+}
+
+enum err turn_account_put(struct turn_accounts *accounts, const struct turn_user *user, const char *realm,
+                          const struct turn_shared *shared)
+{
+    size_t n = strlen(user->name);
+    struct turn_account *old = turn_account_find(accounts, user->name, n);
+    struct turn_account *a = old ? old : account_new(&accounts->users, user->name, n);
+    if (!a)
+        return ERR_MEMORY;
+    a->id = turn_shared_user(shared, user->name);
+    enum err e = keys_set(accounts, a, user, realm);
+    if (e != ERR_OK && !old)
+        account_remove(accounts, a);
+    return e;
+}
+
+void turn_account_drop(struct turn_accounts *accounts, const char *name)
+{
+    struct turn_account *a = turn_account_find(accounts, name, strlen(name));
+    if (a)
+        account_remove(accounts, a);
+}
+
 /* Removes users who are not listed, and clears the mark of the others. */
 static void accounts_sweep(struct turn_accounts *accounts)
 {
@@ -153,13 +182,10 @@ static void accounts_sweep(struct turn_accounts *accounts)
     for (struct hashmap_node *at = hashmap_walk(&accounts->users, NULL); at; at = next) {
         struct turn_account *a = hashmap_entry(at, struct turn_account, node);
         next = hashmap_walk(&accounts->users, at);
-        if (!a->listed) {
-            keys_free(accounts, a);
-            hashmap_remove(&accounts->users, at);
-            turn_account_release(a);
-        } else {
+        if (!a->listed)
+            account_remove(accounts, a);
+        else
             a->listed = false;
-        }
     }
 }
 
@@ -169,16 +195,10 @@ enum err turn_accounts_set(struct turn_accounts *accounts, const struct turn_con
     enum err e = ERR_OK;
     for (size_t i = 0; i < c->n_users; i++) {
         const struct turn_user *user = &c->users[i];
-        size_t n = strlen(user->name);
-        struct turn_account *a = turn_account_find(accounts, user->name, n);
-        if (!a) {
-            a = account_new(&accounts->users, user->name, n);
-            if (a)
-                a->id = turn_shared_user(shared, user->name);
-        }
-        if (!a || keys_set(accounts, a, user, c->realm) != ERR_OK)
+        if (turn_account_put(accounts, user, c->realm, shared) != ERR_OK)
             e = ERR_MEMORY;
-        else
+        struct turn_account *a = turn_account_find(accounts, user->name, strlen(user->name));
+        if (a)
             a->listed = true;
     }
     accounts_sweep(accounts);

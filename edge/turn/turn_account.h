@@ -51,6 +51,10 @@ void turn_accounts_init(struct turn_accounts *accounts);
  * ERR_MEMORY: those that could be added are there. */
 enum err turn_accounts_set(struct turn_accounts *accounts, const struct turn_config *c,
                            const struct turn_shared *shared);
+/* One user more, or other keys for one who is there; one less. ERR_MEMORY: as it was. */
+enum err turn_account_put(struct turn_accounts *accounts, const struct turn_user *user, const char *realm,
+                          const struct turn_shared *shared);
+void turn_account_drop(struct turn_accounts *accounts, const char *name);
 /* Nothing may hold on to an account. */
 void turn_accounts_free(struct turn_accounts *accounts);
 

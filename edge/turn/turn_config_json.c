@@ -404,6 +404,13 @@ enum err turn_config_from_json(const json_t *json, struct turn_config *out, char
     return r.err;
 }
 
+enum err turn_config_users_from_json(struct turn_config *c, const json_t *list, char *why, size_t why_size)
+{
+    struct reader r = {.config = c, .err = ERR_OK, .why = why, .why_size = why_size};
+    read_users(&r, list);
+    return r.err;
+}
+
 /* Writing --------------------------------------------------------------------------------------------------
  */
 

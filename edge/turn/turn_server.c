@@ -119,17 +119,27 @@ static const char *fixed_difference(const struct turn_config *a, const struct tu
     return NULL;
 }
 
+enum err turn_server_judge(const struct turn_server *s, const struct turn_config *config, char *why,
+                           size_t why_size)
+{
+    const char *fixed = fixed_difference(&s->config, config);
+    if (!fixed)
+        return ERR_OK;
+    snprintf(why, why_size, "%s: cannot change in a running worker", fixed);
+    return ERR_CONFIG;
+}
+
 enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *config, char *why,
                                  size_t why_size)
 {
     struct turn_config c = *config;
     *config = (struct turn_config){0};
-    const char *fixed = fixed_difference(&s->config, &c);
-    struct turn_policy *policy = fixed ? NULL : turn_policy_new(&c, s->listening, s->n_listening);
+    snprintf(why, why_size, "out of memory");
+    enum err e = turn_server_judge(s, &c, why, why_size);
+    struct turn_policy *policy = e == ERR_OK ? turn_policy_new(&c, s->listening, s->n_listening) : NULL;
     if (!policy) {
-        snprintf(why, why_size, fixed ? "%s: cannot change in a running worker" : "out of memory", fixed);
         turn_config_free(&c);
-        return fixed ? ERR_CONFIG : ERR_MEMORY;
+        return e == ERR_OK ? ERR_MEMORY : e;
     }
     turn_policy_free(s->policy);
     s->policy = policy;
@@ -137,10 +147,7 @@ enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *conf
     s->config = c;
     server_set_rates(s);
     s->offer = turn_auth_offer(&s->config);
-    enum err e = turn_accounts_set(&s->accounts, &s->config, s->shared);
-    if (e != ERR_OK)
-        snprintf(why, why_size, "users: out of memory");
-    return e;
+    return turn_accounts_set(&s->accounts, &s->config, s->shared);
 }
 
 void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall)

@@ -16,8 +16,8 @@
 #include "common/hashmap.h"
 #include "common/log.h"
 #include "common/netaddr.h"
-#include "edge/turn/turn_alarm.h"
 #include "edge/turn/turn_account.h"
+#include "edge/turn/turn_alarm.h"
 #include "edge/turn/turn_config.h"
 #include "edge/turn/turn_counters.h"
 #include "edge/turn/turn_limiter.h"
@@ -77,7 +77,9 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
                                     uint32_t wall);
 /* Deletes every allocation first. */
 void turn_server_free(struct turn_server *s);
-/* See turn_worker_reconfigure. */
+/* See turn_worker_judge and turn_worker_reconfigure. */
+enum err turn_server_judge(const struct turn_server *s, const struct turn_config *config, char *why,
+                           size_t why_size);
 enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *config, char *why,
                                  size_t why_size);
 /* Once a second: what has run out ends. */

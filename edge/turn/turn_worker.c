@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/sock.h"
+#include "edge/turn/turn_account.h"
 #include "edge/turn/turn_admission.h"
 #include "edge/turn/turn_dtls.h"
 #include "edge/turn/turn_server.h"
@@ -215,6 +216,24 @@ void turn_worker_stop(struct turn_worker *w)
     turn_admission_free(w->admission);
     turn_tls_free(&w->tls);
     free(w);
+}
+
+enum err turn_worker_judge(const struct turn_worker *w, const struct turn_config *config, char *why,
+                           size_t why_size)
+{
+    enum err e = turn_config_check(config, why, why_size);
+    return e == ERR_OK ? turn_server_judge(w->server, config, why, why_size) : e;
+}
+
+enum err turn_worker_set_user(struct turn_worker *w, const struct turn_user *user)
+{
+    struct turn_server *s = w->server;
+    return turn_account_put(&s->accounts, user, s->config.realm, s->shared);
+}
+
+void turn_worker_drop_user(struct turn_worker *w, const char *name)
+{
+    turn_account_drop(&w->server->accounts, name);
 }
 
 enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *config, char *why,

@@ -72,6 +72,15 @@ struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *
 enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *config, char *why,
                                  size_t why_size);
 
+/* What turn_worker_reconfigure would refuse, without changing anything: the first of two phases. After ERR_OK
+ * it can only fail for want of memory. */
+enum err turn_worker_judge(const struct turn_worker *w, const struct turn_config *config, char *why,
+                           size_t why_size);
+/* One user more (or one who is there with other keys), one less: as reconfiguring with such a list of users
+ * would do it. ERR_MEMORY: as it was. */
+enum err turn_worker_set_user(struct turn_worker *w, const struct turn_user *user);
+void turn_worker_drop_user(struct turn_worker *w, const char *name);
+
 /* PEM text, for TLS and DTLS from now on; without it both are refused. What is open goes on with what it has.
  * ERR_TLS with the reason, nothing changed. */
 enum err turn_worker_certificate(struct turn_worker *w, const char *cert_pem, const char *key_pem, char *why,

@@ -1,0 +1,328 @@
+/*
+ * Changes while calls go on: stile.json and secrets.json are read anew and judged as a whole; every turn
+ * worker prepares its part; only if all of them can, all of them commit, and main with them. Otherwise
+ * nothing has changed and the answer says why. A worker that is started again in between gets what is in
+ * force by then.
+ *
+ *   main                              worker
+ *   users (parts), prepare  ------->  judges, keeps it aside
+ *                           <-------  changed, or changed with a reason
+ *   commit, or rollback     ------->  takes it over, or forgets it
+ *                           <-------  changed
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "common/gather.h"
+#include "common/local_server.h"
+#include "common/log.h"
+#include "common/verb.h"
+#include "edge/edge.h"
+
+enum { RELOAD_PATIENCE_MS = 60000 };
+
+static const double reload_patience = 15; /* seconds for workers to prepare, and to commit */
+
+struct edge_reload {
+    struct edge *edge;
+    struct request *request;
+    struct gather *gather;
+    struct box fresh;     /* as it was read */
+    struct config merged; /* what will be in force */
+    char waiting[512];    /* keys that a restart is needed for */
+    char why[SCHEMA_WHY];
+    bool failed;                        /* in main itself, why says how */
+    pid_t asked[LISTENERS_WORKERS_MAX]; /* the processes that were asked to prepare */
+};
+
+void edge_reload_free(struct edge_reload *r)
+{
+    if (!r)
+        return;
+    if (r->gather)
+        gather_cancel(r->gather);
+    r->edge->reload = NULL;
+    box_close(&r->fresh);
+    config_free(&r->merged);
+    free(r);
+}
+
+/* The end of both ways; systemd is told that we are ready again. */
+static void reload_end(struct edge_reload *r, json_t *answer)
+{
+    struct request *request = r->request;
+    r->gather = NULL; /* frees itself after it has called us */
+    edge_reload_free(r);
+    sd_notify(0, "READY=1");
+    request_answer(request, answer);
+}
+
+static void reload_refuse(struct edge_reload *r)
+{
+    log_event(LOG_WARNING, "Reload Refused", "reason=\"%s\"", r->why);
+    reload_end(
+        r, json_pack("{ss so}", "type", "error", "reason", json_sprintf("%s; nothing was changed", r->why)));
+}
+
+/* Committing --------------------------------------------------------------------------------------------- */
+
+static json_t *reload_prepare_message(const struct edge *e, const struct config_turn *turn,
+                                      const struct secrets *secrets, struct worker *w, char *why)
+{
+    json_t *config = edge_turn_config(e, turn, secrets, worker_index(w), why);
+    if (!config)
+        return NULL;
+    edge_users_send(e, secrets, w);
+    return json_pack("{ss so}", "type", "prepare", "config", config);
+}
+
+/* One that was started since it would have been asked had its setup from what was in force then. */
+static json_t *reload_commit_message(void *reload, struct worker *w)
+{
+    struct edge_reload *r = reload;
+    const struct box *box = r->edge->box;
+    if (r->asked[worker_index(w)] != worker_pid(w)) {
+        json_t *prepare = reload_prepare_message(r->edge, &box->config.turn, &box->secrets, w, r->why);
+        if (prepare)
+            (void)worker_send(w, prepare, NULL, 0);
+    }
+    return json_pack("{ss}", "type", "commit");
+}
+
+static void reload_committed(void *reload, json_t *results)
+{
+    struct edge_reload *r = reload;
+    const struct edge *e = r->edge;
+    size_t i, taken = 0;
+    json_t *result;
+    json_array_foreach (results, i, result) {
+        const char *reason = json_string_value(json_object_get(result, "reason"));
+        if (reason) /* memory ran out: what it has is between the old and the new */
+            log_event(LOG_ERR, "Config Not Taken Over", "worker=%s reason=\"%s\"",
+                      json_string_value(json_object_get(result, "worker")), reason);
+        else
+            taken++;
+    }
+    log_event(LOG_NOTICE, "Config Reloaded", "revision=%ld turn_workers=%zu needs_restart=\"%s\"",
+              e->box->config.revision, taken, r->waiting);
+    reload_end(r, json_pack("{ss sI sI sI ss ss}", "type", "reload", "revision",
+                            (json_int_t)e->box->config.revision, "turn_workers", (json_int_t)e->n_turn,
+                            "taken", (json_int_t)taken, "needs_restart", r->waiting, "database_problem",
+                            e->users ? "" : e->users_problem));
+}
+
+static void reload_commit(struct edge_reload *r)
+{
+    struct edge *e = r->edge;
+    struct box *box = &e->daemon.box;
+    struct secrets old = box->secrets;
+    config_swap_live(&box->config, &r->merged);
+    box->secrets = r->fresh.secrets;
+    r->fresh.secrets = old;
+    r->gather =
+        gather_ask(e->loop, e->turn, e->n_turn, reload_commit_message, reload_patience, reload_committed, r);
+    if (r->gather)
+        return;
+    reload_committed(r, NULL); /* out of memory: said as "0 of N" */
+}
+
+/* Preparing ---------------------------------------------------------------------------------------------- */
+
+static void reload_roll_back(const struct edge_reload *r)
+{
+    const struct edge *e = r->edge;
+    for (size_t i = 0; i < e->n_turn; i++)
+        if (e->turn[i] && worker_running(e->turn[i]))
+            (void)worker_send(e->turn[i], json_pack("{ss}", "type", "rollback"), NULL, 0);
+}
+
+static bool reload_has_answer(const json_t *results, const char *worker)
+{
+    size_t i;
+    json_t *result;
+    json_array_foreach (results, i, result)
+        if (strcmp(json_string_value(json_object_get(result, "worker")), worker) == 0)
+            return true;
+    return false;
+}
+
+/* False when a worker that still runs said no, or nothing. */
+static bool reload_all_agree(struct edge_reload *r, const json_t *results)
+{
+    const struct edge *e = r->edge;
+    size_t i;
+    json_t *result;
+    json_array_foreach (results, i, result) {
+        const char *reason = json_string_value(json_object_get(result, "reason"));
+        if (!reason)
+            continue;
+        snprintf(r->why, sizeof r->why, "turn: %s", reason);
+        return false;
+    }
+    for (i = 0; i < e->n_turn; i++) {
+        const struct worker *w = e->turn[i];
+        if (!w || !r->asked[i] || worker_pid(w) != r->asked[i] || reload_has_answer(results, worker_name(w)))
+            continue;
+        snprintf(r->why, sizeof r->why, "worker %s does not answer", worker_name(w));
+        return false;
+    }
+    return true;
+}
+
+static void reload_prepared(void *reload, json_t *results)
+{
+    struct edge_reload *r = reload;
+    r->gather = NULL;
+    if (!r->failed && reload_all_agree(r, results)) {
+        reload_commit(r);
+        return;
+    }
+    reload_roll_back(r);
+    reload_refuse(r);
+}
+
+static json_t *reload_ask(void *reload, struct worker *w)
+{
+    struct edge_reload *r = reload;
+    if (!worker_running(w))
+        return NULL;
+    json_t *msg = reload_prepare_message(r->edge, &r->merged.turn, &r->fresh.secrets, w, r->why);
+    r->asked[worker_index(w)] = msg ? worker_pid(w) : 0;
+    r->failed |= !msg;
+    return msg;
+}
+
+static enum err reload_judge(struct edge_reload *r)
+{
+    struct turn_config judged;
+    enum err err = edge_turn_judge(r->edge, &r->merged.turn, &r->fresh.secrets, &judged, r->why);
+    if (err == ERR_OK)
+        turn_config_free(&judged);
+    return err;
+}
+
+/* The files as they are now, judged; and what of them can be taken over. */
+static enum err reload_read(struct edge_reload *r)
+{
+    const struct edge *e = r->edge;
+    memcpy(r->fresh.dir, e->box->dir, sizeof r->fresh.dir);
+    memcpy(r->fresh.run, e->box->run, sizeof r->fresh.run);
+    memcpy(r->fresh.state, e->box->state, sizeof r->fresh.state);
+    enum err err = box_load(&r->fresh, r->why);
+    if (err != ERR_OK)
+        return err;
+    if (!config_edge_find(&r->fresh.config, e->box->name)) {
+        char path[PATH_MAX];
+        snprintf(r->why, sizeof r->why, "%s has no edge named \"%s\" any more",
+                 box_file(e->box, BOX_CONFIG, path), e->box->name);
+        return ERR_CONFIG;
+    }
+    err = config_merge(&e->box->config, &r->fresh.config, &r->merged, r->waiting, sizeof r->waiting, r->why);
+    if (err == ERR_OK && e->n_turn > 0)
+        err = reload_judge(r);
+    if (err != ERR_OK || strcmp(r->fresh.name, e->box->name) == 0)
+        return err;
+    size_t n = strlen(r->waiting);
+    snprintf(r->waiting + n, sizeof r->waiting - n, "%sthe file identity", n ? ", " : "");
+    return ERR_OK;
+}
+
+void edge_reload_request(void *edge, struct request *request, const json_t *msg)
+{
+    struct edge *e = edge;
+    struct timespec now;
+    struct edge_reload *r = calloc(1, sizeof *r);
+    (void)msg;
+    if (!r) {
+        request_refuse(request, "out of memory; nothing was changed");
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    r->edge = e;
+    r->request = request;
+    e->reload = r;
+    (void)edge_users_refresh(e);
+    if (reload_read(r) != ERR_OK) {
+        reload_refuse(r);
+        return;
+    }
+    r->gather = gather_ask(e->loop, e->turn, e->n_turn, reload_ask, reload_patience, reload_prepared, r);
+    if (!r->gather) {
+        snprintf(r->why, sizeof r->why, "out of memory");
+        reload_refuse(r);
+    }
+}
+
+/* The command -------------------------------------------------------------------------------------------- */
+
+static const char help[] =
+    "usage: stile-edge reload [--dir DIR] [--run-dir DIR]\n"
+    "\n"
+    "The running edge reads stile.json and secrets.json again and takes over the TURN settings, all of\n"
+    "them or none, without touching calls that are going on. Keys that need a restart are named.\n"
+    "\n"
+    "  --dir DIR      the box's folder (default /etc/stile)\n"
+    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+
+static int reload_show(const json_t *answer)
+{
+    const char *reason = json_string_value(json_object_get(answer, "reason"));
+    const char *waiting = json_string_value(json_object_get(answer, "needs_restart"));
+    const char *problem = json_string_value(json_object_get(answer, "database_problem"));
+    json_int_t taken = json_integer_value(json_object_get(answer, "taken"));
+    json_int_t workers = json_integer_value(json_object_get(answer, "turn_workers"));
+    if (reason) {
+        fprintf(stderr, "stile-edge reload: %s\n", reason);
+        return EXIT_FAILED;
+    }
+    printf("reloaded: revision %lld, taken over by %lld of %lld TURN workers\n",
+           (long long)json_integer_value(json_object_get(answer, "revision")), (long long)taken,
+           (long long)workers);
+    if (waiting && *waiting)
+        printf("waiting for a restart: %s\n", waiting);
+    if (problem && *problem)
+        fprintf(stderr, "stile-edge reload: warning: the database of users does not work: %s\n", problem);
+    return taken == workers ? EXIT_OK : EXIT_FAILED;
+}
+
+int edge_reload_command(int argc, char **argv)
+{
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"run-dir", required_argument, NULL, 'r'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *dir = BOX_DIR, *run_dir = NULL;
+    char path[PATH_MAX], why[SCHEMA_WHY];
+    struct box box;
+    json_t *answer;
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd')
+            dir = optarg;
+        else if (option == 'r')
+            run_dir = optarg;
+        else if (option == 'h')
+            return fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
+        else
+            return verb_usage("reload");
+    }
+    if (optind < argc)
+        return verb_usage("reload");
+    enum err e = box_open(&box, dir, run_dir, why);
+    if (e == ERR_OK)
+        e = local_request(box_run_file(&box, BOX_EDGE_SOCKET, path), json_pack("{ss}", "type", "reload"),
+                          RELOAD_PATIENCE_MS, &answer, why);
+    if (e != ERR_OK) {
+        fprintf(stderr, "stile-edge reload: %s\n", why);
+        return EXIT_FAILED;
+    }
+    int status = reload_show(answer);
+    json_decref(answer);
+    return status;
+}
