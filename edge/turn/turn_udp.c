@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,8 +22,9 @@ enum {
     SLOTS_SPARE = 64,  /* at least so many are free behind a burst, for what its packets turn into */
     CLIENT_BURST = 64, /* packets taken from a listening socket at once */
     RELAY_BURST = 32,
+    SPLIT_MAX = 64, /* datagrams that the kernel hands over as one, at most (UDP_GRO_CNT_MAX) */
     /* An odd number of cache lines, so that the beginnings of slots do not share cache sets. */
-    SLOT_SIZE = TURN_HEADROOM + TURN_PACKET_MAX + 128 - 64,
+    SLOT_SIZE = TURN_HEADROOM + TURN_PACKET_MAX + SPLIT_MAX * TURN_HEADROOM + 64,
 };
 _Static_assert(SLOT_SIZE % 64 == 0 && SLOT_SIZE / 64 % 2 == 1, "see above");
 
@@ -58,6 +60,10 @@ struct turn_udp {
     struct mmsghdr messages[SLOTS];
     struct iovec data[SLOTS];
     struct sockaddr_in6 from[SLOTS];
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(int))];
+    } control[SLOTS];
 
     struct queued queue[SLOTS];
     unsigned n_queue;
@@ -85,6 +91,8 @@ static void slots_prepare(struct turn_udp *u)
         h->msg_iovlen = 1;
         h->msg_name = &u->from[i];
         h->msg_namelen = sizeof u->from[i];
+        h->msg_control = &u->control[i];
+        h->msg_controllen = sizeof u->control[i].bytes;
     }
 }
 
@@ -110,13 +118,65 @@ static unsigned receive(struct turn_udp *u, int fd, unsigned burst, unsigned *fi
     return (unsigned)n;
 }
 
-/* The address a packet came from; the slot is ready for its next burst then. */
-static bool take_source(struct turn_udp *u, unsigned slot, struct netaddr *out)
+/* What one message brought: n datagrams of one source and one size, the last maybe shorter; mostly n is 1. */
+struct arrival {
+    struct netaddr from;
+    uint8_t *data;
+    unsigned n;
+    size_t size, last;
+};
+
+static inline uint8_t *arrival_data(const struct arrival *a, unsigned i)
+{
+    return a->data + i * (a->size + TURN_HEADROOM);
+}
+
+static inline size_t arrival_size(const struct arrival *a, unsigned i)
+{
+    return i + 1 == a->n ? a->last : a->size;
+}
+
+/* The size of the datagrams that the kernel joined (UDP_GRO), 0 where it joined none. */
+static size_t joined_size(const struct turn_udp *u, unsigned slot)
+{
+    const struct cmsghdr *c = &u->control[slot].align;
+    int size;
+    if (u->messages[slot].msg_hdr.msg_controllen < CMSG_LEN(sizeof size) || c->cmsg_level != IPPROTO_UDP ||
+        c->cmsg_type != UDP_GRO)
+        return 0;
+    memcpy(&size, CMSG_DATA(c), sizeof size);
+    return size > 0 ? (size_t)size : 0;
+}
+
+/* Moves joined datagrams apart, from the last to the first, so that each has head-room of its own. */
+static void split(struct arrival *a, size_t size)
+{
+    size_t whole = a->last, n = (whole + size - 1) / size;
+    if (n > SPLIT_MAX) /* more than any kernel joins, and than the slot has room for */
+        n = 0;
+    a->n = (unsigned)n;
+    a->size = size;
+    a->last = whole - (n ? n - 1 : 0) * size;
+    for (unsigned i = a->n; i-- > 1;)
+        memmove(arrival_data(a, i), a->data + i * size, arrival_size(a, i));
+}
+
+/* What lies in a slot; the slot is ready for its next burst then. */
+static struct arrival arrival_take(struct turn_udp *u, unsigned slot)
 {
     struct msghdr *h = &u->messages[slot].msg_hdr;
-    enum err e = netaddr_from_sockaddr(h->msg_name, h->msg_namelen, out);
+    struct arrival a = {.data = u->data[slot].iov_base, .n = 1, .last = u->messages[slot].msg_len};
+    enum err e = netaddr_from_sockaddr(h->msg_name, h->msg_namelen, &a.from);
     h->msg_namelen = sizeof u->from[slot];
-    return e == ERR_OK && out->port != 0;
+    if (h->msg_controllen > 0) {
+        size_t size = joined_size(u, slot);
+        if (size > 0 && size < a.last)
+            split(&a, size);
+    }
+    h->msg_controllen = sizeof u->control[slot].bytes;
+    if (e != ERR_OK || a.from.port == 0)
+        a.n = 0;
+    return a;
 }
 
 /* Towards clients ------------------------------------------------------------------------------------------
@@ -185,9 +245,9 @@ static void listener_readable(struct ev_loop *loop, ev_io *w, int revents)
     struct turn_udp *u = l->udp;
     unsigned first, n = receive(u, w->fd, CLIENT_BURST, &first);
     for (unsigned i = first; i < first + n; i++) {
-        struct netaddr from;
-        if (take_source(u, i, &from))
-            client_packet(l, &from, u->data[i].iov_base, u->messages[i].msg_len);
+        struct arrival a = arrival_take(u, i);
+        for (unsigned k = 0; k < a.n; k++)
+            client_packet(l, &a.from, arrival_data(&a, k), arrival_size(&a, k));
     }
 }
 
@@ -272,10 +332,18 @@ static void relay_readable(struct ev_loop *loop, ev_io *w, int revents)
     struct turn_udp *u = r->server->net;
     unsigned first, n = receive(u, w->fd, RELAY_BURST, &first);
     for (unsigned i = first; i < first + n; i++) {
-        struct netaddr from;
-        if (take_source(u, i, &from))
-            turn_forward_from_peer(r, &from, u->data[i].iov_base, u->messages[i].msg_len);
+        struct arrival a = arrival_take(u, i);
+        for (unsigned k = 0; k < a.n; k++)
+            turn_forward_from_peer(r, &a.from, arrival_data(&a, k), arrival_size(&a, k));
     }
+}
+
+/* Datagrams of one flow that arrive together come as one message. Where the kernel knows no such thing,
+ * nothing changes. */
+static void set_joined(const struct turn_udp *u, int fd)
+{
+    int on = !u->server->config.gso_off;
+    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
 }
 
 static enum err relay_open(void *net, struct turn_relay *r, const struct netaddr *addr)
@@ -292,6 +360,8 @@ static enum err relay_open(void *net, struct turn_relay *r, const struct netaddr
     bool six = addr->family == AF_INET6;
     setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
                sizeof omit);
+    if (!u->server->config.gso_off)
+        set_joined(u, fd);
     ev_io_init(&r->socket.watcher, relay_readable, fd, EV_READ);
     r->socket.watcher.data = r;
     ev_io_start(u->loop, &r->socket.watcher);
@@ -370,6 +440,8 @@ void turn_udp_free(struct turn_udp *u)
 void turn_udp_configure(struct turn_udp *u)
 {
     turn_joining_init(&u->joining, !u->server->config.gso_off);
+    for (size_t i = 0; i < u->n_listeners; i++)
+        set_joined(u, u->listeners[i].watcher.fd);
 }
 
 enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct turn_dtls *dtls,
@@ -394,6 +466,7 @@ enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct 
         l->dtls_only = sockets[i].kind == TURN_SOCKET_DTLS;
         l->index = (unsigned)u->n_listeners++;
         turn_outbox_init(&l->outbox, &u->joining);
+        set_joined(u, sockets[i].fd);
         ev_io_init(&l->watcher, listener_readable, sockets[i].fd, EV_READ);
         l->watcher.data = l;
         ev_io_start(u->loop, &l->watcher);

@@ -3,16 +3,19 @@
  * that each packet's way is timed with one clock and the machine's other processor is the relay's own.
  *
  *   turn_load client_ns=NS peer_ns=NS server=IP:PORT peer=IP:PORT kind=turn|plain flows=N size=BYTES ms=N
- *             [pids=P,P...] (window=N | rate=PACKETS_PER_SECOND [burst=N])
+ *             [pids=P,P...] [joined=1] (window=N | rate=PACKETS_PER_SECOND [burst=N])
  *
  * window: each flow has N packets under way, which the peer sends back; as fast as they go. rate: packets
  * leave at even intervals, in both directions by turns, whatever has arrived (burst: so many at once, as the
- * packets of a video frame do). kind=plain: no signalling and no ChannelData, for the bare forwarder, and for
+ * packets of a video frame do). joined: what leaves
+ * together leaves as one message (UDP_SEGMENT), which over veth arrives as a network card's driver hands over
+ * a burst (GRO); with one flow. kind=plain: no signalling and no ChannelData, for the bare forwarder, and for
  * the way without any relay.
  *
  * Prints one line: packets relayed per second, the relay's CPU microseconds per packet and share of a
  * processor, the share of packets lost, and with rate the quantiles of the one-way time in microseconds.
  */
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +33,7 @@ enum {
     EVENTS = 256,
     HELLOS = 20,
     WARM_MS = 300,
+    RUN_MAX = 65000,
     STALL_MS = 200, /* a flow from which nothing came for so long has lost its window */
 };
 #define MS 1000000U
@@ -57,7 +61,7 @@ static uint8_t in_memory[BURST][PACKET], out_memory[BURST][PACKET];
 static uint64_t sent, got; /* window: round trips; rate: packets */
 static uint32_t *times;    /* nanoseconds of each packet of the measured time; NULL: not wanted */
 static size_t n_times, room;
-static bool measuring, echo; /* echo: the peer sends back what it gets, clients send again */
+static bool measuring, joined, echo; /* echo: the peer sends back what it gets, clients send again */
 
 static void messages_prepare(void)
 {
@@ -83,6 +87,30 @@ static void send_all(int fd, struct mmsghdr *m, int n)
             return;
 }
 
+/* The same, all of one size and to one address, as one message. */
+static void send_joined(int fd, struct mmsghdr *m, int n)
+{
+    struct iovec parts[BURST];
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } control = {.align = {CMSG_LEN(sizeof(uint16_t)), IPPROTO_UDP, UDP_SEGMENT}};
+    uint16_t length = (uint16_t)m->msg_hdr.msg_iov->iov_len;
+    int most = length < RUN_MAX / BURST ? BURST : RUN_MAX / length;
+    memcpy(CMSG_DATA(&control.align), &length, sizeof length);
+    for (int done = 0, k; done < n; done += k) {
+        for (k = 0; k < most && done + k < n; k++)
+            parts[k] = *m[done + k].msg_hdr.msg_iov;
+        struct msghdr h = m->msg_hdr;
+        h.msg_iov = parts;
+        h.msg_iovlen = (size_t)k;
+        h.msg_control = &control;
+        h.msg_controllen = k > 1 ? sizeof control.bytes : 0;
+        if (sendmsg(fd, &h, 0) < 0)
+            bench_fail("the kernel joins no datagrams");
+    }
+}
+
 /* n packets of flow i into out[]; to the server when `to` is NULL, else to where the peer sees the flow. */
 static void send_packets(size_t i, int n, struct sockaddr_in *to)
 {
@@ -95,7 +123,7 @@ static void send_packets(size_t i, int n, struct sockaddr_in *to)
         out[k].msg_hdr.msg_name = to;
         out[k].msg_hdr.msg_namelen = to ? sizeof *to : 0;
     }
-    send_all(to ? peer_fd : flows[i].client.fd, out, n);
+    (joined ? send_joined : send_all)(to ? peer_fd : flows[i].client.fd, out, n);
     sent += (uint64_t)n;
 }
 
@@ -122,7 +150,7 @@ static void peer_readable(void)
             arrived(now, in_memory[i]);
     }
     if (echo && n > 0)
-        send_all(peer_fd, in, n);
+        (joined ? send_joined : send_all)(peer_fd, in, n);
     for (int i = 0; i < n; i++)
         in_data[i].iov_len = PACKET;
 }
@@ -271,11 +299,12 @@ int main(int argc, char **argv)
     unsigned long rate = bench_number(argv, "rate", "0"), ms = bench_number(argv, "ms", NULL);
     int burst = (int)bench_number(argv, "burst", "1");
     struct bench_pids pids = bench_pids(bench_option(argv, "pids", ""));
+    joined = bench_number(argv, "joined", "0") != 0;
     size = bench_number(argv, "size", NULL);
     header = turn ? CHANDATA_HEADER : 0;
     n_flows = bench_number(argv, "flows", NULL);
     if (size < sizeof(struct stamp) || size > PACKET - 4 || n_flows < 1 || burst < 1 || burst > BURST ||
-        !window == !rate)
+        !window == !rate || (joined && n_flows > 1))
         bench_fail("size, flows, burst, window or rate is out of range");
     bench_raise_descriptors();
     flows = calloc(n_flows, sizeof *flows);
