@@ -159,6 +159,10 @@ static void edge_free(struct edge *e)
     turn_listeners_close(e->turn_listeners, e->n_turn);
     if (e->turn_shared >= 0)
         close(e->turn_shared);
+    for (size_t i = 0; i < e->n_turn; i++)
+        for (int end = 0; end < 2; end++)
+            if (e->turn_mailboxes[i][end] > 0)
+                close(e->turn_mailboxes[i][end]);
     json_decref(e->allowlist);
     users_close(e->users);
     edge_certificate_stop(e);

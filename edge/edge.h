@@ -50,6 +50,7 @@ struct edge {
     int turn_shared;
     /* Connections on their way from web workers (columns) to turn workers, see edge/web/handover.h */
     uint16_t handing[LISTENERS_WORKERS_MAX][LISTENERS_WORKERS_MAX];
+    int turn_mailboxes[LISTENERS_WORKERS_MAX][2]; /* one per worker, see turn_worker_mailbox */
     size_t next_turn;               /* who gets the next one */
     struct users *users;            /* NULL: the database does not work, */
     char users_problem[SCHEMA_WHY]; /* for this reason */

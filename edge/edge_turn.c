@@ -228,6 +228,17 @@ static json_t *edge_turn_sockets(const struct turn_listeners *l, int *fds)
     return list;
 }
 
+/* What the workers write to each other with, in messages of as many descriptors as one takes. */
+static void edge_turn_send_mailboxes(const struct edge *e, struct worker *w)
+{
+    int fds[IPC_FDS_MAX];
+    for (size_t first = 0, n; first < e->n_turn; first += n) {
+        for (n = 0; n < IPC_FDS_MAX && first + n < e->n_turn; n++)
+            fds[n] = e->turn_mailboxes[first + n][first + n == worker_index(w) ? 0 : 1];
+        (void)worker_send(w, json_pack("{sssi}", "type", "mailboxes", "first", (int)first), fds, n);
+    }
+}
+
 static void edge_turn_on_start(void *edge, struct worker *w)
 {
     struct edge *e = edge;
@@ -248,6 +259,7 @@ static void edge_turn_on_start(void *edge, struct worker *w)
     if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"",
                   worker_name(w));
+    edge_turn_send_mailboxes(e, w);
 }
 
 static void edge_turn_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,
@@ -331,6 +343,11 @@ enum err edge_turn_start(struct edge *e, char *why)
     enum err err = edge_turn_prepare(e, why);
     if (err == ERR_OK)
         err = turn_listeners_open(e->self, e->turn_listeners, e->n_turn, why);
+    for (size_t i = 0; i < e->n_turn && err == ERR_OK; i++)
+        if (turn_worker_mailbox(e->turn_mailboxes[i]) != 0) {
+            snprintf(why, SCHEMA_WHY, "turn: mailboxes of the workers: %s", strerror(errno));
+            err = ERR_SYSTEM;
+        }
     for (size_t i = 0; i < e->n_turn && err == ERR_OK; i++)
         e->turn[i] = worker_new(e->loop, "turn", (unsigned)i, &edge_turn_events, e);
     return err;

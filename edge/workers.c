@@ -209,6 +209,18 @@ static void turn_roll_back(struct turn_process *p, const json_t *msg)
     turn_config_free(&p->next);
 }
 
+/* Mailboxes of the turn workers from `first` on: their own, or what the others write to. */
+static void turn_mailboxes(struct turn_process *p, const json_t *msg, int *fds, size_t n_fds)
+{
+    json_int_t first = json_integer_value(json_object_get(msg, "first"));
+    if (!p->worker || first < 0 || first > TURN_WORKERS_MAX)
+        return;
+    for (size_t i = 0; i < n_fds; i++) {
+        turn_worker_add_mailbox(p->worker, (uint32_t)first + (uint32_t)i, fds[i]);
+        fds[i] = -1;
+    }
+}
+
 static void turn_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     static const struct {
@@ -224,6 +236,8 @@ static void turn_message(void *worker, const char *type, json_t *msg, int *fds, 
         turn_setup(p, msg, fds, n_fds);
     else if (strcmp(type, "adopt") == 0)
         turn_adopt(p, msg, fds, n_fds);
+    else if (strcmp(type, "mailboxes") == 0)
+        turn_mailboxes(p, msg, fds, n_fds);
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
         if (strcmp(type, messages[i].type) == 0 && (p->worker || messages[i].before_setup))
             messages[i].run(p, msg);

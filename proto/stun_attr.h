@@ -31,6 +31,7 @@
     X(MESSAGE_INTEGRITY_SHA256, 0x001c, 16, 32)                                                              \
     X(PASSWORD_ALGORITHM, 0x001d, 4, 65535)                                                                  \
     X(USERHASH, 0x001e, 32, 32)                                                                              \
+    X(CONNECTION_ID, 0x002a, 4, 4)                                                                           \
     X(XOR_MAPPED_ADDRESS, 0x0020, 8, 20)                                                                     \
     X(RESERVATION_TOKEN, 0x0022, 8, 8)                                                                       \
     X(ADDITIONAL_ADDRESS_FAMILY, 0x8000, 4, 4)                                                               \

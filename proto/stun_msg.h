@@ -33,7 +33,10 @@ enum {
     X(SEND, 0x006, "Send")                                                                                   \
     X(DATA_INDICATION, 0x007, "Data")                                                                        \
     X(CREATE_PERMISSION, 0x008, "CreatePermission")                                                          \
-    X(CHANNEL_BIND, 0x009, "ChannelBind")
+    X(CHANNEL_BIND, 0x009, "ChannelBind")                                                                    \
+    X(CONNECT, 0x00a, "Connect")                                                                             \
+    X(CONNECTION_BIND, 0x00b, "ConnectionBind")                                                              \
+    X(CONNECTION_ATTEMPT, 0x00c, "ConnectionAttempt")
 
 enum stun_method {
 #define X(name, number, words) STUN_METHOD_##name = number,
@@ -59,6 +62,8 @@ enum stun_class { STUN_REQUEST, STUN_INDICATION, STUN_SUCCESS, STUN_ERROR };
     X(441, "Wrong Credentials")                                                                              \
     X(442, "Unsupported Transport Protocol")                                                                 \
     X(443, "Peer Address Family Mismatch")                                                                   \
+    X(446, "Connection Already Exists")                                                                      \
+    X(447, "Connection Timeout or Failure")                                                                  \
     X(486, "Allocation Quota Reached")                                                                       \
     X(500, "Server Error")                                                                                   \
     X(508, "Insufficient Capacity")

@@ -7,6 +7,7 @@
 #include "edge/turn/turn_request.h"
 
 enum {
+    PROTOCOL_TCP = 6,
     PROTOCOL_UDP = 17,
     FAMILY_IPV4 = 1, /* as in REQUESTED-ADDRESS-FAMILY */
     FAMILY_IPV6 = 2,
@@ -20,6 +21,7 @@ struct wish {
     bool additional; /* IPv6 beside IPv4, or whichever of them there is */
     bool even, reserve;
     bool redeem;
+    bool tcp; /* RFC 6062 */
     uint64_t token;
 };
 
@@ -29,6 +31,11 @@ static bool whole_is_impossible(const struct turn_request *r, const struct wish 
 {
     return stun_has(&r->msg, STUN_DONT_FRAGMENT) && !turn_transport_is_stream(r->client->transport) &&
            r->client->address.family == AF_INET && (w->family == AF_INET6 || w->additional);
+}
+
+static bool tcp_served(const struct turn_server *s)
+{
+    return s->config.tcp_relays && s->stream_ops;
 }
 
 /* 0, or the error code. In the order of RFC 8656 §7.2. */
@@ -42,8 +49,12 @@ static int wish_read(struct turn_request *r, struct wish *out)
     struct wish w = {.family = AF_INET, .additional = additional.at, .even = even.at, .redeem = token.at};
     if (!transport.at)
         return 400;
-    if (transport.at[0] != PROTOCOL_UDP)
+    w.tcp = transport.at[0] == PROTOCOL_TCP;
+    if (transport.at[0] != PROTOCOL_UDP && !(w.tcp && tcp_served(r->server)))
         return 442;
+    /* RFC 6062 §5.1 */
+    if (w.tcp && (!r->client->ops->give || even.at || token.at || stun_has(&r->msg, STUN_DONT_FRAGMENT)))
+        return 400;
     if (token.at && (even.at || family.at || additional.at))
         return 400;
     if (additional.at && (family.at || additional.at[0] != FAMILY_IPV6))
@@ -131,6 +142,11 @@ static void stand_up(struct turn_server *s, const struct wish *w, const struct t
         turn_shared_leave(s->shared, &seats[i]);
 }
 
+static enum err open_plain(struct turn_server *s, uint8_t family, bool tcp, struct turn_relay **out)
+{
+    return tcp ? turn_relay_open_tcp(s, family, out) : turn_relay_open(s, family, out);
+}
+
 /* The first relay, and seats for what was asked; a reserved port is left claimed above it. *first: what
  * became of the family asked for first; with ADDITIONAL-ADDRESS-FAMILY the other one does, too. 0, or the
  * error code: nothing is taken then, but a token that was good is used up. */
@@ -154,10 +170,10 @@ static int relay_for(struct turn_request *r, const struct wish *w, struct turn_s
     }
     enum err e = w->redeem ? turn_relay_open_claimed(s, index, port, out)
                  : w->even ? turn_relay_open_even(s, w->family, w->reserve, out)
-                           : turn_relay_open(s, w->family, out);
+                           : open_plain(s, w->family, w->tcp, out);
     *first = e;
     if (e != ERR_OK && w->additional)
-        e = turn_relay_open(s, AF_INET6, out);
+        e = open_plain(s, AF_INET6, w->tcp, out);
     if (e == ERR_OK)
         return 0;
     stand_up(s, w, seats);
@@ -185,7 +201,7 @@ static bool reserve_above(struct turn_server *s, const struct turn_relay *r, uin
 static void add_additional(struct turn_allocation *a)
 {
     struct turn_relay *second;
-    enum err e = turn_relay_open(a->server, AF_INET6, &second);
+    enum err e = open_plain(a->server, AF_INET6, a->tcp, &second);
     if (e == ERR_OK)
         turn_relay_attach(second, a, a->lifetime);
     else
@@ -215,6 +231,7 @@ static int allocate(struct turn_request *r, const struct wish *w, struct turn_al
         turn_shared_leave(s->shared, &seats[0]);
         return 508;
     }
+    a->tcp = w->tcp;
     a->lifetime = turn_request_lifetime(r);
     a->credentials_end = r->credentials_end;
     memcpy(a->transaction, r->msg.transaction, sizeof a->transaction);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "edge/turn/turn_channel.h"
+#include "edge/turn/turn_peer_connection.h"
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_relay.h"
 
@@ -116,6 +117,9 @@ void turn_allocation_delete(struct turn_allocation *a, enum turn_end why)
 #undef X
     };
     struct turn_server *s = a->server;
+    for (int f = 0; f < TURN_FAMILIES; f++)
+        if (a->relays[f])
+            turn_peer_connections_close(a->relays[f]); /* what they carried counts for the log */
     allocation_log_end(a, why);
     s->counters.events[events[why]]++;
     hashmap_remove(&s->allocations, &a->node);

@@ -34,7 +34,9 @@ struct turn_allocation {
     struct turn_relay *relays[TURN_FAMILIES];
     struct turn_permission *permissions; /* lists, newest first */
     struct turn_channel *channels;
-    uint32_t n_permissions, n_channels;
+    LIST_HEAD(, turn_peer_connection) connections;
+    uint32_t n_permissions, n_channels, n_connections;
+    bool tcp; /* relays are TCP, RFC 6062 */
     struct turn_seat seat;
     uint32_t created;
     struct turn_traffic from_client, to_client; /* relayed payload */

@@ -80,6 +80,11 @@ static inline bool turn_key_equal(const struct turn_key *a, const struct turn_ke
 }
 
 struct turn_client;
+struct stream;
+
+/* Takes a client's stream over: its events are the taker's, n bytes behind the last message were read from it
+ * already; it may be paused. stream NULL: the client has gone. */
+typedef void turn_client_taker(void *ctx, struct stream *stream, const uint8_t *rest, size_t n);
 
 struct turn_client_ops {
     /* Sends one STUN message; n bytes are copied. */
@@ -90,6 +95,9 @@ struct turn_client_ops {
     void (*forward)(struct turn_client *c, uint8_t *message, size_t n);
     /* The allocation of this client has been made, or is gone. */
     void (*allocated)(struct turn_client *c, bool is);
+    /* Gives the connection away, for data (RFC 6062 §5.4): at once, or when the message that is being handled
+     * is done. The client is gone then. NULL where there is no stream. */
+    void (*give)(struct turn_client *c, turn_client_taker *take, void *ctx);
 };
 
 /* Where datagrams go, ready for sendmmsg. */
@@ -117,6 +125,8 @@ struct turn_client {
     bool verified;                  /* the address is real: a connection was made from it */
     struct netaddr address, server; /* both ends */
     struct turn_target target;      /* UDP: the client's address again */
+    struct turn_connection_bind
+        *bind; /* a ConnectionBind that waits for another worker; no message follows it */
 };
 
 #endif

@@ -111,16 +111,41 @@ static void on_statistics(struct ev_loop *loop, ev_timer *w, int revents)
     print_statistics(w->data);
 }
 
+/* What the workers share. */
+struct between {
+    int shared_fd;
+    int mailboxes[TURN_WORKERS_MAX][2];
+};
+
+static bool between_make(struct between *b, const struct turn_config *c)
+{
+    b->shared_fd = turn_shared_create(c);
+    bool good = b->shared_fd >= 0;
+    for (uint32_t i = 0; i < c->worker_count && good; i++)
+        good = turn_worker_mailbox(b->mailboxes[i]) == 0;
+    return good;
+}
+
+/* In the worker: what it does not need is closed. */
+static void between_take(const struct between *b, struct turn_worker *w, uint32_t index, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        turn_worker_add_mailbox(w, i, b->mailboxes[i][i == index ? 0 : 1]);
+        close(b->mailboxes[i][i == index ? 1 : 0]);
+    }
+}
+
 /* Serves until a signal says stop. The exit status. */
 static int process_run(const struct turn_options *o, struct turn_config *config,
-                       const struct turn_socket *sockets, size_t n, int shared_fd)
+                       const struct turn_socket *sockets, size_t n, const struct between *between)
 {
     char name[32], why[200];
     struct process p = {0};
     struct ev_loop *loop = ev_default_loop(0);
     snprintf(name, sizeof name, "turn%u", (unsigned)config->worker_index);
     log_set_process(name);
-    p.worker = loop ? turn_worker_start(loop, config, sockets, n, shared_fd, why, sizeof why) : NULL;
+    uint32_t index = config->worker_index, count = config->worker_count;
+    p.worker = loop ? turn_worker_start(loop, config, sockets, n, between->shared_fd, why, sizeof why) : NULL;
     if (p.worker && o->cert_pem &&
         turn_worker_certificate(p.worker, o->cert_pem, o->key_pem, why, sizeof why) != ERR_OK) {
         turn_worker_stop(p.worker);
@@ -130,6 +155,7 @@ static int process_run(const struct turn_options *o, struct turn_config *config,
         log_event(LOG_ERR, "Cannot Start", "reason=\"%s\"", loop ? why : "no event loop");
         return 1;
     }
+    between_take(between, p.worker, index, count);
     ev_signal_init(&p.stop, on_stop, SIGTERM);
     ev_signal_init(&p.interrupt, on_stop, SIGINT);
     ev_signal_init(&p.print, on_print, SIGUSR1);
@@ -150,14 +176,14 @@ static int process_run(const struct turn_options *o, struct turn_config *config,
 /* The child's part of a fork: the process that gets only its own sockets. */
 static _Noreturn void worker_process(const struct turn_options *o, struct turn_config *config,
                                      struct turn_socket *sockets, size_t per_worker, unsigned index,
-                                     int shared_fd)
+                                     const struct between *between)
 {
     for (size_t i = 0; i < o->workers * per_worker; i++)
         if (i / per_worker != index)
             close(sockets[i].fd);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     config->worker_index = index;
-    int status = process_run(o, config, sockets + index * per_worker, per_worker, shared_fd);
+    int status = process_run(o, config, sockets + index * per_worker, per_worker, between);
     turn_config_free(config);
     free(sockets);
     _exit(status);
@@ -224,7 +250,7 @@ static int watch(pid_t *pids, unsigned n)
 }
 
 static int serve(const struct turn_options *o, struct turn_config *config, struct turn_socket *sockets,
-                 size_t per_worker, int shared_fd)
+                 size_t per_worker, const struct between *between)
 {
     char text[NETADDR_TEXT];
     pid_t pids[TURN_WORKERS_MAX] = {0};
@@ -244,7 +270,7 @@ static int serve(const struct turn_options *o, struct turn_config *config, struc
             signal(SIGINT, SIG_DFL);
             signal(SIGUSR1, SIG_IGN);
             sigprocmask(SIG_SETMASK, &before, NULL);
-            worker_process(o, config, sockets, per_worker, started, shared_fd);
+            worker_process(o, config, sockets, per_worker, started, between);
         }
         if (pids[started] < 0)
             break;
@@ -285,7 +311,8 @@ int turn_command(int argc, char **argv)
     struct turn_socket *sockets = NULL;
     char why[300];
     size_t per_worker;
-    int status = 1, shared_fd = -1;
+    int status = 1;
+    struct between between = {.shared_fd = -1};
     turn_config_init(&config);
     log_set_process("turn");
     enum turn_options_result parsed = turn_options_parse(argc, argv, &o, &config);
@@ -305,13 +332,12 @@ int turn_command(int argc, char **argv)
         goto out;
     }
     raise_descriptor_limit();
-    shared_fd = turn_shared_create(&config);
-    sockets = shared_fd < 0 ? NULL : sockets_open(&o, &per_worker);
+    sockets = between_make(&between, &config) ? sockets_open(&o, &per_worker) : NULL;
     if (sockets)
-        status = serve(&o, &config, sockets, per_worker, shared_fd);
+        status = serve(&o, &config, sockets, per_worker, &between);
 out:
-    if (shared_fd >= 0)
-        close(shared_fd);
+    if (between.shared_fd >= 0)
+        close(between.shared_fd);
     free(sockets);
     turn_config_free(&config);
     turn_options_free(&o);

@@ -21,6 +21,8 @@ void turn_config_init(struct turn_config *c)
         .address_connections_max = 1000,
         .handshakes_max = 256,
         .address_handshakes_max = 64,
+        .connections_max = 32,
+        .tcp_relays = true,
         .lifetime_default = 600,
         .lifetime_longest = 3600,
         .lifetime_nonce = 600,
@@ -285,13 +287,15 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
     else if (c->handshakes_max < 1 || c->handshakes_max > TURN_HANDSHAKES_MAX ||
              c->address_handshakes_max < 1)
         wrong = "connections: handshakes must be 1 to 65536, address_handshakes at least 1";
+    else if (c->connections_max < 1 || c->connections_max > TURN_CONNECTIONS_MAX)
+        wrong = "quota.connections: must be 1 to 1024";
     else if (c->lifetime_default < 60 || c->lifetime_longest < c->lifetime_default ||
              c->lifetime_longest > 86400)
         wrong = "lifetime: needs 60 <= default <= longest <= 86400";
     else if (c->lifetime_nonce < 30 || c->lifetime_nonce > 86400)
         wrong = "lifetime.nonce: must be 30 to 86400";
     else if (c->worker_count < 1 || c->worker_count > TURN_WORKERS_MAX || c->worker_index >= c->worker_count)
-        wrong = "worker: needs index < count <= 128";
+        wrong = "worker: needs index < count <= 120";
     if (wrong) {
         snprintf(why, why_size, "%s", wrong);
         return ERR_CONFIG;

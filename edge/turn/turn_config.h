@@ -17,10 +17,12 @@
  *     "cluster_addresses": [],                       CIDR notation
  *     "cluster_ports": [24000, 29999],              as relay_ports where absent
  *     "quota": { "total": 0, "user": 0, "address": 0, "permissions": 64, "channels": 64,
+ *                "connections": 32, "user_connections": 0,
  *                "allocation_kbps": 0, "user_kbps": 0,                                        0: no limit
  *                "challenges": 64 },                                                 a second and address
  *     "connections": { "address": 1000, "handshakes": 256, "address_handshakes": 64 },
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
+ *     "tcp_relays": true,                            RFC 6062
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
  *     "gso": "auto" | "off",                         runs of datagrams as one message, see turn_outbox.h
  *     "nonce_key": "<64 hex digits>",                drawn at random where absent
@@ -48,10 +50,11 @@ enum {
     TURN_SECRET_MAX = 1024,  /* bytes of one */
     TURN_NONCE_KEY_SIZE = 32,
     TURN_RELAYS_MAX = 64,   /* relay addresses */
-    TURN_WORKERS_MAX = 128, /* workers that share one memory, see turn_shared.h */
+    TURN_WORKERS_MAX = 120, /* workers that share one memory, see turn_shared.h */
     TURN_PERMISSIONS_MAX = 4096,
     TURN_CHANNELS_MAX = 4096,
     TURN_HANDSHAKES_MAX = 65536,
+    TURN_CONNECTIONS_MAX = 1024,
 };
 
 /* Long-term credentials; the password itself is not kept. The keys are digests of name:realm:password,
@@ -112,12 +115,15 @@ struct turn_config {
      * all workers. What is above is dropped (turn_rate.h). */
     uint32_t allocation_kbps, user_kbps;
     uint32_t challenge_limit; /* answers without credentials per address and second, see turn_limiter.h */
+    uint32_t connections_max;   /* TCP connections with peers, per allocation */
+    uint32_t quota_connections; /* the same, per user; 0: no limit */
 
     /* In one worker, see turn_admission.h: streams and DTLS sessions of one address (0: no limit); TLS and
      * DTLS handshakes under way, in all and of one address (at least 1). */
     uint32_t address_connections_max, handshakes_max, address_handshakes_max;
 
     uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
+    bool tcp_relays;                                             /* REQUESTED-TRANSPORT may be TCP */
     bool channels_rfc5766; /* channel numbers up to 0x7FFF instead of 0x4FFF */
     bool gso_off;          /* datagrams leave and arrive one by one */
     enum turn_binding binding;

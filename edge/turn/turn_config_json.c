@@ -295,7 +295,8 @@ static void read_quota(struct reader *r, const json_t *v)
         {"total", &c->quota_total},     {"user", &c->quota_user},
         {"address", &c->quota_address}, {"permissions", &c->permissions_max},
         {"channels", &c->channels_max}, {"allocation_kbps", &c->allocation_kbps},
-        {"user_kbps", &c->user_kbps},   {"challenges", &c->challenge_limit}};
+        {"user_kbps", &c->user_kbps},   {"challenges", &c->challenge_limit},
+        {"connections", &c->connections_max}, {"user_connections", &c->quota_connections}};
     read_numbers(r, v, "quota", rows, sizeof rows / sizeof *rows);
 }
 
@@ -340,6 +341,13 @@ static void read_gso(struct reader *r, const json_t *v)
     r->config->gso_off = read_choice(r, v, "gso", words) == 1;
 }
 
+static void read_tcp_relays(struct reader *r, const json_t *v)
+{
+    if (!json_is_boolean(v))
+        fail(r, "tcp_relays: must be true or false");
+    r->config->tcp_relays = json_is_true(v);
+}
+
 static void read_nonce_key(struct reader *r, const json_t *v)
 {
     read_hex(r, v, "nonce_key", r->config->nonce_key, sizeof r->config->nonce_key);
@@ -364,6 +372,7 @@ static const struct {
     {"connections", read_connections},
     {"lifetime", read_lifetime},
     {"channel_numbers", read_channel_numbers},
+    {"tcp_relays", read_tcp_relays},
     {"binding", read_binding},
     {"gso", read_gso},
     {"nonce_key", read_nonce_key},
@@ -501,8 +510,12 @@ json_t *turn_config_to_json(const struct turn_config *c)
                   "default", (json_int_t)c->lifetime_default, "longest", (json_int_t)c->lifetime_longest,
                   "nonce", (json_int_t)c->lifetime_nonce, "worker", "index", (json_int_t)c->worker_index,
                   "count", (json_int_t)c->worker_count);
+    json_t *quota = json_object_get(numbers, "quota");
+    json_object_set_new(quota, "connections", json_integer((json_int_t)c->connections_max));
+    json_object_set_new(quota, "user_connections", json_integer((json_int_t)c->quota_connections));
     bool good =
         json && numbers && json_object_update(json, numbers) == 0 &&
+        json_object_set_new(json, "tcp_relays", json_boolean(c->tcp_relays)) == 0 &&
         json_object_set_new(json, "connections",
                             json_pack("{s:I, s:I, s:I}", "address", (json_int_t)c->address_connections_max,
                                       "handshakes", (json_int_t)c->handshakes_max, "address_handshakes",

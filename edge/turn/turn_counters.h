@@ -20,7 +20,8 @@
     X(unexpected, "STUN of a method or class that a server does not take")                                   \
     X(limited, "answer kept back from an address that got too many without authenticating")                  \
     X(no_allocation, "Send indication without an allocation")                                                \
-    X(bad_indication, "Send indication without peer or data, or with unknown attributes")                    \
+    X(bad_indication,                                                                                        \
+      "Send indication without peer or data, with unknown attributes, or for a TCP allocation")              \
     X(no_channel, "ChannelData for a channel that is not bound")                                             \
     X(no_permission, "to or from a peer without permission")                                                 \
     X(peer_refused, "to an address that is never a peer")                                                    \
@@ -52,6 +53,8 @@ enum turn_drop {
     X(handshakes, "TLS and DTLS handshakes completed")                                                       \
     X(handshakes_failed, "TLS and DTLS handshakes that failed, or took too long")                            \
     X(stream_errors, "stream connections closed for what they sent")                                         \
+    X(peer_connections, "TCP connections with peers made")                                                   \
+    X(peer_connections_refused, "TCP connections of peers closed at once, too many")                         \
     X(hairpin, "packets that went from relay to relay in this worker")
 
 enum turn_event {

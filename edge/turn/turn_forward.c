@@ -112,7 +112,7 @@ static void forward_to_peer(struct turn_allocation *a, const struct turn_target 
     count(&s->counters.from_clients[a->client.transport], n);
     if (own >= 0) {
         struct turn_relay *to = turn_relay_at(s, own, port);
-        if (to && to->allocation) {
+        if (to && to->allocation && !to->tcp) {
             s->counters.events[TURN_EVENT_hairpin]++;
             forward_to_client(to, &r->advertised, data, n);
             return;

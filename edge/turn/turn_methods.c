@@ -58,9 +58,7 @@ int turn_method_refresh(struct turn_request *r, struct turn_reply *reply)
     return 0;
 }
 
-/* 0 and the peer in canonical form, or the error: malformed, of a family that has no relay, not permitted.
- * For a permission the port is nothing (0): it covers all of them. */
-static int peer_read(struct turn_request *r, struct stun_value value, bool any_port, struct netaddr *peer)
+int turn_request_peer(struct turn_request *r, struct stun_value value, bool any_port, struct netaddr *peer)
 {
     struct netaddr a;
     enum err e = stun_xor_address(&r->msg, value, &a);
@@ -92,7 +90,7 @@ int turn_method_create_permission(struct turn_request *r, struct turn_reply *rep
     uint32_t all = 0, fresh = 0;
     (void)reply;
     for (; stun_next(&r->msg, STUN_XOR_PEER_ADDRESS, &v); all++) {
-        int code = peer_read(r, v, true, &peer);
+        int code = turn_request_peer(r, v, true, &peer);
         if (code)
             return code;
         fresh += !turn_permission_find(a, &peer);
@@ -102,7 +100,7 @@ int turn_method_create_permission(struct turn_request *r, struct turn_reply *rep
     if (a->n_permissions + fresh > r->server->config.permissions_max)
         return 508;
     for (v = (struct stun_value){0}; stun_next(&r->msg, STUN_XOR_PEER_ADDRESS, &v);)
-        if (peer_read(r, v, true, &peer) == 0 && !turn_permission_install(a, &peer))
+        if (turn_request_peer(r, v, true, &peer) == 0 && !turn_permission_install(a, &peer))
             return 508;
     return 0;
 }
@@ -121,12 +119,12 @@ int turn_method_channel_bind(struct turn_request *r, struct turn_reply *reply)
                       peer_value = stun_get(&r->msg, STUN_XOR_PEER_ADDRESS);
     struct netaddr peer;
     (void)reply;
-    if (!number_value.at || !peer_value.at)
+    if (!number_value.at || !peer_value.at || a->tcp) /* RFC 6062 §3: TCP allocations have no channels */
         return 400;
     uint16_t number = (uint16_t)(number_value.at[0] << 8 | number_value.at[1]);
     if (!channel_number_valid(r->server, number))
         return 400;
-    int code = peer_read(r, peer_value, false, &peer);
+    int code = turn_request_peer(r, peer_value, false, &peer);
     if (code)
         return code;
     struct turn_channel *same_number = turn_channel_find(r->server, &a->client.key, number),
@@ -161,7 +159,7 @@ void turn_method_send(struct turn_request *r, uint8_t *packet)
         turn_drop(s, TURN_DROP_no_allocation);
         return;
     }
-    if (r->msg.n_unknown || r->msg.wrong_size || !data.at ||
+    if (r->msg.n_unknown || r->msg.wrong_size || !data.at || r->allocation->tcp ||
         stun_get_xor_address(&r->msg, STUN_XOR_PEER_ADDRESS, &peer) != ERR_OK) {
         turn_drop(s, TURN_DROP_bad_indication);
         return;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/fatal.h"
+#include "edge/turn/turn_peer_connection.h"
 
 enum { DRAWS = 24 /* random ports tried before looking at one after the other */ };
 
@@ -14,7 +15,14 @@ bool turn_relay_has_family(const struct turn_server *s, uint8_t family)
     return false;
 }
 
-enum err turn_relay_open_claimed(struct turn_server *s, size_t index, uint16_t port, struct turn_relay **out)
+/* What is asked of a relay's port. */
+struct port_wish {
+    bool even, pair; /* pair: the port above it too */
+    bool tcp;
+};
+
+static enum err open_claimed(struct turn_server *s, size_t index, uint16_t port, bool tcp,
+                             struct turn_relay **out)
 {
     struct turn_relay *r = calloc(1, sizeof *r);
     struct netaddr bind = s->config.relays[index].bind;
@@ -24,12 +32,15 @@ enum err turn_relay_open_claimed(struct turn_server *s, size_t index, uint16_t p
     r->server = s;
     r->index = (uint8_t)index;
     r->port = port;
+    r->tcp = tcp;
     r->advertised = s->config.relays[index].advertised;
     r->advertised.port = bind.port = port;
-    e = s->net_ops->relay_open(s->net, r, &bind);
+    e = tcp ? s->stream_ops->listen(s->streams, r, &bind) : s->net_ops->relay_open(s->net, r, &bind);
     if (e != ERR_OK)
         goto out;
     REQUIRE(!turn_relay_at(s, (int)index, port));
+    if (tcp)
+        turn_shared_mark_tcp(s->shared, index, port);
     s->relays[index][port - s->config.port_min] = r;
     *out = r;
     return ERR_OK;
@@ -39,29 +50,35 @@ out:
     return e;
 }
 
+enum err turn_relay_open_claimed(struct turn_server *s, size_t index, uint16_t port, struct turn_relay **out)
+{
+    return open_claimed(s, index, port, false, out);
+}
+
 /* What one try at one port came to: ERR_EXISTS means that another one may do. */
-static enum err try_port(struct turn_server *s, size_t index, uint16_t port, bool pair,
+static enum err try_port(struct turn_server *s, size_t index, uint16_t port, const struct port_wish *w,
                          struct turn_relay **out)
 {
     if (!turn_shared_claim_port(s->shared, index, port))
         return ERR_EXISTS;
-    if (pair && !turn_shared_claim_port(s->shared, index, (uint16_t)(port + 1))) {
+    if (w->pair && !turn_shared_claim_port(s->shared, index, (uint16_t)(port + 1))) {
         turn_shared_release_port(s->shared, index, port);
         return ERR_EXISTS;
     }
-    enum err e = turn_relay_open_claimed(s, index, port, out);
-    if (e != ERR_OK && pair)
+    enum err e = open_claimed(s, index, port, w->tcp, out);
+    if (e != ERR_OK && w->pair)
         turn_shared_release_port(s->shared, index, (uint16_t)(port + 1));
     return e;
 }
 
 /* step 2 takes even ports only. */
-static enum err open_on(struct turn_server *s, size_t index, bool even, bool pair, struct turn_relay **out)
+static enum err open_on(struct turn_server *s, size_t index, const struct port_wish *w,
+                        struct turn_relay **out)
 {
-    uint32_t step = even ? 2 : 1, first = s->config.port_min;
-    if (even)
+    uint32_t step = w->even ? 2 : 1, first = s->config.port_min;
+    if (w->even)
         first += first & 1;
-    uint32_t last = s->config.port_max - (pair ? 1U : 0U);
+    uint32_t last = s->config.port_max - (w->pair ? 1U : 0U);
     if (first > last)
         return ERR_EXISTS;
     uint32_t choices = (last - first) / step + 1;
@@ -69,15 +86,16 @@ static enum err open_on(struct turn_server *s, size_t index, bool even, bool pai
         return ERR_EXISTS;
     enum err e = ERR_EXISTS;
     for (int i = 0; e == ERR_EXISTS && i < DRAWS; i++)
-        e = try_port(s, index, (uint16_t)(first + step * turn_server_random_below(s, choices)), pair, out);
+        e = try_port(s, index, (uint16_t)(first + step * turn_server_random_below(s, choices)), w, out);
     uint32_t start = turn_server_random_below(s, choices);
     for (uint32_t i = 0; e == ERR_EXISTS && i < choices; i++)
-        e = try_port(s, index, (uint16_t)(first + step * ((start + i) % choices)), pair, out);
+        e = try_port(s, index, (uint16_t)(first + step * ((start + i) % choices)), w, out);
     return e;
 }
 
 /* Relay addresses of the family, beginning at a random one. */
-static enum err open_any(struct turn_server *s, uint8_t family, bool even, bool pair, struct turn_relay **out)
+static enum err open_any(struct turn_server *s, uint8_t family, const struct port_wish *w,
+                         struct turn_relay **out)
 {
     uint32_t n = (uint32_t)s->config.n_relays, start = turn_server_random_below(s, n);
     enum err e = ERR_UNSUPPORTED;
@@ -85,7 +103,7 @@ static enum err open_any(struct turn_server *s, uint8_t family, bool even, bool 
         size_t index = (start + i) % n;
         if (s->config.relays[index].bind.family != family)
             continue;
-        e = open_on(s, index, even, pair, out);
+        e = open_on(s, index, w, out);
         if (e != ERR_EXISTS && e != ERR_SYSTEM)
             break;
     }
@@ -94,12 +112,17 @@ static enum err open_any(struct turn_server *s, uint8_t family, bool even, bool 
 
 enum err turn_relay_open(struct turn_server *s, uint8_t family, struct turn_relay **out)
 {
-    return open_any(s, family, false, false, out);
+    return open_any(s, family, &(struct port_wish){0}, out);
+}
+
+enum err turn_relay_open_tcp(struct turn_server *s, uint8_t family, struct turn_relay **out)
+{
+    return open_any(s, family, &(struct port_wish){.tcp = true}, out);
 }
 
 enum err turn_relay_open_even(struct turn_server *s, uint8_t family, bool reserve, struct turn_relay **out)
 {
-    return open_any(s, family, true, reserve, out);
+    return open_any(s, family, &(struct port_wish){.even = true, .pair = reserve}, out);
 }
 
 void turn_relay_attach(struct turn_relay *r, struct turn_allocation *a, uint32_t lifetime)
@@ -119,11 +142,16 @@ void turn_relay_refresh(struct turn_relay *r, uint32_t lifetime)
 void turn_relay_close(struct turn_relay *r)
 {
     struct turn_server *s = r->server;
+    if (r->tcp)
+        turn_peer_connections_close(r);
     if (r->allocation)
         r->allocation->relays[turn_family(&r->advertised)] = NULL;
     turn_wheel_remove(&r->end);
     s->relays[r->index][r->port - s->config.port_min] = NULL;
-    s->net_ops->relay_close(s->net, r);
+    if (r->tcp)
+        s->stream_ops->unlisten(s->streams, r);
+    else
+        s->net_ops->relay_close(s->net, r);
     turn_shared_release_port(s->shared, r->index, r->port);
     free(r);
 }

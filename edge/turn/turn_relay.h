@@ -13,6 +13,7 @@ struct turn_relay {
     struct netaddr advertised;          /* XOR-RELAYED-ADDRESS */
     uint16_t port;
     uint8_t index; /* of the relay address in the config */
+    bool tcp;      /* listening for peers' connections, RFC 6062 */
 };
 
 /* True when the config has a relay address of this family. */
@@ -22,6 +23,8 @@ bool turn_relay_has_family(const struct turn_server *s, uint8_t family);
  * claimed. ERR_EXISTS: every port is in use; ERR_FULL: every descriptor; ERR_UNSUPPORTED: no relay address of
  * this family; ERR_MEMORY, ERR_SYSTEM. */
 enum err turn_relay_open(struct turn_server *s, uint8_t family, struct turn_relay **out);
+/* The same, listening: for TCP allocations. */
+enum err turn_relay_open_tcp(struct turn_server *s, uint8_t family, struct turn_relay **out);
 /* On an even port. With reserve, the port above is claimed too: the caller reserves or releases it. */
 enum err turn_relay_open_even(struct turn_server *s, uint8_t family, bool reserve, struct turn_relay **out);
 /* On a port that this worker has claimed already; also on failure it is released then. */

@@ -21,6 +21,8 @@ static const struct method {
     {STUN_METHOD_REFRESH, NEEDS_ACCOUNT | NEEDS_ALLOCATION, turn_method_refresh},
     {STUN_METHOD_CREATE_PERMISSION, NEEDS_ACCOUNT | NEEDS_ALLOCATION, turn_method_create_permission},
     {STUN_METHOD_CHANNEL_BIND, NEEDS_ACCOUNT | NEEDS_ALLOCATION, turn_method_channel_bind},
+    {STUN_METHOD_CONNECT, NEEDS_ACCOUNT | NEEDS_ALLOCATION, turn_method_connect},
+    {STUN_METHOD_CONNECTION_BIND, NEEDS_ACCOUNT, turn_method_connection_bind},
 };
 
 static const struct method *method_find(uint16_t number)
@@ -88,6 +90,12 @@ static void log_refused(struct turn_request *r, int code)
               log_quote(name.at ? name.at : (const uint8_t *)"", name.len, user, sizeof user), dropped);
 }
 
+void turn_request_refuse(struct turn_request *r, int code)
+{
+    log_refused(r, code);
+    turn_reply_error(r, code);
+}
+
 static void request_handle(struct turn_request *r)
 {
     const struct method *m = method_find(r->msg.method);
@@ -106,9 +114,8 @@ static void request_handle(struct turn_request *r)
     if (code == 0) {
         counters->successes[m->number]++;
         turn_reply_send(&reply, r);
-    } else {
-        log_refused(r, code);
-        turn_reply_error(r, code);
+    } else if (code != TURN_ANSWER_LATER) {
+        turn_request_refuse(r, code);
     }
     turn_auth_end(r);
 }

@@ -30,6 +30,17 @@ struct turn_request {
 /* A message of n bytes that starts like STUN; packet memory as in turn_forward.h. */
 void turn_request_receive(struct turn_server *s, struct turn_client *client, uint8_t *packet, size_t n);
 
+/* What a method returns that answers by itself, later (turn_later.h). */
+enum { TURN_ANSWER_LATER = -1 };
+
+/* Counts, logs, and answers with an error. */
+void turn_request_refuse(struct turn_request *r, int code);
+
+/* A XOR-PEER-ADDRESS: 0 and the peer in canonical form, or the error: malformed, of a family that has no
+ * relay, not permitted. any_port: for a permission the port is nothing (0), it covers all of them. */
+int turn_request_peer(struct turn_request *r, struct stun_value value, bool any_port,
+                      struct netaddr *peer);
+
 /* For a 420 to come: treats an attribute that is known as one that is not. */
 void turn_request_unknown(struct turn_request *r, enum stun_attr a);
 
@@ -42,6 +53,8 @@ int turn_method_allocate(struct turn_request *r, struct turn_reply *reply);
 int turn_method_refresh(struct turn_request *r, struct turn_reply *reply);
 int turn_method_create_permission(struct turn_request *r, struct turn_reply *reply);
 int turn_method_channel_bind(struct turn_request *r, struct turn_reply *reply);
+int turn_method_connect(struct turn_request *r, struct turn_reply *reply);
+int turn_method_connection_bind(struct turn_request *r, struct turn_reply *reply);
 /* The Send indication: no answer whatever happens. */
 void turn_method_send(struct turn_request *r, uint8_t *packet);
 

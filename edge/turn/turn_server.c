@@ -10,6 +10,7 @@
 #include "edge/turn/turn_allocation.h"
 #include "edge/turn/turn_auth.h"
 #include "edge/turn/turn_channel.h"
+#include "edge/turn/turn_peer_connection.h"
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_relay.h"
 
@@ -69,9 +70,13 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
     hashmap_init(&s->channels);
     hashmap_init(&s->peers);
     hashmap_init(&s->permissions);
+    hashmap_init(&s->connections);
+    LIST_INIT(&s->away);
+    LIST_INIT(&s->binds);
     turn_wheel_init(&s->relay_ends, now, turn_relay_expired, s);
     turn_wheel_init(&s->permission_ends, now, turn_permission_expired, s);
     turn_wheel_init(&s->channel_ends, now, turn_channel_expired, s);
+    turn_wheel_init(&s->connection_ends, now, turn_peer_connection_expired, s);
     turn_server_random(s, s->indication, sizeof s->indication);
     server_set_rates(s);
     s->offer = turn_auth_offer(&s->config);
@@ -79,6 +84,14 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
         return s;
     turn_server_free(s);
     return NULL;
+}
+
+void turn_server_set_streams(struct turn_server *s, const struct turn_stream_ops *ops, void *streams,
+                             size_t connections_most)
+{
+    s->stream_ops = ops;
+    s->connections_most = connections_most;
+    s->streams = streams;
 }
 
 void turn_server_free(struct turn_server *s)
@@ -93,6 +106,7 @@ void turn_server_free(struct turn_server *s)
     hashmap_free(&s->channels);
     hashmap_free(&s->peers);
     hashmap_free(&s->permissions);
+    hashmap_free(&s->connections);
     for (size_t i = 0; i < s->config.n_relays; i++)
         free(s->relays[i]);
     turn_policy_free(s->policy);
@@ -157,6 +171,8 @@ void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall)
     turn_wheel_advance(&s->relay_ends, now);
     turn_wheel_advance(&s->permission_ends, now);
     turn_wheel_advance(&s->channel_ends, now);
+    turn_wheel_advance(&s->connection_ends, now);
+    turn_peer_connections_sweep(s);
     turn_shared_expire(s->shared, wall);
     turn_alarms_tick(s);
 }

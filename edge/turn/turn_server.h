@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/err.h"
 #include "common/hashmap.h"
@@ -25,6 +26,7 @@
 #include "edge/turn/turn_policy.h"
 #include "edge/turn/turn_rate.h"
 #include "edge/turn/turn_shared.h"
+#include "edge/turn/turn_stream_net.h"
 #include "edge/turn/turn_wheel.h"
 #include "proto/stun_nonce.h"
 
@@ -40,6 +42,8 @@ struct turn_server {
     size_t n_listening;
     const struct turn_net_ops *net_ops;
     void *net;
+    const struct turn_stream_ops *stream_ops; /* NULL: no TCP allocations here */
+    void *streams;
 
     struct turn_accounts accounts;
     struct stun_offer offer;    /* what challenges offer */
@@ -47,10 +51,14 @@ struct turn_server {
     struct hashmap channels;    /* by client and number */
     struct hashmap peers;       /* channels by allocation and peer */
     struct hashmap permissions; /* by allocation and peer IP */
+    struct hashmap connections;              /* with peers, by CONNECTION-ID */
+    size_t n_connections, connections_most;  /* also those without an id yet */
+    LIST_HEAD(, turn_peer_connection) away;  /* those that another worker has joined */
+    LIST_HEAD(, turn_connection_bind) binds; /* that wait for another worker */
     /* Relays of this worker: relays[index of relay address][port - port_min], NULL where there is none. */
     struct turn_relay **relays[TURN_RELAYS_MAX];
 
-    struct turn_wheel relay_ends, permission_ends, channel_ends;
+    struct turn_wheel relay_ends, permission_ends, channel_ends, connection_ends;
     uint32_t now;  /* seconds, monotonic, from the last tick */
     uint32_t wall; /* seconds of the wall clock, for nonces and ephemeral credentials */
 
@@ -75,6 +83,9 @@ struct turn_server *turn_server_new(struct turn_config *config, struct turn_shar
                                     const struct netaddr *listening, size_t n_listening,
                                     const struct turn_net_ops *net_ops, void *net, uint32_t now,
                                     uint32_t wall);
+/* From here on TCP allocations are possible (RFC 6062), with so many connections of peers at once. */
+void turn_server_set_streams(struct turn_server *s, const struct turn_stream_ops *ops, void *streams,
+                             size_t connections_most);
 /* Deletes every allocation first. */
 void turn_server_free(struct turn_server *s);
 /* See turn_worker_judge and turn_worker_reconfigure. */

@@ -12,9 +12,10 @@
 #include "common/siphash.h"
 
 enum {
-    SHARED_MAGIC = 0x7e111e01,
+    SHARED_MAGIC = 0x7e111e02,
     PORT_FREE = 0,       /* otherwise the worker's index + 1 … */
-    PORT_RESERVED = 255, /* … or this */
+    PORT_RESERVED = 255, /* … or this; */
+    PORT_TCP = 0x80,     /* beside the index: a TCP relay's */
     TOKEN_FREE = 0,
     TOKEN_BUSY = 1, /* somebody is writing or taking it */
     SLOTS = 65536,
@@ -44,8 +45,9 @@ struct shared_memory {
     struct reservation reservations[TURN_RESERVATIONS];
     struct seats users, addresses;
     _Atomic uint64_t buckets[SLOTS][TURN_DIRECTIONS]; /* of users, by their slot */
-    /* Behind it: user counts and address counts, workers × SLOTS each; ports, one byte each, n_relays ×
-     * range. */
+    struct turn_connection_table connections;
+    /* Behind it: user counts, address counts and connection counts (by user), workers × SLOTS each; ports,
+     * one byte each, n_relays × range. */
 };
 
 struct turn_shared {
@@ -53,10 +55,11 @@ struct turn_shared {
     size_t size;
     uint32_t worker;
     size_t range; /* ports per relay address */
-    _Atomic uint32_t *user_counts, *address_counts;
+    _Atomic uint32_t *user_counts, *address_counts, *connection_counts;
     _Atomic uint8_t *ports;
 };
 
+_Static_assert(TURN_WORKERS_MAX < PORT_TCP - 1, "an index and PORT_TCP in a byte, and PORT_RESERVED beside");
 /* A slot that goes to another user keeps its bucket: what its last user spent is forgotten within the burst.
  */
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_CHAR_LOCK_FREE == 2, "processes share these");
@@ -80,7 +83,7 @@ static size_t head_size(void)
 
 static size_t size_of(const struct turn_config *c)
 {
-    return head_size() + 2 * counts_size(c) + c->n_relays * range_of(c);
+    return head_size() + 3 * counts_size(c) + c->n_relays * range_of(c);
 }
 
 static int memory_begin(struct shared_memory *m, const struct turn_config *c)
@@ -145,10 +148,12 @@ static void release_predecessor(struct turn_shared *s)
     }
     for (size_t i = 0; i < m->n_relays; i++)
         for (size_t k = 0; k < s->range; k++)
-            if (atomic_load(&s->ports[i * s->range + k]) == s->worker + 1)
+            if ((atomic_load(&s->ports[i * s->range + k]) & ~(unsigned)PORT_TCP) == s->worker + 1)
                 turn_shared_release_port(s, i, (uint16_t)(m->port_min + k));
     counts_clear(s->user_counts + s->worker * (size_t)SLOTS);
     counts_clear(s->address_counts + s->worker * (size_t)SLOTS);
+    counts_clear(s->connection_counts + s->worker * (size_t)SLOTS);
+    turn_connection_release_worker(&m->connections, s->worker);
     atomic_store(&m->allocations[s->worker], 0);
 }
 
@@ -178,7 +183,8 @@ enum err turn_shared_attach(int fd, const struct turn_config *c, struct turn_sha
     uint8_t *behind = (uint8_t *)memory + head_size();
     s->user_counts = (_Atomic uint32_t *)(void *)behind;
     s->address_counts = (_Atomic uint32_t *)(void *)(behind + counts_size(c));
-    s->ports = (_Atomic uint8_t *)(behind + 2 * counts_size(c));
+    s->connection_counts = (_Atomic uint32_t *)(void *)(behind + 2 * counts_size(c));
+    s->ports = (_Atomic uint8_t *)(behind + 3 * counts_size(c));
     bool good = fd < 0 ? memory_begin(s->memory, c) == 0 : memory_fits(fd, s->memory, c);
     if (!good) {
         turn_shared_detach(s);
@@ -224,7 +230,18 @@ void turn_shared_release_port(struct turn_shared *s, size_t relay, uint16_t port
 bool turn_shared_port_in_use(const struct turn_shared *s, size_t relay, uint16_t port)
 {
     uint8_t owner = atomic_load_explicit(port_byte(s, relay, port), memory_order_relaxed);
-    return owner != PORT_FREE && owner != PORT_RESERVED;
+    return owner != PORT_FREE && !(owner & PORT_TCP);
+}
+
+void turn_shared_mark_tcp(struct turn_shared *s, size_t relay, uint16_t port)
+{
+    atomic_fetch_or(port_byte(s, relay, port), PORT_TCP);
+}
+
+bool turn_shared_port_is_tcp(const struct turn_shared *s, size_t relay, uint16_t port)
+{
+    uint8_t owner = atomic_load(port_byte(s, relay, port));
+    return owner != PORT_RESERVED && owner & PORT_TCP;
 }
 
 size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay)
@@ -423,4 +440,28 @@ _Atomic uint64_t *turn_shared_buckets(struct turn_shared *s, const struct turn_s
 void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat)
 {
     leave(s, s->worker, seat);
+}
+
+struct turn_connection_table *turn_shared_connections(const struct turn_shared *s)
+{
+    return &s->memory->connections;
+}
+
+/* The allocation keeps the slot of its user: nobody else takes it meanwhile. */
+bool turn_shared_connection_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
+                                const struct turn_seat *seat)
+{
+    if (!seat->user)
+        return true;
+    atomic_fetch_add(&s->connection_counts[s->worker * (size_t)SLOTS + seat->user - 1], 1);
+    if (!c->quota_connections ||
+        seats_taken(s, &s->memory->users, s->connection_counts, user) <= c->quota_connections)
+        return true;
+    turn_shared_connection_leave(s, seat);
+    return false;
+}
+
+void turn_shared_connection_leave(struct turn_shared *s, const struct turn_seat *seat)
+{
+    seats_give(s->connection_counts, s->worker, seat->user);
 }

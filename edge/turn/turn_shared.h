@@ -14,6 +14,7 @@
 
 #include "common/err.h"
 #include "edge/turn/turn_config.h"
+#include "edge/turn/turn_connection_table.h"
 
 struct turn_shared;
 
@@ -30,7 +31,10 @@ void turn_shared_detach(struct turn_shared *s);
  * may still fail. */
 bool turn_shared_claim_port(struct turn_shared *s, size_t relay, uint16_t port);
 void turn_shared_release_port(struct turn_shared *s, size_t relay, uint16_t port);
-/* True while some worker has claimed it (reserved ports do not count). */
+/* What this worker has claimed is a TCP relay's. */
+void turn_shared_mark_tcp(struct turn_shared *s, size_t relay, uint16_t port);
+bool turn_shared_port_is_tcp(const struct turn_shared *s, size_t relay, uint16_t port);
+/* True while some worker has claimed it for UDP (reserved ports do not count). */
 bool turn_shared_port_in_use(const struct turn_shared *s, size_t relay, uint16_t port);
 /* Ports claimed or reserved on this relay address, by all workers. */
 size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay);
@@ -76,6 +80,14 @@ enum turn_quota turn_shared_sit(struct turn_shared *s, const struct turn_config 
  * to guess. A packet costs one compare-and-swap, and only where users are limited. NULL: not counted. */
 _Atomic uint64_t *turn_shared_buckets(struct turn_shared *s, const struct turn_seat *seat);
 void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat);
+/* TCP connections with peers, counted for the user of an allocation that has its seat: one more, if
+ * quota_connections of c allows it; each needs one turn_shared_connection_leave, before the allocation
+ * leaves. */
+bool turn_shared_connection_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
+                                const struct turn_seat *seat);
+void turn_shared_connection_leave(struct turn_shared *s, const struct turn_seat *seat);
+/* Those of all workers. */
+struct turn_connection_table *turn_shared_connections(const struct turn_shared *s);
 /* Allocations of all workers. */
 uint64_t turn_shared_total(const struct turn_shared *s);
 

@@ -1,6 +1,7 @@
 #include "edge/turn/turn_status.h"
 
 #include "edge/turn/turn_channel.h"
+#include "edge/turn/turn_peer_connection.h"
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_relay.h"
 
@@ -60,12 +61,26 @@ static json_t *channels_json(const struct turn_allocation *a)
     return list;
 }
 
+static json_t *connections_json(const struct turn_allocation *a)
+{
+    char text[NETADDR_TEXT];
+    json_t *list = json_array();
+    const struct turn_peer_connection *c;
+    LIST_FOREACH (c, &a->connections, link) {
+        bool ends = c->state == TURN_CONNECTION_CONNECTING || c->state == TURN_CONNECTION_WAITING;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "peer", netaddr_print(&c->peer, text),
+                                              "state", turn_connection_state_words(c->state), "expires_in",
+                                              ends ? seconds_left(a->server, &c->end) : (json_int_t)0));
+    }
+    return list;
+}
+
 static json_t *allocation_json(const struct turn_allocation *a)
 {
     char client[NETADDR_TEXT], server[NETADDR_TEXT];
     json_int_t expires_in = 0;
     json_t *relayed = relayed_json(a, &expires_in);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
                      netaddr_print(&a->client.address, client), "server",
                      netaddr_print(&a->client.server, server), "protocol", transports[a->client.transport],
                      "user", a->account->name, "age", (json_int_t)(a->server->now - a->created), "expires_in",
@@ -73,6 +88,11 @@ static json_t *allocation_json(const struct turn_allocation *a)
                      "permissions", (json_int_t)a->n_permissions, "from_client",
                      traffic_json(&a->from_client), "to_client", traffic_json(&a->to_client), "dropped",
                      (json_int_t)a->drops);
+    if (o)
+        json_object_set_new(o, "transport", json_string(a->tcp ? "TCP" : "UDP"));
+    if (o && a->tcp)
+        json_object_set_new(o, "connections", connections_json(a));
+    return o;
 }
 
 /* Relay ports of each address, over all workers. */
@@ -134,7 +154,7 @@ json_t *turn_status_json(const struct turn_server *s, const struct turn_admissio
         json_array_append_new(relays, allocation_json(hashmap_entry(at, struct turn_allocation, node)));
     json_t *users = users_json(s, &users_left_out);
     json_object_set_new(counters, "limits", limits_json(s));
-    return json_pack(
+    json_t *o = json_pack(
         "{s:I, s:I, s:I, s:b, s:o, s:I, s:o, s:I, s:o, s:{s:I, s:I, s:I}, s:o}", "allocations",
         (json_int_t)s->allocations.count, "connections", (json_int_t)turn_admission_count(admission),
         "handshakes", (json_int_t)turn_admission_handshakes(admission), "draining", s->draining, "relays",
@@ -142,4 +162,7 @@ json_t *turn_status_json(const struct turn_server *s, const struct turn_admissio
         users, "users_left_out", (json_int_t)users_left_out, "ports", ports_json(s), "quota", "total",
         (json_int_t)s->config.quota_total, "user", (json_int_t)s->config.quota_user, "address",
         (json_int_t)s->config.quota_address, "counters", counters);
+    if (o)
+        json_object_set_new(o, "peer_connections", json_integer((json_int_t)s->n_connections));
+    return o;
 }

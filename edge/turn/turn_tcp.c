@@ -12,6 +12,7 @@
 #include "common/stream.h"
 #include "edge/turn/turn_allocation.h"
 #include "edge/turn/turn_forward.h"
+#include "edge/turn/turn_peer_connection.h"
 #include "edge/turn/turn_request.h"
 #include "proto/chandata.h"
 #include "proto/stun_stream.h"
@@ -26,6 +27,9 @@ struct connection {
     ev_io first;           /* active until the first byte is there; first.fd is the stream's from then on */
     struct stream *stream; /* NULL until then */
     bool allocated;
+    bool parsing;             /* a message is being handled */
+    turn_client_taker *taker; /* the connection is given away when that is over */
+    void *taker_ctx;
     struct turn_timer idle; /* in tcp->idle while there is no allocation */
     struct buf pending;     /* the beginning of a message whose end has not come */
 };
@@ -54,6 +58,10 @@ static void connection_free(struct connection *c)
 {
     struct turn_tcp *t = c->tcp;
     turn_allocation_disconnect(t->server, &c->client.key);
+    if (c->client.bind)
+        turn_connection_bind_cancel(c->client.bind);
+    if (c->taker)
+        c->taker(c->taker_ctx, NULL, NULL, 0);
     TAILQ_REMOVE(&t->connections, c, link);
     turn_admission_leave(t->admission, &c->pass);
     turn_wheel_remove(&c->idle);
@@ -95,7 +103,30 @@ static void client_allocated(struct turn_client *client, bool is)
         turn_wheel_add(&c->tcp->idle, &c->idle, c->tcp->idle.now + TURN_TCP_IDLE + 1);
 }
 
-static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated};
+/* The stream leaves, with what was read behind the last message. */
+static void connection_give(struct connection *c)
+{
+    turn_client_taker *taker = c->taker;
+    struct stream *stream = c->stream;
+    c->taker = NULL;
+    c->stream = NULL;
+    ev_io_stop(c->tcp->loop, &c->first);
+    c->first.fd = -1; /* the stream's, too */
+    taker(c->taker_ctx, stream, buf_data(&c->pending), buf_len(&c->pending));
+    connection_free(c);
+}
+
+static void client_give(struct turn_client *client, turn_client_taker *taker, void *ctx)
+{
+    struct connection *c = client->via;
+    c->taker = taker;
+    c->taker_ctx = ctx;
+    if (!c->parsing)
+        connection_give(c);
+}
+
+static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated,
+                                                  client_give};
 
 /* From the client ------------------------------------------------------------------------------------------
  */
@@ -117,13 +148,19 @@ static void connection_bad(struct connection *c)
     connection_free(c);
 }
 
+/* It is, or is about to be, a data connection: what follows is for the peer. */
+static bool connection_is_data(const struct connection *c)
+{
+    return c->taker || c->client.bind;
+}
+
 /* Handles the complete messages of n bytes. How many bytes those were; n (and the connection is gone, *gone)
- * when the stream cannot be followed. */
+ * when the stream cannot be followed. Ends behind a ConnectionBind that was accepted. */
 static size_t connection_messages(struct connection *c, const uint8_t *data, size_t n, bool *gone)
 {
     size_t taken = 0;
     *gone = false;
-    for (;;) {
+    while (!connection_is_data(c)) {
         size_t message, frame;
         enum err e = stun_stream_next(data + taken, n - taken, &message, &frame);
         if (e == ERR_AGAIN)
@@ -136,29 +173,44 @@ static size_t connection_messages(struct connection *c, const uint8_t *data, siz
         connection_message(c, data + taken, message);
         taken += frame;
     }
+    return taken;
 }
 
-/* Bytes in their order. Whole messages are handled where they lie, the rest is kept. */
-static void connection_bytes(struct connection *c, const uint8_t *data, size_t n)
+/* Whole messages are handled where they lie, the rest is kept. False when the connection is gone. */
+static bool connection_parse(struct connection *c, const uint8_t *data, size_t n)
 {
-    bool gone;
-    size_t taken = 0;
-    if (buf_len(&c->pending) == 0)
-        taken = connection_messages(c, data, n, &gone);
-    if (taken == n)
-        return;
-    if (buf_append(&c->pending, data + taken, n - taken) != ERR_OK) {
+    bool gone = false, fresh = buf_len(&c->pending) == 0;
+    size_t taken = fresh ? connection_messages(c, data, n, &gone) : 0;
+    if (gone)
+        return false;
+    if (taken < n && buf_append(&c->pending, data + taken, n - taken) != ERR_OK) {
         connection_free(c);
-        return;
+        return false;
     }
-    if (!taken) { /* else it was just looked at */
+    if (!fresh) {
         taken = connection_messages(c, buf_data(&c->pending), buf_len(&c->pending), &gone);
         if (gone)
-            return;
+            return false;
         buf_consume(&c->pending, taken);
     }
-    if (!c->allocated && buf_len(&c->pending) > TURN_TCP_STRANGER)
+    if (!c->allocated && !connection_is_data(c) && buf_len(&c->pending) > TURN_TCP_STRANGER) {
         connection_bad(c);
+        return false;
+    }
+    return true;
+}
+
+/* Bytes in their order. */
+static void connection_bytes(struct connection *c, const uint8_t *data, size_t n)
+{
+    c->parsing = true;
+    if (!connection_parse(c, data, n))
+        return;
+    c->parsing = false;
+    if (connection_is_data(c))
+        stream_pause(c->stream);
+    if (c->taker)
+        connection_give(c);
 }
 
 static size_t on_data(void *ctx, const uint8_t *data, size_t n)

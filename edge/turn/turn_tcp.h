@@ -11,6 +11,8 @@
  * over after TURN_TCP_HANDSHAKE; what a client does not read is dropped above TURN_TCP_QUEUE bytes, as media
  * that come late are worth nothing. Without an allocation both the beginning of a message that is kept and
  * what waits to be read are held to TURN_TCP_STRANGER bytes: strangers can have many connections.
+ * A connection that ConnectionBind makes a data connection is given away (turn_client_ops.give) with what was
+ * read behind the request; nothing more is read before.
  */
 #ifndef EDGE_TURN_TURN_TCP_H
 #define EDGE_TURN_TURN_TCP_H

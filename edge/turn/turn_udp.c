@@ -204,7 +204,8 @@ static void client_allocated(struct turn_client *c, bool is)
     (void)is;
 }
 
-static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated};
+static const struct turn_client_ops client_ops = {
+    .reply = client_reply, .forward = client_forward, .allocated = client_allocated};
 
 static void client_packet(struct turn_listener *l, const struct netaddr *from, uint8_t *packet, size_t n)
 {

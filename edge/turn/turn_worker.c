@@ -13,9 +13,11 @@
 #include "edge/turn/turn_account.h"
 #include "edge/turn/turn_admission.h"
 #include "edge/turn/turn_dtls.h"
+#include "edge/turn/turn_mail.h"
 #include "edge/turn/turn_server.h"
 #include "edge/turn/turn_status.h"
 #include "edge/turn/turn_tcp.h"
+#include "edge/turn/turn_tcp_relay.h"
 #include "edge/turn/turn_tls.h"
 #include "edge/turn/turn_udp.h"
 
@@ -32,6 +34,7 @@ struct turn_worker {
     struct turn_dtls *dtls;
     struct turn_admission *admission;
     struct turn_tls tls;
+    struct turn_tcp_relays *tcp_relays;
     ev_timer tick;
     ev_check begin_of_round; /* active while bandwidth is limited */
     bool busy;               /* there were allocations at the last tick */
@@ -117,6 +120,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     turn_server_tick(worker->server, now, seconds(CLOCK_REALTIME));
     turn_tcp_tick(worker->tcp, now);
     turn_dtls_tick(worker->dtls, now);
+    turn_tcp_relays_tick(worker->tcp_relays);
     bool busy = worker->server->allocations.count > 0;
     if (worker->busy && !busy)
         malloc_trim(0); /* what a rush took goes back when it is over */
@@ -161,7 +165,8 @@ static enum err worker_make(struct turn_worker *w, struct turn_config *config,
         return ERR_MEMORY;
     w->tcp = turn_tcp_new(w->loop, w->server, w->udp, w->admission, &w->tls);
     w->dtls = turn_dtls_new(w->loop, w->server, &turn_udp_dtls_ops, w->udp, w->admission, &w->tls);
-    return w->tcp && w->dtls ? ERR_OK : ERR_MEMORY;
+    w->tcp_relays = turn_tcp_relays_new(w->loop, w->server, connections_most());
+    return w->tcp && w->dtls && w->tcp_relays ? ERR_OK : ERR_MEMORY;
 }
 
 struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *config,
@@ -207,11 +212,13 @@ void turn_worker_stop(struct turn_worker *w)
         ev_timer_stop(w->loop, &w->tick);
     ev_check_stop(w->loop, &w->begin_of_round);
     turn_tcp_free(w->tcp);
+    turn_tcp_relays_stop(w->tcp_relays);
     turn_dtls_free(w->dtls);
     if (w->server) {
         turn_udp_flush(w->udp); /* the alerts */
         turn_server_free(w->server);
     }
+    turn_tcp_relays_free(w->tcp_relays);
     turn_udp_free(w->udp);
     turn_admission_free(w->admission);
     turn_tls_free(&w->tls);
@@ -234,6 +241,16 @@ enum err turn_worker_set_user(struct turn_worker *w, const struct turn_user *use
 void turn_worker_drop_user(struct turn_worker *w, const char *name)
 {
     turn_account_drop(&w->server->accounts, name);
+}
+
+int turn_worker_mailbox(int fds[2])
+{
+    return turn_mailbox_make(fds);
+}
+
+void turn_worker_add_mailbox(struct turn_worker *w, uint32_t index, int fd)
+{
+    turn_tcp_relays_add_mailbox(w->tcp_relays, index, fd);
 }
 
 enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *config, char *why,

@@ -58,12 +58,20 @@ struct turn_socket {
  * IPv6 only, large buffers, no path MTU discovery; TCP is listening already. ERR_SYSTEM with errno set. */
 enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out);
 
+/* A worker's mailbox, which the others write to (turn_mail.h): main makes one for each worker, keeps both
+ * ends, and gives every worker the end fds[0] of its own and fds[1] of every other. 0, or -1 with errno set.
+ */
+int turn_worker_mailbox(int fds[2]);
+
 /* Starts serving. Takes over *config (which is zeroed) and the descriptors of the sockets, also on failure.
  * shared_fd comes from turn_shared_create, or is -1 for a lone worker; it stays the caller's.
  * NULL with the reason in why. */
 struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *config,
                                       const struct turn_socket *sockets, size_t n_sockets, int shared_fd,
                                       char *why, size_t why_size);
+
+/* The mailbox of worker `index`: the reading end if that is this one, else the writing end. Takes fd. */
+void turn_worker_add_mailbox(struct turn_worker *w, uint32_t index, int fd);
 
 /* Users, peers, quotas, lifetimes and the like change at once; allocations that exist go on: a user who has
  * gone can no longer refresh, a peer no longer allowed loses its permission when it runs out. Takes over
@@ -98,14 +106,16 @@ struct turn_handed {
 enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h);
 
 /* A new object, NULL when memory is out:
- *   { "allocations": N, "connections": N (streams and DTLS sessions), "handshakes": N, "draining": false,
+ *   { "allocations": N, "connections": N (streams and DTLS sessions), "peer_connections": N,
+ *     "handshakes": N, "draining": false,
  *     "relays_left_out": N,
  *     "users": [ { "user", "relays": N } ], "users_left_out": N, "quota": { "total", "user", "address" },
  *     "ports": [ { "address": "IP", "all": N, "used": N } ],       of all workers
  *     "relays": [ { "client", "server", "protocol", "user", "age", "expires_in",
  *                   "relayed": [ "IP:PORT" ], "peers": [ { "address", "expires_in" } ],
  *                   "channels": [ { "number": 16384, "peer": "IP:PORT", "expires_in" } ],
- *                   "permissions": N,
+ *                   "permissions": N, "transport": "UDP" | "TCP",
+ *                   "connections": [ { "peer": "IP:PORT", "state", "expires_in" } ],         TCP only
  *                   "from_client": { "packets", "bytes" }, "to_client": { "packets", "bytes" },
  *                   "dropped": N } ],
  *     "counters": { "requests": { "Allocate": N, … }, "successes": {…}, "errors": { "401": N, … },

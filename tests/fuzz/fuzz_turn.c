@@ -83,7 +83,8 @@ static void relay_send(void *net, struct turn_relay *relay, const struct turn_ta
     REQUIRE(turn_policy_judge(server->policy, &to) == TURN_PEER_ALLOWED);
 }
 
-static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated};
+static const struct turn_client_ops client_ops = {
+    .reply = client_reply, .forward = client_forward, .allocated = client_allocated};
 static const struct turn_net_ops net_ops = {relay_open, relay_close, relay_send, relay_send};
 
 static struct netaddr address(const char *text)

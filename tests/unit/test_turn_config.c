@@ -48,10 +48,11 @@ START_TEST(test_round_trip)
         "\"own_addresses\":[\"10.0.0.36\",\"0.0.0.0:22\"],\"cluster_addresses\":[\"203.0.113.11/32\"],"
         "\"cluster_ports\":[20000,20999],"
         "\"quota\":{\"total\":9,\"user\":8,\"address\":7,\"permissions\":6,\"channels\":5,"
+        "\"connections\":4,\"user_connections\":3,"
         "\"allocation_kbps\":4000,\"user_kbps\":20000,\"challenges\":32},"
         "\"connections\":{\"address\":11,\"handshakes\":12,\"address_handshakes\":13},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
-        "\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\",\"gso\":\"off\","
+        "\"tcp_relays\":false,\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\",\"gso\":\"off\","
         "\"nonce_key\":\"00000000000000000000000000000000000000000000000000000000000000ff\","
         "\"worker\":{\"index\":1,\"count\":4}}";
     struct turn_config c;

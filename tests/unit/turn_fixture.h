@@ -126,7 +126,8 @@ static inline void fixture_relay_send_whole(void *net, struct turn_relay *relay,
     fixture_relay_send(net, relay, peer, data, n);
 }
 
-static const struct turn_client_ops fixture_client_ops = {fixture_reply, fixture_forward, fixture_allocated};
+static const struct turn_client_ops fixture_client_ops = {
+    .reply = fixture_reply, .forward = fixture_forward, .allocated = fixture_allocated};
 static const struct turn_net_ops fixture_net_ops = {fixture_relay_open, fixture_relay_close,
                                                     fixture_relay_send, fixture_relay_send_whole};
 
