@@ -54,6 +54,7 @@ enum turn_drop {
     X(handshakes_failed, "TLS and DTLS handshakes that failed, or took too long")                            \
     X(stream_errors, "stream connections closed for what they sent")                                         \
     X(peer_connections, "TCP connections with peers made")                                                   \
+    X(peer_connections_handed, "of those, handed to another worker, where ConnectionBind came")              \
     X(peer_connections_refused, "TCP connections of peers closed at once, too many")                         \
     X(hairpin, "packets that went from relay to relay in this worker")
 

@@ -397,6 +397,7 @@ void turn_peer_connection_asked(struct turn_server *s, uint32_t worker, uint32_t
     s->stream_ops->close(s->streams, c); /* ours; the other worker has its own copy */
     turn_wheel_remove(&c->end);
     c->state = TURN_CONNECTION_AWAY;
+    s->counters.events[TURN_EVENT_peer_connections_handed]++;
     c->taker = worker;
     LIST_INSERT_HEAD(&s->away, c, away);
 }
