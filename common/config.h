@@ -52,6 +52,8 @@ struct config_turn {
         long default_s, longest;
     } allocation_lifetime; /* seconds */
     long permissions_per_allocation, channels_per_allocation;
+    bool tcp_relays;
+    long connections_per_allocation, user_connections;
     char *binding;         /* "open", "authenticated" or "off" */
     char *channel_numbers; /* "rfc8656" or "rfc5766" */
     char *gso;             /* "auto" or "off" */

@@ -126,12 +126,13 @@ json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, c
         return NULL;
     snprintf(why, SCHEMA_WHY, "turn: out of memory");
     netaddr_print_ip(&bind, bind_text);
-    json_t *quota = json_pack("{sI sI sI sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
-                              (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota,
-                              "permissions", (json_int_t)turn->permissions_per_allocation, "channels",
-                              (json_int_t)turn->channels_per_allocation, "allocation_kbps",
-                              (json_int_t)turn->allocation_kbps, "user_kbps", (json_int_t)turn->user_kbps,
-                              "challenges", (json_int_t)turn->challenge_limit);
+    json_t *quota = json_pack(
+        "{sI sI sI sI sI sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
+        (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota, "permissions",
+        (json_int_t)turn->permissions_per_allocation, "channels", (json_int_t)turn->channels_per_allocation,
+        "allocation_kbps", (json_int_t)turn->allocation_kbps, "user_kbps", (json_int_t)turn->user_kbps,
+        "challenges", (json_int_t)turn->challenge_limit, "connections",
+        (json_int_t)turn->connections_per_allocation, "user_connections", (json_int_t)turn->user_connections);
     json_t *lifetime = json_pack("{sI sI}", "default", (json_int_t)turn->allocation_lifetime.default_s,
                                  "longest", (json_int_t)turn->allocation_lifetime.longest);
     json_t *config = json_pack(
@@ -145,6 +146,8 @@ json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, c
         quota, "nonce_key", secrets->turn_nonce_key, "worker", "index", (int)index, "count", (int)e->n_turn,
         "lifetime", lifetime, "binding", turn->binding, "channel_numbers", turn->channel_numbers, "gso",
         turn->gso);
+    if (config)
+        json_object_set_new(config, "tcp_relays", json_boolean(turn->tcp_relays));
     if (config && turn->software)
         json_object_set_new(config, "software", json_string("Stile"));
     return config;

@@ -114,7 +114,7 @@ struct turn_config {
     /* Relayed payload in each direction, 1000 bits a second; 0: no limit. Those of a user are counted over
      * all workers. What is above is dropped (turn_rate.h). */
     uint32_t allocation_kbps, user_kbps;
-    uint32_t challenge_limit; /* answers without credentials per address and second, see turn_limiter.h */
+    uint32_t challenge_limit;   /* answers without credentials per address and second, see turn_limiter.h */
     uint32_t connections_max;   /* TCP connections with peers, per allocation */
     uint32_t quota_connections; /* the same, per user; 0: no limit */
 

@@ -292,10 +292,10 @@ static void read_quota(struct reader *r, const json_t *v)
 {
     struct turn_config *c = r->config;
     const struct number_row rows[] = {
-        {"total", &c->quota_total},     {"user", &c->quota_user},
-        {"address", &c->quota_address}, {"permissions", &c->permissions_max},
-        {"channels", &c->channels_max}, {"allocation_kbps", &c->allocation_kbps},
-        {"user_kbps", &c->user_kbps},   {"challenges", &c->challenge_limit},
+        {"total", &c->quota_total},           {"user", &c->quota_user},
+        {"address", &c->quota_address},       {"permissions", &c->permissions_max},
+        {"channels", &c->channels_max},       {"allocation_kbps", &c->allocation_kbps},
+        {"user_kbps", &c->user_kbps},         {"challenges", &c->challenge_limit},
         {"connections", &c->connections_max}, {"user_connections", &c->quota_connections}};
     read_numbers(r, v, "quota", rows, sizeof rows / sizeof *rows);
 }

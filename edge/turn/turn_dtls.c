@@ -218,7 +218,8 @@ static void client_allocated(struct turn_client *client, bool is)
         session_due(s, TURN_DTLS_IDLE);
 }
 
-static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated};
+static const struct turn_client_ops client_ops = {
+    .reply = client_reply, .forward = client_forward, .allocated = client_allocated};
 
 /* Handshake ------------------------------------------------------------------------------------------------
  */

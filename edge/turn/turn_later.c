@@ -1,5 +1,6 @@
 #include "edge/turn/turn_later.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ void turn_later_free(struct turn_later *l)
     if (!l)
         return;
     turn_account_release(l->request.account);
+    OPENSSL_cleanse(&l->request.key, sizeof l->request.key);
     free(l);
 }
 

@@ -38,8 +38,7 @@ void turn_request_refuse(struct turn_request *r, int code);
 
 /* A XOR-PEER-ADDRESS: 0 and the peer in canonical form, or the error: malformed, of a family that has no
  * relay, not permitted. any_port: for a permission the port is nothing (0), it covers all of them. */
-int turn_request_peer(struct turn_request *r, struct stun_value value, bool any_port,
-                      struct netaddr *peer);
+int turn_request_peer(struct turn_request *r, struct stun_value value, bool any_port, struct netaddr *peer);
 
 /* For a 420 to come: treats an attribute that is known as one that is not. */
 void turn_request_unknown(struct turn_request *r, enum stun_attr a);

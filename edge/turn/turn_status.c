@@ -80,14 +80,14 @@ static json_t *allocation_json(const struct turn_allocation *a)
     char client[NETADDR_TEXT], server[NETADDR_TEXT];
     json_int_t expires_in = 0;
     json_t *relayed = relayed_json(a, &expires_in);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
-                     netaddr_print(&a->client.address, client), "server",
-                     netaddr_print(&a->client.server, server), "protocol", transports[a->client.transport],
-                     "user", a->account->name, "age", (json_int_t)(a->server->now - a->created), "expires_in",
-                     expires_in, "relayed", relayed, "peers", peers_json(a), "channels", channels_json(a),
-                     "permissions", (json_int_t)a->n_permissions, "from_client",
-                     traffic_json(&a->from_client), "to_client", traffic_json(&a->to_client), "dropped",
-                     (json_int_t)a->drops);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
+                  netaddr_print(&a->client.address, client), "server",
+                  netaddr_print(&a->client.server, server), "protocol", transports[a->client.transport],
+                  "user", a->account->name, "age", (json_int_t)(a->server->now - a->created), "expires_in",
+                  expires_in, "relayed", relayed, "peers", peers_json(a), "channels", channels_json(a),
+                  "permissions", (json_int_t)a->n_permissions, "from_client", traffic_json(&a->from_client),
+                  "to_client", traffic_json(&a->to_client), "dropped", (json_int_t)a->drops);
     if (o)
         json_object_set_new(o, "transport", json_string(a->tcp ? "TCP" : "UDP"));
     if (o && a->tcp)
