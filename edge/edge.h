@@ -13,6 +13,8 @@
 #include "common/cert.h"
 #include "common/daemon.h"
 #include "common/requests.h"
+#include "common/local_server.h"
+#include "common/tls_tickets.h"
 #include "common/worker.h"
 #include "edge/listeners.h"
 #include "edge/tunnel/attachments.h"
@@ -25,6 +27,8 @@ struct edge_certificate {
     char cert_path[PATH_MAX], key_path[PATH_MAX];
     ev_stat cert_file, key_file;
     ev_timer settle, look_again;
+    struct tls_tickets tickets; /* keys of session tickets, of all web workers */
+    ev_timer rotate;
     bool watching;
 };
 
@@ -73,6 +77,7 @@ bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, un
 void edge_web_uplink_close(void *edge, unsigned channel, long id);
 /* Sends the certificate in use to the workers; connections keep the one they began with. */
 void edge_web_certificate(struct edge *e);
+void edge_web_tickets(struct edge *e); /* the same with the keys of session tickets */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
 /* edge_turn.c: what turn workers are told. */
 enum err edge_turn_start(struct edge *e, char *why);

@@ -12,6 +12,10 @@
 
 enum { PEM_MAX = 1024 * 1024 };
 
+/* A stolen key opens the tickets of twice this time (TLS 1.2); it exceeds the two hours that a session may be
+ * resumed. */
+static const double rotate_s = 2 * 60 * 60 + 60;
+
 /* Certificate and key are written one after the other: looked at when both have been still for so long. */
 static const double settle_s = 0.5;
 static const double look_again_s = 24 * 60 * 60;
@@ -145,6 +149,14 @@ static void on_look_again(struct ev_loop *loop, ev_timer *w, int revents)
     certificate_say(e);
 }
 
+static void on_rotate(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct edge *e = w->data;
+    (void)loop, (void)revents;
+    tls_tickets_rotate(&e->certificate.tickets);
+    edge_web_tickets(e);
+}
+
 enum err edge_certificate_start(struct edge *e, char *why)
 {
     struct edge_certificate *c = &e->certificate;
@@ -159,7 +171,11 @@ enum err edge_certificate_start(struct edge *e, char *why)
     ev_init(&c->settle, on_settled);
     ev_init(&c->look_again, on_look_again);
     ev_timer_set(&c->look_again, look_again_s, look_again_s);
-    c->cert_file.data = c->key_file.data = c->settle.data = c->look_again.data = e;
+    ev_init(&c->rotate, on_rotate);
+    ev_timer_set(&c->rotate, rotate_s, rotate_s);
+    tls_tickets_rotate(&c->tickets);
+    c->cert_file.data = c->key_file.data = c->settle.data = c->look_again.data = c->rotate.data = e;
+    ev_timer_start(e->loop, &c->rotate);
     ev_stat_start(e->loop, &c->cert_file);
     ev_stat_start(e->loop, &c->key_file);
     ev_timer_start(e->loop, &c->look_again);
@@ -171,11 +187,13 @@ void edge_certificate_stop(struct edge *e)
 {
     struct edge_certificate *c = &e->certificate;
     if (c->watching) {
+        ev_timer_stop(e->loop, &c->rotate);
         ev_timer_stop(e->loop, &c->look_again);
         ev_timer_stop(e->loop, &c->settle);
         ev_stat_stop(e->loop, &c->key_file);
         ev_stat_stop(e->loop, &c->cert_file);
     }
+    tls_tickets_wipe(&c->tickets);
     cert_free(&c->info);
     free(e->cert_pem);
     file_wipe(e->key_pem);

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "common/gather.h"
 #include "common/log.h"
 #include "edge/edge.h"
@@ -17,14 +19,17 @@ static void edge_web_on_start(void *edge, struct worker *w)
     int fds[2 * LISTENERS_WEB_MAX];
     memcpy(fds, l->https, l->n_https * sizeof fds[0]);
     memcpy(fds + l->n_https, l->http, l->n_http * sizeof fds[0]);
-    json_t *msg = json_pack("{ss si si ss ss si sO sI si}", "type", "setup", "https", (int)l->n_https, "http",
-                            (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "https_port",
+    char keys[TLS_TICKETS_HEX];
+    json_t *msg = json_pack("{ss si si ss ss ss si sO sI si}", "type", "setup", "https", (int)l->n_https,
+                            "http", (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "tickets",
+                            tls_tickets_print(&e->certificate.tickets, keys), "https_port",
                             (int)e->box->config.join_port, "allowlist", e->allowlist, "revision",
                             (json_int_t)e->policy_revision, "log_level", daemon_log_level());
     if (msg && e->box->config.turn.enabled && e->box->config.turn.tcp_443)
         json_object_set_new(msg, "turn", json_true());
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
+    OPENSSL_cleanse(keys, sizeof keys);
 }
 
 static void edge_web_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,
@@ -104,6 +109,16 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
                                     "allowlist", e->allowlist),
                           NULL, 0); /* one that is down gets it in its setup */
     return NULL;
+}
+
+void edge_web_tickets(struct edge *e)
+{
+    char keys[TLS_TICKETS_HEX];
+    tls_tickets_print(&e->certificate.tickets, keys);
+    for (size_t i = 0; i < e->n_web; i++)
+        (void)worker_send(e->web[i], json_pack("{ss ss}", "type", "tickets", "tickets", keys), NULL,
+                          0); /* one that is down gets them in its setup */
+    OPENSSL_cleanse(keys, sizeof keys);
 }
 
 void edge_web_certificate(struct edge *e)

@@ -12,6 +12,7 @@
 #include "common/buf.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/tls_tickets.h"
 #include "edge/web/web_limits.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
@@ -69,10 +70,11 @@ struct web {
     struct web_limits limits;
     struct allowlist allowlist;
     int64_t revision;
-    uint16_t https_port; /* the public one */
-    bool turn;           /* the HTTPS port takes TURN as well */
-    unsigned handing;    /* connections on their way to turn workers */
-    SSL_CTX *tls;        /* NULL before setup */
+    uint16_t https_port;        /* the public one */
+    bool turn;                  /* the HTTPS port takes TURN as well */
+    unsigned handing;           /* connections on their way to turn workers */
+    SSL_CTX *tls;               /* NULL before setup */
+    struct tls_tickets tickets; /* the box's, from main */
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;
     struct address_table *addresses;

@@ -97,12 +97,20 @@ static void take_tls(struct web *w, const char *type, const json_t *msg)
     char why[256];
     enum err e = tls_server_ctx(text_of(msg, "cert_pem"), text_of(msg, "key_pem"),
                                 w->turn ? alpn_with_turn : alpn, &ctx, why, sizeof why);
+    if (e == ERR_OK)
+        e = tls_tickets_use(ctx, &w->tickets);
     if (e != ERR_OK) {
         refuse_message(w, type, why);
         return;
     }
     SSL_CTX_free(w->tls); /* connections hold their own reference */
     w->tls = ctx;
+}
+
+static void take_tickets(struct web *w, const char *type, const json_t *msg)
+{
+    if (tls_tickets_parse(text_of(msg, "tickets"), &w->tickets) != ERR_OK)
+        refuse_message(w, type, "keys of session tickets are wanted");
 }
 
 static void take_policy(struct web *w, const char *type, const json_t *msg)
@@ -145,6 +153,8 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->https_port = (uint16_t)number_of(msg, "https_port");
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
+    if (json_object_get(msg, "tickets"))
+        take_tickets(w, type, msg);
     take_policy(w, type, msg);
     take_listeners(w, msg, fds, n_fds);
     (void)ipc_send(w->main, json_pack("{s:s}", "type", "ready"), NULL, 0);
@@ -154,6 +164,12 @@ static void on_tls(struct web *w, const char *type, json_t *msg, int *fds, size_
 {
     (void)fds, (void)n_fds;
     take_tls(w, type, msg);
+}
+
+static void on_tickets(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)fds, (void)n_fds;
+    take_tickets(w, type, msg);
 }
 
 static void on_policy(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -229,13 +245,10 @@ static const struct {
     void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
     bool before_setup;
 } messages[] = {
-    {"setup", on_setup, true},
-    {"tls", on_tls, false},
-    {"policy", on_policy, false},
-    {"handed", on_handed, false},
-    {"uplink", on_uplink, false},
-    {"status", on_status, true},
-    {"uplink_close", on_uplink_close, false},
+    {"setup", on_setup, true},      {"tls", on_tls, false},
+    {"policy", on_policy, false},   {"handed", on_handed, false},
+    {"tickets", on_tickets, false}, {"uplink", on_uplink, false},
+    {"status", on_status, true},    {"uplink_close", on_uplink_close, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)

@@ -28,6 +28,15 @@ is "TURN's TLS port too" "$(seen 5349)" "$first"
 is "its problem is told" "$(cert show --json | jq -r .problem | cut -c 1-40)" "comes without its issuer's certificate: "
 check "status tells it" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' status --dir '$RUN/edge' | grep -q '^Certificate: comes without'"
 
+# resumed : how many of 20 handshakes take up the session of the first one, whichever worker they reach.
+resumed() {
+    lab_in edge sh -c "openssl s_client -connect $EDGE_PUBLIC:443 -servername $JOIN_HOST -tls1_2 -sess_out '$LAB/session' \
+        </dev/null >/dev/null 2>&1
+        for i in \$(seq 20); do openssl s_client -connect $EDGE_PUBLIC:443 -servername $JOIN_HOST -tls1_2 \
+            -sess_in '$LAB/session' </dev/null 2>/dev/null; done | grep -c '^Reused'"
+}
+is "sessions are resumed by every worker" "$(resumed)" 20
+
 # A request that is under way over all of it: curl writes while the pipe is open.
 mkfifo "$LAB/slow"
 lab_in guest curl -sS --http1.1 --cacert "$LAB/ca/ca.pem" -T - -o "$LAB/answer" -w '%{http_code}' \
