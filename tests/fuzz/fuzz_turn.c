@@ -1,10 +1,12 @@
 /*
  * A whole turn server without sockets. The input is a list of steps: one byte what, one byte whom, two bytes
- * length, then so many bytes. A step is a message from one of four clients (as it is, or with credentials
- * appended), a packet from a peer, or time that passes. Whatever comes, what is sent to peers must be
- * allowed, and at the end nothing may be left.
+ * length, then so many bytes. A step is a message from one of four clients (as it is, or with credentials of
+ * one kind or another appended), a packet from a peer, or time that passes, with a byte of data also another
+ * config. Whatever comes, what is sent to peers must be allowed, challenges are whole and unsigned, and at
+ * the end nothing may be left.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,7 @@
 #include "edge/turn/turn_server.h"
 #include "proto/chandata.h"
 #include "proto/stun_auth.h"
+#include "proto/stun_ephemeral.h"
 #include "proto/stun_nonce.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -22,7 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 enum { CLIENTS = 4, PACKET_MAX = 2048, STEP_HEADER = 4 };
 enum step { STEP_RAW, STEP_SIGNED, STEP_CHANNEL_DATA, STEP_FROM_PEER, STEP_TIME, STEPS };
 
-static const uint8_t key_of_u[STUN_KEY_MD5] = "sixteen bytes..";
+/* With which credentials a step is signed; further values: with none. */
+enum credentials { USER_MD5, USER_SHA256, TOKEN_MD5, TOKEN_SHA256, CREDENTIALS };
+
+static const uint8_t key_of_u[STUN_KEY_MD5] = "sixteen bytes..",
+                     key_sha256_of_u[STUN_KEY_SHA256] = "32 bytes";
 static struct turn_server *server;
 static struct turn_relay *open_relays[64];
 static unsigned n_relays;
@@ -33,6 +40,12 @@ static void client_reply(struct turn_client *c, const uint8_t *message, size_t n
     struct stun_msg m;
     (void)c;
     REQUIRE(stun_parse(message, n, &m) == ERR_OK && stun_check_fingerprint(&m));
+    bool is_signed = stun_has(&m, STUN_MESSAGE_INTEGRITY) || stun_has(&m, STUN_MESSAGE_INTEGRITY_SHA256);
+    REQUIRE(!(stun_has(&m, STUN_MESSAGE_INTEGRITY) && stun_has(&m, STUN_MESSAGE_INTEGRITY_SHA256)));
+    int code;
+    if (stun_get_error(&m, &code) == ERR_OK && (code == 401 || code == 438))
+        REQUIRE(!is_signed && stun_has(&m, STUN_REALM) && stun_get(&m, STUN_NONCE).len == STUN_NONCE_TEXT &&
+                stun_has(&m, STUN_PASSWORD_ALGORITHMS) == (server->offer.algorithms_len > 0));
 }
 
 static void client_forward(struct turn_client *c, uint8_t *message, size_t n)
@@ -94,27 +107,47 @@ static struct netaddr address(const char *text)
     return a;
 }
 
-static void server_start(void)
+/* Which of users, secrets and algorithms there are: the bits of `what`. */
+static struct turn_config config_make(uint8_t what)
 {
     struct turn_config c;
-    struct turn_shared *shared;
     struct netaddr bind = address("10.0.0.36"), public = address("203.0.113.10"),
                    six = address("2001:db8::10");
-    struct netaddr listening = address("10.0.0.36:3478");
-    log_set_level(LOG_ERR);
     turn_config_init(&c);
     memset(c.nonce_key, 0, sizeof c.nonce_key);
     turn_config_set_realm(&c, "r");
-    turn_config_add_keys(&c, "u", key_of_u, NULL);
+    if (!(what & 1))
+        turn_config_add_keys(&c, "u", key_of_u, what & 2 ? NULL : key_sha256_of_u);
+    if (!(what & 4))
+        turn_config_add_secret(&c, "secret");
+    c.n_algorithms = what & 8 ? 1 : 2;
+    c.algorithms[0] = what & 16 ? STUN_ALGORITHM_MD5 : STUN_ALGORITHM_SHA256;
+    c.algorithms[1] = what & 16 ? STUN_ALGORITHM_SHA256 : STUN_ALGORITHM_MD5;
     turn_config_add_relay(&c, &bind, &public);
     turn_config_add_relay(&c, &six, &six);
     c.port_min = 30000;
     c.port_max = 30015;
     c.quota_user = 8;
     c.permissions_max = c.channels_max = 4;
+    return c;
+}
+
+static void server_start(void)
+{
+    struct turn_shared *shared;
+    struct netaddr listening = address("10.0.0.36:3478");
+    struct turn_config c = config_make(0);
+    log_set_level(LOG_ERR);
     REQUIRE(turn_shared_attach(-1, &c, &shared) == ERR_OK);
     server = turn_server_new(&c, shared, &listening, 1, &net_ops, NULL, 1000, 1000);
     REQUIRE(server != NULL);
+}
+
+static void server_change(uint8_t what)
+{
+    char why[200];
+    struct turn_config c = config_make(what);
+    REQUIRE(turn_server_reconfigure(server, &c, why, sizeof why) == ERR_OK);
 }
 
 static struct turn_client client_make(unsigned i)
@@ -127,24 +160,59 @@ static struct turn_client client_make(unsigned i)
     return c;
 }
 
+static void put_key_and_name(struct stun_writer *w, enum credentials with, struct stun_key *key)
+{
+    bool md5 = with == USER_MD5 || with == TOKEN_MD5;
+    uint8_t hash[STUN_USERHASH_SIZE];
+    char name[40], password[STUN_EPHEMERAL_PASSWORD + 1];
+    *key = (struct stun_key){.len = md5 ? STUN_KEY_MD5 : STUN_KEY_SHA256};
+    if (with == USER_MD5 || with == USER_SHA256) {
+        memcpy(key->bytes, md5 ? key_of_u : key_sha256_of_u, key->len);
+        stun_userhash("u", "r", hash);
+        if (md5)
+            stun_put(w, STUN_USERNAME, "u", 1);
+        else
+            stun_put(w, STUN_USERHASH, hash, sizeof hash);
+        return;
+    }
+    /* ends within the minute, so that it is over now and then */
+    snprintf(name, sizeof name, "%u%s", server->wall / 60 * 60 + 60, server->wall & 1 ? ":x" : "");
+    stun_ephemeral_password("secret", name, strlen(name), password);
+    REQUIRE(stun_long_term_key(md5 ? STUN_ALGORITHM_MD5 : STUN_ALGORITHM_SHA256, name, "r", password, key) ==
+            ERR_OK);
+    stun_put(w, STUN_USERNAME, name, strlen(name));
+}
+
+static void put_credentials(struct stun_writer *w, const struct turn_client *c, enum credentials with)
+{
+    static const uint8_t chosen[] = {0, STUN_ALGORITHM_SHA256, 0, 0};
+    struct stun_key key;
+    char nonce[STUN_NONCE_TEXT];
+    stun_nonce_make(server->config.nonce_key, server->wall, &c->address, &server->offer, nonce);
+    put_key_and_name(w, with, &key);
+    stun_put(w, STUN_REALM, "r", 1);
+    stun_put(w, STUN_NONCE, nonce, sizeof nonce);
+    if (with == USER_MD5 || with == TOKEN_MD5) {
+        stun_put_integrity(w, key.bytes, key.len);
+        return;
+    }
+    stun_put(w, STUN_PASSWORD_ALGORITHMS, server->offer.algorithms, server->offer.algorithms_len);
+    stun_put(w, STUN_PASSWORD_ALGORITHM, chosen, sizeof chosen);
+    stun_put_integrity_sha256(w, key.bytes, key.len);
+}
+
 /* The attributes of the step, with a header that fits and, if wanted, credentials. */
-static size_t message_make(const struct turn_client *c, uint16_t method, bool sign, const uint8_t *attributes,
-                           size_t n, uint8_t *out)
+static size_t message_make(const struct turn_client *c, uint16_t method, enum credentials with,
+                           const uint8_t *attributes, size_t n, uint8_t *out)
 {
     static const uint8_t transaction[STUN_TRANSACTION];
     struct stun_writer w;
-    char nonce[STUN_NONCE_TEXT];
     size_t size = 0;
     stun_begin(&w, out, PACKET_MAX, method, method == STUN_METHOD_SEND ? STUN_INDICATION : STUN_REQUEST,
                transaction);
     wire_put_bytes(&w.wire, attributes, n & ~(size_t)3);
-    if (sign) {
-        stun_nonce_make(server->config.nonce_key, server->wall, &c->address, &server->offer, nonce);
-        stun_put(&w, STUN_USERNAME, "u", 1);
-        stun_put(&w, STUN_REALM, "r", 1);
-        stun_put(&w, STUN_NONCE, nonce, sizeof nonce);
-        stun_put_integrity(&w, key_of_u, sizeof key_of_u);
-    }
+    if (with < CREDENTIALS)
+        put_credentials(&w, c, with);
     return stun_end(&w, &size) == ERR_OK ? size : 0;
 }
 
@@ -162,7 +230,8 @@ static void step_run(unsigned what, unsigned whom, const uint8_t *data, size_t n
         turn_request_receive(server, &c, packet, n);
         break;
     case STEP_SIGNED:
-        n = message_make(&c, methods[what / STEPS % 6], what / STEPS < 24, data, n, packet);
+        n = message_make(&c, methods[what / STEPS % 6], (enum credentials)(what / STEPS / 6), data, n,
+                         packet);
         if (n)
             turn_request_receive(server, &c, packet, n);
         break;
@@ -178,6 +247,8 @@ static void step_run(unsigned what, unsigned whom, const uint8_t *data, size_t n
         break;
     case STEP_TIME:
         turn_server_tick(server, server->now + whom * 4, server->wall + whom * 4);
+        if (n)
+            server_change(data[0]);
         break;
     default:
         break;
@@ -188,10 +259,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     if (!server)
         server_start();
+    server_change(0);
     while (n >= STEP_HEADER) {
         size_t len = (size_t)data[2] << 8 | data[3];
         len = len > n - STEP_HEADER ? n - STEP_HEADER : len;
-        len = len > PACKET_MAX - 200 ? PACKET_MAX - 200 : len;
+        len = len > PACKET_MAX - 300 ? PACKET_MAX - 300 : len;
         step_run(data[0], data[1], data + STEP_HEADER, len);
         data += STEP_HEADER + len;
         n -= STEP_HEADER + len;
@@ -199,7 +271,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     /* Everything runs out: allocations at most an hour later, reservations half a minute. */
     for (int i = 0; i < 5; i++)
         turn_server_tick(server, server->now + 1000, server->wall + 1000);
-    REQUIRE(n_relays == 0 && server->allocations.count == 0 && server->permissions.count == 0);
+    REQUIRE(n_relays == 0 && server->allocations.count == 0 && server->permissions.count == 0 &&
+            server->accounts.ephemerals.count == 0);
     REQUIRE(server->channels.count == 0 && server->peers.count == 0 &&
             turn_shared_total(server->shared) == 0);
     REQUIRE(turn_shared_ports_used(server->shared, 0) == 0 && turn_shared_ports_used(server->shared, 1) == 0);
