@@ -45,6 +45,7 @@ UNITBIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
 FUZZBIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
 BENCHLIB := tests/bench/bench.c tests/bench/turn_client.c
 BENCHBIN := $(BUILD)/bench/turn_load $(BUILD)/bench/turn_bare $(BUILD)/bench/turn_allocations
+LABBIN  := $(patsubst tests/lab/%.c,$(BUILD)/tests/lab/%,$(sort $(wildcard tests/lab/*.c)))
 REPLAY  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replay/%,$(FUZZ))
 PROGRAMS := $(foreach p,edge core,$(if $(wildcard $(p)/main.c),$(BUILD)/stile-$(p)))
 
@@ -77,7 +78,12 @@ $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/rep
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/obj/tests/fuzz/replay.o $(ARCHIVES) $(ARCHIVES) $(LIBS)
 
-unit-build: $(UNITBIN) $(REPLAY) bench-build
+# What the lab needs beside the programs: its own clients and attackers.
+$(BUILD)/tests/lab/%: $(BUILD)/obj/tests/lab/%.o $(BUILD)/libproto.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit-build: $(UNITBIN) $(REPLAY) $(LABBIN) bench-build
 
 deps:
 	@packaging/deps all

@@ -29,7 +29,7 @@ enum turn_transport {
 
 static inline bool turn_transport_is_stream(enum turn_transport t)
 {
-    return t == TURN_OVER_TCP;
+    return t == TURN_OVER_TCP || t == TURN_OVER_TLS;
 }
 
 enum {

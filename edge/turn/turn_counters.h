@@ -31,7 +31,9 @@
     X(too_long, "does not fit into a datagram")                                                              \
     X(client_full, "client reads too slowly")                                                                \
     X(send_full, "socket buffer was full")                                                                   \
-    X(send_failed, "the network refused it")
+    X(send_failed, "the network refused it")                                                                 \
+    X(kernel, "left to the kernel: a listening socket's buffer was full, or strangers' packets under a "     \
+              "flood")
 
 enum turn_drop {
 #define X(name, words) TURN_DROP_##name,
@@ -56,7 +58,8 @@ enum turn_drop {
     X(peer_connections, "TCP connections with peers made")                                                   \
     X(peer_connections_handed, "of those, handed to another worker, where ConnectionBind came")              \
     X(peer_connections_refused, "TCP connections of peers closed at once, too many")                         \
-    X(hairpin, "packets that went from relay to relay in this worker")
+    X(hairpin, "packets that went from relay to relay in this worker")                                       \
+    X(floods, "floods from strangers that were held back")
 
 enum turn_event {
 #define X(name, words) TURN_EVENT_##name,

@@ -15,6 +15,7 @@
 #include "edge/turn/turn_outbox.h"
 #include "edge/turn/turn_relay.h"
 #include "edge/turn/turn_request.h"
+#include "edge/turn/turn_sieve.h"
 #include "proto/chandata.h"
 
 enum {
@@ -35,6 +36,7 @@ struct turn_listener {
     unsigned index;
     bool dtls_only;
     struct turn_outbox outbox;
+    struct turn_sieve sieve;
 };
 
 /* A packet to a peer. Those of one relay are chained, so that they leave with one call. */
@@ -91,6 +93,8 @@ static void slots_prepare(struct turn_udp *u)
         h->msg_iovlen = 1;
         h->msg_name = &u->from[i];
         h->msg_namelen = sizeof u->from[i];
+        /* The page that nearly all packets fit into is there from the start: a flood takes none. */
+        *slot_at(u, i) = 0;
         h->msg_control = &u->control[i];
         h->msg_controllen = sizeof u->control[i].bytes;
     }
@@ -200,8 +204,9 @@ static void client_reply(struct turn_client *c, const uint8_t *message, size_t n
 
 static void client_allocated(struct turn_client *c, bool is)
 {
-    (void)c;
+    struct turn_listener *l = c->via;
     (void)is;
+    l->sieve.stale = true;
 }
 
 static const struct turn_client_ops client_ops = {
@@ -250,6 +255,7 @@ static void listener_readable(struct ev_loop *loop, ev_io *w, int revents)
         for (unsigned k = 0; k < a.n; k++)
             client_packet(l, &a.from, arrival_data(&a, k), arrival_size(&a, k));
     }
+    turn_sieve_feel(&l->sieve, u->server, n == CLIENT_BURST);
 }
 
 /* Towards DTLS clients: records are OpenSSL's until they are copied. */
@@ -392,6 +398,12 @@ void turn_udp_flush(struct turn_udp *u)
     u->used = u->kept;
 }
 
+void turn_udp_tick(struct turn_udp *u)
+{
+    for (size_t i = 0; i < u->n_listeners; i++)
+        turn_sieve_tick(&u->listeners[i].sieve, u->server);
+}
+
 static void round_ends(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     (void)loop;
@@ -407,7 +419,7 @@ struct turn_udp *turn_udp_new(struct ev_loop *loop)
     if (!u)
         return NULL;
     u->loop = loop;
-    /* Pages become resident as packets fill them: one per slot for the usual sizes. */
+    /* The pages behind the first of each slot become resident as longer packets fill them. */
     u->memory = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (u->memory == MAP_FAILED) {
@@ -468,6 +480,7 @@ enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct 
         l->index = (unsigned)u->n_listeners++;
         turn_outbox_init(&l->outbox, &u->joining);
         set_joined(u, sockets[i].fd);
+        turn_sieve_init(&l->sieve, sockets[i].fd, &l->local);
         ev_io_init(&l->watcher, listener_readable, sockets[i].fd, EV_READ);
         l->watcher.data = l;
         ev_io_start(u->loop, &l->watcher);

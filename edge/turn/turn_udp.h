@@ -33,6 +33,8 @@ enum err turn_udp_listen(struct turn_udp *u, struct turn_server *server, struct 
                          const struct turn_socket *sockets, size_t n);
 /* Acts on what the server's config says of sockets now. */
 void turn_udp_configure(struct turn_udp *u);
+/* Once a second. */
+void turn_udp_tick(struct turn_udp *u);
 /* A slot of TURN_PACKET_MAX bytes with head-room and tail-room, the caller's until the next flush. */
 uint8_t *turn_udp_slot(struct turn_udp *u);
 /* Sends everything that is queued; slots are free again. */

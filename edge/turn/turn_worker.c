@@ -22,7 +22,8 @@
 #include "edge/turn/turn_udp.h"
 
 enum {
-    SOCKET_BUFFER = 4 * 1024 * 1024, /* of listening UDP sockets; the kernel may give less */
+    SOCKET_BUFFER =
+        4 * 1024 * 1024, /* of listening UDP sockets; without CAP_NET_ADMIN net.core.rmem_max is the limit */
     CONNECTIONS_LEAST = 256,
 };
 
@@ -74,7 +75,8 @@ enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *loca
     if (turn_socket_is_datagram(kind)) {
         int size = SOCKET_BUFFER, omit = IP_PMTUDISC_OMIT;
         bool six = local->family == AF_INET6;
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
+            setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
                    sizeof omit);
@@ -118,6 +120,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     struct turn_worker *worker = w->data;
     uint32_t now = seconds(CLOCK_MONOTONIC);
     turn_server_tick(worker->server, now, seconds(CLOCK_REALTIME));
+    turn_udp_tick(worker->udp);
     turn_tcp_tick(worker->tcp, now);
     turn_dtls_tick(worker->dtls, now);
     turn_tcp_relays_tick(worker->tcp_relays);

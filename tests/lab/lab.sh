@@ -25,7 +25,7 @@ TEST_NAME=$(basename "$0" .sh)
 LAB=$BUILD/lab/$TEST_NAME
 LAB_PREFIX=stile$$
 RUN= # the boxes' own folders and programs, where the account of the daemons can reach them
-LAB_BOXES="guest fwout edge fwin core bridge dns"
+LAB_BOXES=${LAB_BOXES:-guest fwout edge fwin core bridge dns}
 
 # shellcheck disable=SC2034 # addresses for the tests
 JOIN_HOST=join.example.com

@@ -19,6 +19,14 @@ box_memory() {
     awk '/^Pss:/ { sum += $2 } END { print sum + 0 }' $files /dev/null 2>/dev/null
 }
 
+# box_memory_own BOX PROGRAM : KiB without files: what the processes themselves have taken, whatever else this machine runs.
+box_memory_own() {
+    local files
+    files=$(box_pids "$@" | sed 's|.*|/proc/&/smaps_rollup|')
+    # shellcheck disable=SC2086 # a list of files
+    awk '/^Pss_(Anon|Shmem):/ { sum += $2 } END { print sum + 0 }' $files /dev/null 2>/dev/null
+}
+
 # box_descriptors BOX PROGRAM
 box_descriptors() {
     local folders
