@@ -86,6 +86,8 @@ static bool ephemeral_is_current(const struct turn_request *r, const struct stun
     const struct turn_allocation *a = r->allocation;
     if (e->ends >= r->server->wall)
         return true;
+    if (r->msg.method == STUN_METHOD_CONNECTION_BIND)
+        return true; /* joins what waits for these very credentials, perhaps in another worker, or nothing */
     return a && a->account->ephemeral_in && a->credentials_end == e->ends &&
            strlen(a->account->key) == e->whose_len && memcmp(a->account->key, e->whose, e->whose_len) == 0;
 }

@@ -25,4 +25,11 @@ void turn_auth_end(struct turn_request *r);
  * the same device. */
 bool turn_auth_owns(const struct turn_request *r, const struct turn_allocation *a);
 
+/* The same for what workers share: an owner as a number, the account's and of ephemeral credentials the time.
+ */
+static inline uint64_t turn_auth_owner(const struct turn_account *account, uint64_t credentials_end)
+{
+    return account->id ^ credentials_end;
+}
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/turn/turn_auth.h"
 #include "edge/turn/turn_later.h"
 #include "edge/turn/turn_permission.h"
 #include "edge/turn/turn_reply.h"
@@ -72,12 +73,13 @@ static int connection_new(struct turn_relay *r, const struct netaddr *peer, stru
 static bool connection_name(struct turn_peer_connection *c)
 {
     struct turn_server *s = c->relay->server;
+    const struct turn_allocation *a = c->relay->allocation;
     enum err e = ERR_EXISTS;
     for (int i = 0; e == ERR_EXISTS && i < DRAWS; i++) {
         turn_server_random(s, &c->id, sizeof c->id);
         if (c->id)
             e = turn_connection_add(turn_shared_connections(s->shared), c->id, s->config.worker_index,
-                                    c->relay->allocation->account->id, &c->row);
+                                    turn_auth_owner(a->account, a->credentials_end), &c->row);
     }
     if (e != ERR_OK) {
         c->id = 0;
@@ -357,7 +359,8 @@ int turn_method_connection_bind(struct turn_request *r, struct turn_reply *reply
     if (!r->client->ops->give || !s->stream_ops || r->allocation || r->client->bind ||
         stun_get_u32(&r->msg, STUN_CONNECTION_ID, &j.id) != ERR_OK)
         return 400;
-    if (turn_connection_take(turn_shared_connections(s->shared), j.id, r->account->id, s->config.worker_index,
+    if (turn_connection_take(turn_shared_connections(s->shared), j.id,
+                             turn_auth_owner(r->account, r->credentials_end), s->config.worker_index,
                              &j.owner, &j.row) != ERR_OK)
         return 400;
     return j.owner == s->config.worker_index ? bind_here(r, &j) : bind_abroad(r, &j);

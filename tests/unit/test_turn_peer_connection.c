@@ -1,4 +1,5 @@
 /* RFC 6062, one test per rule. */
+#include "proto/stun_ephemeral.h"
 #include "tests/unit/turn_stream_fixture.h"
 
 #define PEER "198.51.100.7:80"
@@ -418,6 +419,33 @@ START_TEST(test_bind_by_another_user)
 }
 END_TEST
 
+/* Who has the same name with another time is somebody else; time that has passed takes no call away. */
+START_TEST(test_bind_with_ephemeral_credentials)
+{
+    char name[2][40], password[2][STUN_EPHEMERAL_PASSWORD + 1];
+    start("\"shared_secrets\":[\"north\"]");
+    for (int i = 0; i < 2; i++) {
+        snprintf(name[i], sizeof name[i], "%u:dave", f.server->wall + 5 + (unsigned)i);
+        stun_ephemeral_password("north", name[i], strlen(name[i]), password[i]);
+    }
+    ck_assert_int_eq(fixture_refresh(&f, 0), 0); /* what start() has allocated, as alice */
+    f.user = name[0];
+    f.password = password[0];
+    ck_assert_int_eq(stream_fixture_allocate(&f), 0);
+    ck_assert_int_eq(stream_fixture_connect(&f, PEER), -1);
+    uint32_t id = stream_fixture_connected(&f);
+    fixture_pass(&f, 10);
+    stream_fixture_client(&f, "192.0.2.1:5001");
+    f.user = name[1];
+    f.password = password[1];
+    ck_assert_int_eq(stream_fixture_bind(&f, id), 400);
+    f.user = name[0];
+    f.password = password[0];
+    ck_assert_int_eq(stream_fixture_bind(&f, id), 0);
+    stream_fixture_stop(&f);
+}
+END_TEST
+
 /* §5.5 ------------------------------------------------------------------------------------------------------
  */
 
@@ -590,7 +618,7 @@ UNIT_MAIN("turn_peer_connection", test_allocate, test_allocate_over_udp, test_al
           test_connect_times_out, test_connection_that_nobody_binds, test_ids_differ, test_quotas,
           test_connections_of_the_worker_are_bounded, test_connect_to_own_relays, test_attempt,
           test_attempt_that_nobody_binds, test_attempts_are_bounded, test_bind, test_bind_over_udp,
-          test_bind_by_another_user, test_end_of_the_allocation_closes_all, test_traffic_counts,
-          test_bind_abroad, test_bind_abroad_cancelled, test_bind_abroad_with_a_full_mailbox,
-          test_handed_over, test_handed_over_and_the_note_is_lost,
-          test_end_of_the_allocation_reaches_other_workers)
+          test_bind_by_another_user, test_bind_with_ephemeral_credentials,
+          test_end_of_the_allocation_closes_all, test_traffic_counts, test_bind_abroad,
+          test_bind_abroad_cancelled, test_bind_abroad_with_a_full_mailbox, test_handed_over,
+          test_handed_over_and_the_note_is_lost, test_end_of_the_allocation_reaches_other_workers)
