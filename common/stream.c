@@ -33,6 +33,7 @@ struct stream {
     struct buf in; /* kept: offered, not taken */
     struct buf out;
     size_t low_water;
+    size_t record_left; /* bytes of the record that has been begun, see stream_events.record */
     enum stream_state state;
     bool released; /* stream_free was called */
     bool paused;
@@ -340,8 +341,8 @@ static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 /* Writing --------------------------------------------------------------------------------------------- */
 
-/* errno says why. A peer that has had enough of an upload answers and closes: its answer lies in the socket when our
- * write fails. It is read before the failure is told. */
+/* errno says why. A peer that has had enough of an upload answers and closes: its answer lies in the socket
+ * when our write fails. It is read before the failure is told. */
 static void stream_write_failed(struct stream *s)
 {
     if (s->paused || s->read_ended || s->fd_in != s->fd_out) {
@@ -358,11 +359,18 @@ static void stream_write_failed(struct stream *s)
 static ssize_t stream_write_tls(struct stream *s)
 {
     size_t n = buf_len(&s->out);
+    if (s->events->record) {
+        if (s->record_left == 0)
+            s->record_left = s->events->record(buf_data(&s->out), n);
+        n = s->record_left < n ? s->record_left : n;
+    }
     ERR_clear_error();
     errno = 0;
     int sent = SSL_write(s->ssl, buf_data(&s->out), n > INT32_MAX ? INT32_MAX : (int)n);
-    if (sent > 0)
+    if (sent > 0) {
+        s->record_left -= s->record_left ? (size_t)sent : 0;
         return sent;
+    }
     switch (SSL_get_error(s->ssl, sent)) {
     case SSL_ERROR_WANT_WRITE:
         return 0;

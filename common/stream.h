@@ -39,6 +39,9 @@ struct stream_events {
      * appends what it has (up to the limit), straight into the queue, and asks again if it has more. Nothing
      * but stream_ask_flush and stream_free may be called for this stream from inside. May be NULL. */
     void (*on_flush)(void *ctx, struct buf *queue);
+    /* Over TLS: how many of the n queued bytes, from the front, make a record of their own, for peers who
+     * take a record for a message. May be NULL: as many as fit. */
+    size_t (*record)(const uint8_t *queued, size_t n);
 };
 
 enum {

@@ -55,6 +55,33 @@ static void edge_status_answer(struct edge_status_request *r, json_t *answer)
     free(r);
 }
 
+/* What listens where. */
+static json_t *edge_status_services(const struct edge *e)
+{
+    const struct config_edge *self = e->self;
+    bool turn = e->box->config.turn.enabled, turn_443 = turn && e->box->config.turn.tcp_443,
+         tls = turn && self->turn_tls_port;
+    const struct {
+        bool there;
+        long port;
+        const char *protocol, *words;
+    } rows[] = {
+        {true, self->https_port, "tcp", turn_443 ? "HTTPS, WSS, TURN over TCP and TLS" : "HTTPS, WSS"},
+        {self->http_port != 0, self->http_port, "tcp", "redirects to HTTPS"},
+        {true, self->ssh_port, "tcp", "SSH, from core"},
+        {turn, self->turn_udp_port, "udp", "TURN over UDP and DTLS"},
+        {turn, self->turn_tcp_port, "tcp", "TURN over TCP and TLS"},
+        {tls && self->turn_tls_port != self->turn_udp_port, self->turn_tls_port, "udp", "TURN over DTLS"},
+        {tls && self->turn_tls_port != self->turn_tcp_port, self->turn_tls_port, "tcp", "TURN over TLS"},
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].there)
+            json_array_append_new(list, json_pack("{sI ss ss}", "port", (json_int_t)rows[i].port, "protocol",
+                                                  rows[i].protocol, "service", rows[i].words));
+    return list;
+}
+
 static void edge_metrics_done(void *ctx, json_t *results)
 {
     struct edge_status_request *r = ctx;
@@ -90,6 +117,7 @@ static void edge_status_done(void *ctx, json_t *results)
                                "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
                                (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
     json_object_set_new(answer, "usage", edge_usage(turn));
+    json_object_set_new(answer, "services", edge_status_services(e));
     json_object_set_new(answer, "certificate", cert_json(&e->certificate.info));
     edge_status_answer(r, answer);
 }
@@ -167,6 +195,8 @@ static void edge_status_text(const json_t *status)
                                                  {"Dropped", "dropped", TABLE_TEXT},
                                                  {"Age", "age", TABLE_AGE},
                                                  {0}};
+    static const struct table_column services[] = {
+        {"Port", "port", TABLE_TEXT}, {"", "protocol", TABLE_TEXT}, {"Service", "service", TABLE_TEXT}, {0}};
     const json_t *sshd = json_object_get(status, "sshd"), *usage = json_object_get(status, "usage"),
                  *certificate = json_object_get(status, "certificate");
     status_print_head(status);
@@ -177,6 +207,7 @@ static void edge_status_text(const json_t *status)
                 "none: no core in the config");
     status_print_allowlist(status);
     edge_usage_print(usage);
+    table_print(stdout, "Services", services, json_object_get(status, "services"), "none");
     table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");
     if (json_integer_value(json_object_get(usage, "relays_left_out")))
         printf("  and %lld more relays, not listed\n",

@@ -31,3 +31,9 @@ enum err stun_stream_next(const uint8_t *data, size_t n, size_t *message, size_t
     *frame = whole;
     return ERR_OK;
 }
+
+size_t stun_stream_record(const uint8_t *data, size_t n)
+{
+    size_t message, frame;
+    return stun_stream_next(data, n, &message, &frame) == ERR_OK ? frame : n;
+}

@@ -15,4 +15,8 @@ enum { STUN_STREAM_FRAME_MAX = 20 + 65532 /* a STUN message; ChannelData ends at
  * ERR_MALFORMED: neither STUN nor ChannelData, the stream cannot be followed any further. */
 enum err stun_stream_next(const uint8_t *data, size_t n, size_t *message, size_t *frame);
 
+/* Bytes of the first message in n bytes, padding included, or n where it is not complete: for senders who
+ * keep messages apart (stream_events.record). coturn's client and others take a TLS record for a message. */
+size_t stun_stream_record(const uint8_t *data, size_t n);
+
 #endif

@@ -226,7 +226,8 @@ static void on_close(void *ctx, enum err why, const char *words)
     connection_free(ctx);
 }
 
-static const struct stream_events connection_events = {.on_data = on_data, .on_close = on_close};
+static const struct stream_events connection_events = {
+    .on_data = on_data, .on_close = on_close, .record = stun_stream_record};
 
 /* Life -----------------------------------------------------------------------------------------------------
  */

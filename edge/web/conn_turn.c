@@ -13,6 +13,7 @@
 #include "common/sock.h"
 #include "edge/web/conn_internal.h"
 #include "edge/web/handover.h"
+#include "proto/stun_stream.h"
 
 enum { TURN_QUEUE = 64 * 1024, TURN_QUEUE_LOW = 16 * 1024, PAIR_BUFFER = 64 * 1024, STUN_LAST = 3 };
 
@@ -84,8 +85,10 @@ static void guest_on_drained(void *ctx)
         stream_resume(c->turn);
 }
 
-static const struct stream_events guest_events = {
-    .on_data = guest_on_data, .on_drained = guest_on_drained, .on_close = conn_on_stream_close};
+static const struct stream_events guest_events = {.on_data = guest_on_data,
+                                                  .on_drained = guest_on_drained,
+                                                  .on_close = conn_on_stream_close,
+                                                  .record = stun_stream_record};
 
 /* A small buffer: media that waits is late. */
 static bool make_pair(int pair[2])

@@ -2,7 +2,7 @@
 // Joins Janus's echo test as a guest would, in headless Chromium with a false camera and microphone, with all media
 // forced through TURN. Prints as JSON what the browser itself reports about the call.
 //
-//   call.js --url URL [--turn TURN-URL --user NAME --password PASSWORD] [--screenshot FILE] [--seconds N]
+//   call.js --url URL [--turn TURN-URL,... --user NAME --password PASSWORD] [--screenshot FILE] [--seconds N]
 //           [--any-certificate]
 //
 // Without --turn it is the page that knows the TURN servers.
@@ -74,7 +74,7 @@ async function call(page, seen) {
         if (message.type() === 'error')
             seen.consoleErrors.push(message.text());
     });
-    const server = { urls: options.turn, username: options.user, credential: options.password };
+    const server = { urls: options.turn && options.turn.split(','), username: options.user, credential: options.password };
     await page.addInitScript(forceRelay, options.turn ? [server] : null);
     await page.goto(options.url, { waitUntil: 'load', timeout: 20000 });
     await page.locator('#start').click({ timeout: 10000 });

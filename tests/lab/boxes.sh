@@ -118,14 +118,15 @@ core_status() { lab_in core "$CORE" status --dir "$RUN/core" "$@"; }
 # guest_curl ARGUMENT... : curl in the internet, trusting the lab's authority.
 guest_curl() { lab_in guest curl -sS --cacert "$LAB/ca/ca.pem" --max-time 20 "$@"; }
 
-# guest_call TRANSPORT NAME : a call in a real browser, all media through TURN over TRANSPORT. What was seen goes to
-# NAME.json in $LAB, a picture of the page to NAME.png.
+# guest_call TRANSPORT NAME [TURN-URL,...] : a call in a real browser, all media through TURN over TRANSPORT, or through
+# these servers. What was seen goes to NAME.json in $LAB, a picture of the page to NAME.png.
 guest_call() {
     local transport=$1 name=$2
+    local servers=${3:-turn:$EDGE_PUBLIC:3478?transport=$transport}
     [ -e "$LAB/home/.pki" ] || lab_browser_home
     lab_in guest env HOME="$LAB/home" node "$ROOT/tests/browser/call.js" \
         --url "https://$JOIN_HOST/echotest.html" \
-        --turn "turn:$EDGE_PUBLIC:3478?transport=$transport" --user "$TURN_USER" --password "$TURN_PASSWORD" \
+        --turn "$servers" --user "$TURN_USER" --password "$TURN_PASSWORD" \
         --screenshot "$LAB/$name.png" >"$LAB/$name.json" 2>"$LAB/log/guest-$name.log"
 }
 

@@ -80,7 +80,7 @@ static void on_close(void *ctx, enum err why, const char *words)
     ev_break(e->loop, EVBREAK_ALL);
 }
 
-static const struct stream_events events = {on_open, on_data, on_eof, on_drained, on_close, NULL};
+static const struct stream_events events = {on_open, on_data, on_eof, on_drained, on_close, NULL, NULL};
 
 static void finish(struct ev_loop *loop, struct end *a, struct end *b)
 {
@@ -291,7 +291,8 @@ static void last_words_on_close(void *ctx, enum err why, const char *words)
     snprintf(l->words, sizeof l->words, "%s", words);
 }
 
-/* The peer has had enough of what we send: it answers and closes, and our next write fails. Its answer counts. */
+/* The peer has had enough of what we send: it answers and closes, and our next write fails. Its answer
+ * counts. */
 START_TEST(test_answer_before_reset)
 {
     static const struct stream_events last_words_events = {.on_data = last_words_on_data,

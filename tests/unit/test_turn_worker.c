@@ -234,6 +234,26 @@ START_TEST(test_stream_of_something_else_is_closed)
 }
 END_TEST
 
+/* coturn's client takes a TLS record for a message: two answers of one round are two records. */
+START_TEST(test_tls_message_is_a_record)
+{
+    uint8_t requests[3 * 20], answer[2000];
+    start();
+    certify();
+    int fd = tls_tunnel_make(&addresses[TURN_SOCKET_TLS], false, true, NULL);
+    allocate(fd);
+    for (int i = 0; i < 3; i++)
+        binding_request(requests + i * 20);
+    ck_assert_int_eq(send(fd, requests, sizeof requests, 0), (ssize_t)sizeof requests);
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(read_message(fd, answer, sizeof answer), 32);
+    ck_assert_uint_eq(stun_stream_record(requests, sizeof requests), 20);
+    ck_assert_uint_eq(stun_stream_record(requests, 19), 19);
+    close(fd);
+    stop();
+}
+END_TEST
+
 /* Without a certificate TLS is closed, DTLS gets no answer. */
 START_TEST(test_no_certificate)
 {
@@ -583,9 +603,10 @@ START_TEST(test_bad_start_says_why)
 END_TEST
 
 UNIT_MAIN("turn_worker", test_first_bytes_of_other_protocols, test_header_fields_are_the_systems, test_udp,
-          test_tcp, test_tls, test_tls_on_the_tcp_port, test_dtls, test_dtls_on_the_udp_port,
-          test_no_certificate, test_dtls_port_takes_no_plain_stun, test_limits_per_address,
-          test_longest_frame_does_not_jam, test_longest_frame_does_not_jam_tls, test_stream_byte_by_byte,
-          test_stream_of_something_else_is_closed, test_adopted_connection, test_adopted_pipe,
-          test_strangers_on_streams_hold_little, test_slow_tcp_client, test_hairpin_between_transports,
-          test_stop_closes_everything, test_successor_of_a_killed_worker, test_bad_start_says_why)
+          test_tcp, test_tls, test_tls_on_the_tcp_port, test_tls_message_is_a_record, test_dtls,
+          test_dtls_on_the_udp_port, test_no_certificate, test_dtls_port_takes_no_plain_stun,
+          test_limits_per_address, test_longest_frame_does_not_jam, test_longest_frame_does_not_jam_tls,
+          test_stream_byte_by_byte, test_stream_of_something_else_is_closed, test_adopted_connection,
+          test_adopted_pipe, test_strangers_on_streams_hold_little, test_slow_tcp_client,
+          test_hairpin_between_transports, test_stop_closes_everything, test_successor_of_a_killed_worker,
+          test_bad_start_says_why)

@@ -84,12 +84,13 @@ static inline _Noreturn void tls_tunnel_run(struct tls_tunnel t)
     }
 }
 
-/* alpn: in wire format, or NULL. The descriptor is there at once, the handshake comes as the server lets it.
- */
-static inline int tls_tunnel_open(const struct netaddr *to, bool dtls, const char *alpn)
+/* alpn: in wire format, or NULL. With packets, each record is one packet of the descriptor. The descriptor is
+ * there at once, the handshake comes as the server lets it. */
+static inline int tls_tunnel_make(const struct netaddr *to, bool dtls, bool packets, const char *alpn)
 {
     int pair[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, (dtls ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0, pair), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, (packets ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0, pair),
+                     0);
     pid_t parent = getpid();
     if (fork() > 0) {
         close(pair[1]);
@@ -115,6 +116,11 @@ static inline int tls_tunnel_open(const struct netaddr *to, bool dtls, const cha
         SSL_set_alpn_protos(t.ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
     SSL_set_bio(t.ssl, bio, bio);
     tls_tunnel_run(t);
+}
+
+static inline int tls_tunnel_open(const struct netaddr *to, bool dtls, const char *alpn)
+{
+    return tls_tunnel_make(to, dtls, dtls, alpn);
 }
 
 #endif
