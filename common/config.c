@@ -203,6 +203,10 @@ static const struct schema_row web_rows[] = {
     {"extra_rules", SCHEMA_ANY, WEB(extra_rules), .help = "further rules of the allow-list"},
     {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .edge_live = true, .min = 1, .max = 16,
      .default_text = "2", .help = "SSH connections from each core to each edge"},
+    {"load_balancers", SCHEMA_STRINGS, WEB(load_balancers), .max = 100, .check = check_cidr,
+     .help = "networks of load balancers in front of the edge: their connections must begin with a PROXY "
+             "protocol header "
+             "(version 1 or 2), whose client counts in logs and limits"},
     SCHEMA_END};
 
 #define LIFETIME(member)                                                                                     \
@@ -252,9 +256,11 @@ static const struct schema_row turn_rows[] = {
      .max = 4096, .default_text = "64", .help = "most channels that one allocation may bind"},
     {"tcp_relays", SCHEMA_BOOL, TURN(tcp_relays), .edge_live = true, .default_text = "true",
      .help = "clients on TCP or TLS may have relays of TCP (RFC 6062)"},
-    {"connections_per_allocation", SCHEMA_INT, TURN(connections_per_allocation), .edge_live = true, .min = 1, .max = 1024,
-     .default_text = "32", .help = "most TCP connections with peers that one allocation may have"},
-    {"user_connections", SCHEMA_INT, TURN(user_connections), .edge_live = true, .min = 0, .max = 1000000, .default_text = "0",
+    {"connections_per_allocation", SCHEMA_INT, TURN(connections_per_allocation), .edge_live = true, .min = 1,
+     .max = 1024, .default_text = "32",
+     .help = "most TCP connections with peers that one allocation may have"},
+    {"user_connections", SCHEMA_INT, TURN(user_connections), .edge_live = true, .min = 0, .max = 1000000,
+     .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},
     {"binding", SCHEMA_STRING, TURN(binding), .edge_live = true, .default_text = "\"open\"",
      .check = check_binding,

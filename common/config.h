@@ -38,6 +38,7 @@ struct config_web_proxy {
     struct schema_strings methods;
     json_t *extra_rules;
     long tunnels_per_edge;
+    struct schema_strings load_balancers;
 };
 
 struct config_turn {

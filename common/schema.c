@@ -507,3 +507,14 @@ json_t *schema_merge(const struct schema_row *rows, const json_t *running, const
     json_decref(merged);
     return NULL;
 }
+
+json_t *schema_strings_json(const struct schema_strings *strings)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < strings->n; i++)
+        if (json_array_append_new(list, json_string(strings->items[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}

@@ -56,6 +56,9 @@ struct schema_row {
         .key = NULL                                                                                          \
     }
 
+/* As a JSON array; NULL when memory is out. */
+json_t *schema_strings_json(const struct schema_strings *strings);
+
 /* Where errors are reported: the text that json came from, for line numbers. */
 struct schema_source {
     const char *file; /* for messages */

@@ -63,14 +63,6 @@ static enum err edge_relay_address(const struct edge *e, const struct local_addr
     return ERR_CONFIG;
 }
 
-static json_t *strings_to_json(const struct schema_strings *strings)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < strings->n; i++)
-        json_array_append_new(list, json_string(strings->items[i]));
-    return list;
-}
-
 /* Services of this box are never peers: on every address, by port; and the box itself only where allow_peers
  * names its very address. */
 static json_t *edge_own_addresses(const struct edge *e, const struct local_addresses *local)
@@ -139,13 +131,13 @@ json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, c
         "{ss s[{ssss}] s[II] so so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
         "bind", bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text,
         "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1],
-        "shared_secrets", strings_to_json(&secrets->turn_shared_secrets), "password_algorithms",
-        strings_to_json(&turn->password_algorithms), "allow_peers", strings_to_json(&turn->allow_peers),
-        "deny_peers", strings_to_json(&turn->deny_peers), "own_addresses", edge_own_addresses(e, &local),
-        "cluster_addresses", edge_cluster_addresses(e), "cluster_ports", edge_cluster_ports(e), "quota",
-        quota, "nonce_key", secrets->turn_nonce_key, "worker", "index", (int)index, "count", (int)e->n_turn,
-        "lifetime", lifetime, "binding", turn->binding, "channel_numbers", turn->channel_numbers, "gso",
-        turn->gso);
+        "shared_secrets", schema_strings_json(&secrets->turn_shared_secrets), "password_algorithms",
+        schema_strings_json(&turn->password_algorithms), "allow_peers",
+        schema_strings_json(&turn->allow_peers), "deny_peers", schema_strings_json(&turn->deny_peers),
+        "own_addresses", edge_own_addresses(e, &local), "cluster_addresses", edge_cluster_addresses(e),
+        "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", secrets->turn_nonce_key,
+        "worker", "index", (int)index, "count", (int)e->n_turn, "lifetime", lifetime, "binding",
+        turn->binding, "channel_numbers", turn->channel_numbers, "gso", turn->gso);
     if (config)
         json_object_set_new(config, "tcp_relays", json_boolean(turn->tcp_relays));
     if (config && turn->software)

@@ -27,6 +27,9 @@ static void edge_web_on_start(void *edge, struct worker *w)
                             (json_int_t)e->policy_revision, "log_level", daemon_log_level());
     if (msg && e->box->config.turn.enabled && e->box->config.turn.tcp_443)
         json_object_set_new(msg, "turn", json_true());
+    if (msg)
+        json_object_set_new(msg, "load_balancers",
+                            schema_strings_json(&e->box->config.web_proxy.load_balancers));
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
     OPENSSL_cleanse(keys, sizeof keys);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/sock.h"
+#include "edge/web/balancer.h"
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 
@@ -34,7 +35,7 @@ static void set_options(int fd)
 }
 
 /* True when the connection may stay; it is counted then. */
-static bool admit(struct web *w, const struct netaddr *client)
+static bool admit(struct web *w, const struct netaddr *client, bool balancer)
 {
     if (w->n_connections >= (size_t)w->limits.connections) {
         w->counters.refused_full++;
@@ -42,14 +43,8 @@ static bool admit(struct web *w, const struct netaddr *client)
                   json_pack("{s:I}", "limit", (json_int_t)w->limits.connections));
         return false;
     }
-    if (!address_table_add(w->addresses, client, (size_t)w->limits.connections_per_address)) {
-        char text[NETADDR_TEXT];
-        w->counters.refused_address++;
-        web_event(w, &w->limit_log, "Too Many Connections",
-                  json_pack("{s:s, s:I}", "client", netaddr_print_ip(client, text), "limit",
-                            (json_int_t)w->limits.connections_per_address));
+    if (!web_connection_count(w, client, balancer ? SIZE_MAX : (size_t)w->limits.connections_per_address))
         return false;
-    }
     w->n_connections++;
     w->counters.accepted++;
     return true;
@@ -58,8 +53,12 @@ static bool admit(struct web *w, const struct netaddr *client)
 static void take(struct listener *l, int fd, const struct sockaddr_storage *from, socklen_t n)
 {
     struct netaddr client;
-    if (netaddr_from_sockaddr((const struct sockaddr *)from, n, &client) != ERR_OK || !admit(l->web, &client))
+    bool known = netaddr_from_sockaddr((const struct sockaddr *)from, n, &client) == ERR_OK,
+         balancer = known && balancer_is(l->web, &client);
+    if (!known || !admit(l->web, &client, balancer))
         close(fd);
+    else if (balancer)
+        balancer_new(l->web, fd, &client, l->https);
     else if (l->https)
         demux_new(l->web, fd, &client);
     else

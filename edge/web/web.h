@@ -24,6 +24,7 @@ struct h2_exchange;
 struct uplink;
 struct listener;
 struct pending;
+struct proxied;
 
 /* What is counted, as status shows it. */
 #define WEB_COUNTERS(X)                                                                                      \
@@ -50,6 +51,7 @@ struct pending;
     X(aborted)               /* answers that could not be completed */                                       \
     X(timed_out)             /* deadlines of guests and answers */                                           \
     X(websockets)            /* opened */                                                                    \
+    X(refused_header)        /* connections closed: a load balancer's, without a right PROXY header */       \
     X(turn_tcp)              /* connections handed to turn workers */                                        \
     X(turn_tls)              /* the same, with TLS kept here */                                              \
     X(turn_refused)          /* connections closed: TURN is off, or too many are on their way */             \
@@ -78,8 +80,11 @@ struct web {
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;
     struct address_table *addresses;
+    struct netcidr *balancers; /* who must say in front of a connection whose it is */
+    size_t n_balancers;
     size_t n_connections;          /* accepted and not yet closed */
     LIST_HEAD(, pending) pending;  /* first byte not seen yet */
+    LIST_HEAD(, proxied) proxied;  /* from load balancers, header not seen yet */
     LIST_HEAD(, conn) conns, dead; /* dead: closed in this round of the loop */
     LIST_HEAD(, h2_exchange) dead_exchanges;
     LIST_HEAD(, uplink) uplinks;
@@ -97,6 +102,8 @@ struct web {
     bool draining;
 };
 
+/* Counts a connection from an address; false, with an event, when it has too many (most). */
+bool web_connection_count(struct web *w, const struct netaddr *client, size_t most);
 /* A connection is gone: its share of the limits is free again. */
 void web_connection_closed(struct web *w, const struct netaddr *client);
 /* Tells main what an administrator may want to see; rate-limited by l. fields is stolen; a text that a

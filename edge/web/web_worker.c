@@ -8,6 +8,7 @@
 
 #include "common/fatal.h"
 #include "common/tls.h"
+#include "edge/web/balancer.h"
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 #include "edge/web/handover.h"
@@ -26,6 +27,18 @@ void web_check_drained(struct web *w)
 {
     if (w->draining && w->n_connections == 0)
         ev_break(w->loop, EVBREAK_ALL);
+}
+
+bool web_connection_count(struct web *w, const struct netaddr *client, size_t most)
+{
+    char text[NETADDR_TEXT];
+    if (address_table_add(w->addresses, client, most))
+        return true;
+    w->counters.refused_address++;
+    web_event(w, &w->limit_log, "Too Many Connections",
+              json_pack("{s:s, s:I}", "client", netaddr_print_ip(client, text), "limit",
+                        (json_int_t)w->limits.connections_per_address));
+    return false;
 }
 
 void web_connection_closed(struct web *w, const struct netaddr *client)
@@ -124,6 +137,23 @@ static void take_policy(struct web *w, const char *type, const json_t *msg)
     w->revision = number_of(msg, "revision");
 }
 
+/* Without memory for the list nobody is a balancer: their connections then are refused as what they begin
+ * with. */
+static void take_balancers(struct web *w, const char *type, const json_t *msg)
+{
+    const json_t *list = json_object_get(msg, "load_balancers");
+    size_t n = json_array_size(list);
+    struct netcidr *nets = calloc(n + 1, sizeof *nets);
+    for (size_t i = 0; nets && i < n; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (text && netcidr_parse(text, &nets[w->n_balancers]) == ERR_OK)
+            w->n_balancers++;
+        else
+            refuse_message(w, type, "a load balancer is no network in CIDR notation");
+    }
+    w->balancers = nets;
+}
+
 static void take_listeners(struct web *w, const json_t *msg, int *fds, size_t n_fds)
 {
     size_t n_https = (size_t)number_of(msg, "https");
@@ -155,6 +185,7 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     take_tls(w, type, msg);
     if (json_object_get(msg, "tickets"))
         take_tickets(w, type, msg);
+    take_balancers(w, type, msg);
     take_policy(w, type, msg);
     take_listeners(w, msg, fds, n_fds);
     (void)ipc_send(w->main, json_pack("{s:s}", "type", "ready"), NULL, 0);
@@ -274,6 +305,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_sweep(w->listeners[i]);
     demux_sweep(w);
+    balancer_sweep(w);
     conns_sweep(w);
     uplinks_sweep(w);
 }
@@ -295,6 +327,7 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     http_message_init(&w->parsed);
     buf_init(&w->out, OUT_MAX);
     LIST_INIT(&w->pending);
+    LIST_INIT(&w->proxied);
     LIST_INIT(&w->conns);
     LIST_INIT(&w->dead);
     LIST_INIT(&w->dead_exchanges);
@@ -322,6 +355,7 @@ void web_worker_drain(struct web *w)
     w->draining = true;
     close_listeners(w);
     demux_free_all(w);
+    balancer_free_all(w);
     conns_drain(w);
     web_check_drained(w);
 }
@@ -335,10 +369,12 @@ void web_worker_free(struct web *w)
     ev_prepare_stop(w->loop, &w->bury);
     close_listeners(w);
     demux_free_all(w);
+    balancer_free_all(w);
     conns_free(w);
     while (!LIST_EMPTY(&w->uplinks))
         uplink_free(LIST_FIRST(&w->uplinks));
     address_table_free(w->addresses);
+    free(w->balancers);
     SSL_CTX_free(w->tls);
     allowlist_free(&w->allowlist);
     http_message_free(&w->parsed);

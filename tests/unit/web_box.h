@@ -55,7 +55,8 @@ static struct {
     json_t *last_status;
     unsigned ready, refused, events, uplinks_closed;
     char last_event[1024];
-    bool turn; /* to be set before box_setup: the HTTPS port takes TURN */
+    bool turn;            /* to be set before box_setup: the HTTPS port takes TURN */
+    const char *balancer; /* the same: a network of load balancers */
     unsigned hands;
     int handed[200]; /* descriptors that main was handed for turn workers */
     char handed_words[200];
@@ -403,6 +404,8 @@ static void box_setup(const char *limits)
         json_pack("{s:s, s:b, s:i, s:i, s:s, s:s, s:i, s:o, s:i, s:o}", "type", "setup", "turn", box.turn,
                   "https", 1, "http", 1, "cert_pem", cert, "key_pem", key, "https_port", 443, "allowlist",
                   rules, "revision", 7, "limits", limits ? json_loads(limits, 0, NULL) : json_object());
+    if (box.balancer)
+        json_object_set_new(setup, "load_balancers", json_pack("[s]", box.balancer));
     ck_assert_int_eq(ipc_send(box.main_side, setup, fds, 2), ERR_OK);
     close(fds[0]);
     close(fds[1]);
@@ -411,7 +414,7 @@ static void box_setup(const char *limits)
     RUN_UNTIL(box.ready);
 }
 
-static void box_start(void)
+static inline void box_start(void)
 {
     box_setup(NULL);
     core_attach(0);
