@@ -118,6 +118,7 @@ static void edge_status_done(void *ctx, json_t *results)
                                (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
     json_object_set_new(answer, "usage", edge_usage(turn));
     json_object_set_new(answer, "services", edge_status_services(e));
+    json_object_set_new(answer, "database_problem", json_string(e->users ? "" : e->users_problem));
     json_object_set_new(answer, "certificate", cert_json(&e->certificate.info));
     edge_status_answer(r, answer);
 }
@@ -201,6 +202,9 @@ static void edge_status_text(const json_t *status)
                  *certificate = json_object_get(status, "certificate");
     status_print_head(status);
     edge_status_certificate(certificate);
+    const char *database = json_string_value(json_object_get(status, "database_problem"));
+    if (database && *database)
+        printf("Database of users: %s\n", database);
     if (!json_is_true(json_object_get(sshd, "running")))
         printf("SSH server down: %s\n", json_string_value(json_object_get(sshd, "reason")));
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
