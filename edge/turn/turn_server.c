@@ -168,13 +168,17 @@ void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall)
 {
     s->now = now;
     s->wall = wall;
-    turn_wheel_advance(&s->relay_ends, now);
-    turn_wheel_advance(&s->permission_ends, now);
-    turn_wheel_advance(&s->channel_ends, now);
-    turn_wheel_advance(&s->connection_ends, now);
     turn_peer_connections_sweep(s);
     turn_shared_expire(s->shared, wall);
     turn_alarms_tick(s);
+}
+
+bool turn_server_sweep(struct turn_server *s, unsigned most)
+{
+    return turn_wheel_sweep(&s->relay_ends, s->now, &most) &&
+           turn_wheel_sweep(&s->permission_ends, s->now, &most) &&
+           turn_wheel_sweep(&s->channel_ends, s->now, &most) &&
+           turn_wheel_sweep(&s->connection_ends, s->now, &most);
 }
 
 int turn_server_relay_index(const struct turn_server *s, const struct netaddr *a)

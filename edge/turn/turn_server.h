@@ -46,11 +46,11 @@ struct turn_server {
     void *streams;
 
     struct turn_accounts accounts;
-    struct stun_offer offer;    /* what challenges offer */
-    struct hashmap allocations; /* by client */
-    struct hashmap channels;    /* by client and number */
-    struct hashmap peers;       /* channels by allocation and peer */
-    struct hashmap permissions; /* by allocation and peer IP */
+    struct stun_offer offer;                 /* what challenges offer */
+    struct hashmap allocations;              /* by client */
+    struct hashmap channels;                 /* by client and number */
+    struct hashmap peers;                    /* channels by allocation and peer */
+    struct hashmap permissions;              /* by allocation and peer IP */
     struct hashmap connections;              /* with peers, by CONNECTION-ID */
     size_t n_connections, connections_most;  /* also those without an id yet */
     LIST_HEAD(, turn_peer_connection) away;  /* those that another worker has joined */
@@ -93,8 +93,11 @@ enum err turn_server_judge(const struct turn_server *s, const struct turn_config
                            size_t why_size);
 enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *config, char *why,
                                  size_t why_size);
-/* Once a second: what has run out ends. */
+/* Once a second, followed by turn_server_sweep. */
 void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall);
+/* What has run out ends, so many things at most: thousands may run out in one second, and packets must not
+ * wait for all of them. True when nothing is left; else it is to be called again soon. */
+bool turn_server_sweep(struct turn_server *s, unsigned most);
 
 /* The second from which on something that lasts so many seconds has ended. now may be a second old. */
 static inline uint32_t turn_server_due(const struct turn_server *s, uint32_t seconds)

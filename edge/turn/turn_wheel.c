@@ -1,5 +1,6 @@
 #include "edge/turn/turn_wheel.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -7,7 +8,8 @@ void turn_wheel_init(struct turn_wheel *w, uint32_t now, void (*expired)(void *c
                      void *ctx)
 {
     memset(w->slots, 0, sizeof w->slots);
-    w->now = now;
+    w->now = w->at = now;
+    w->list = NULL;
     w->expired = expired;
     w->ctx = ctx;
 }
@@ -40,18 +42,37 @@ void turn_wheel_move(struct turn_wheel *w, struct turn_timer *t, uint32_t due)
     turn_wheel_add(w, t, due);
 }
 
-/* The slot's list is moved aside first: what is put back for a later turn of the wheel must not be met again.
- */
-static void turn_wheel_visit(struct turn_wheel *w, struct turn_timer **slot)
+/* The next second's list is moved aside: what is put back for a later turn of the wheel must not be met
+ * again. False when there is no next second. */
+static bool turn_wheel_next(struct turn_wheel *w)
 {
-    struct turn_timer *list = *slot;
+    if (w->at == w->now)
+        return false;
+    if (w->now - w->at > TURN_WHEEL_SLOTS) /* once around is enough */
+        w->at = w->now - TURN_WHEEL_SLOTS;
+    struct turn_timer **slot = &w->slots[++w->at % TURN_WHEEL_SLOTS];
+    w->list = *slot;
     *slot = NULL;
-    if (list)
-        list->link = &list;
-    while (list) {
-        struct turn_timer *t = list;
+    if (w->list)
+        w->list->link = &w->list;
+    return true;
+}
+
+bool turn_wheel_sweep(struct turn_wheel *w, uint32_t now, unsigned *most)
+{
+    w->now = now;
+    for (;;) {
+        struct turn_timer *t = w->list;
+        if (!t) {
+            if (!turn_wheel_next(w))
+                return true;
+            continue;
+        }
+        if (*most == 0)
+            return false;
+        --*most;
         turn_wheel_remove(t);
-        if ((int32_t)(t->due - w->now) > 0)
+        if ((int32_t)(t->due - now) > 0)
             turn_wheel_add(w, t, t->due);
         else
             w->expired(w->ctx, t);
@@ -60,11 +81,6 @@ static void turn_wheel_visit(struct turn_wheel *w, struct turn_timer **slot)
 
 void turn_wheel_advance(struct turn_wheel *w, uint32_t now)
 {
-    uint32_t passed = now - w->now;
-    uint32_t first = w->now + 1;
-    w->now = now;
-    if (passed > TURN_WHEEL_SLOTS)
-        passed = TURN_WHEEL_SLOTS;
-    for (uint32_t i = 0; i < passed; i++)
-        turn_wheel_visit(w, &w->slots[(first + i) % TURN_WHEEL_SLOTS]);
+    unsigned all = UINT_MAX;
+    turn_wheel_sweep(w, now, &all);
 }

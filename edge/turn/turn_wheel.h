@@ -6,6 +6,7 @@
 #ifndef EDGE_TURN_TURN_WHEEL_H
 #define EDGE_TURN_TURN_WHEEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { TURN_WHEEL_SLOTS = 1024 };
@@ -17,7 +18,8 @@ struct turn_timer {
 
 struct turn_wheel {
     struct turn_timer *slots[TURN_WHEEL_SLOTS];
-    uint32_t now;
+    uint32_t now, at;        /* at: the second whose list is being gone through, or was last */
+    struct turn_timer *list; /* what is left of it */
     /* Called with the timer taken out of the wheel. It may free it, put it back, and remove others. */
     void (*expired)(void *ctx, struct turn_timer *t);
     void *ctx;
@@ -33,5 +35,8 @@ void turn_wheel_move(struct turn_wheel *w, struct turn_timer *t, uint32_t due);
 void turn_wheel_remove(struct turn_timer *t);
 /* Calls expired for everything with due <= now. Seconds may be skipped over. */
 void turn_wheel_advance(struct turn_wheel *w, uint32_t now);
+/* The same in portions: goes through *most timers at most, counting *most down. True when it is through; else
+ * it goes on from there the next time, whatever happened meanwhile. */
+bool turn_wheel_sweep(struct turn_wheel *w, uint32_t now, unsigned *most);
 
 #endif

@@ -36,7 +36,7 @@ struct turn_worker {
     struct turn_admission *admission;
     struct turn_tls tls;
     struct turn_tcp_relays *tcp_relays;
-    ev_timer tick;
+    ev_timer tick, sweep;
     ev_check begin_of_round; /* active while bandwidth is limited */
     bool busy;               /* there were allocations at the last tick */
 };
@@ -113,6 +113,25 @@ static void watch_rounds(struct turn_worker *w)
     }
 }
 
+/* What one sweep may take: a millisecond, when all of it is allocations that end. Packets wait no longer. */
+enum { SWEEP_MOST = 64 };
+#define SWEEP_PAUSE 0.002 /* seconds between two, for packets */
+
+static void sweep(struct turn_worker *w)
+{
+    if (turn_server_sweep(w->server, SWEEP_MOST))
+        ev_timer_stop(w->loop, &w->sweep);
+    else
+        ev_timer_again(w->loop, &w->sweep);
+}
+
+static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    sweep(w->data);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
@@ -120,6 +139,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     struct turn_worker *worker = w->data;
     uint32_t now = seconds(CLOCK_MONOTONIC);
     turn_server_tick(worker->server, now, seconds(CLOCK_REALTIME));
+    sweep(worker);
     turn_udp_tick(worker->udp);
     turn_tcp_tick(worker->tcp, now);
     turn_dtls_tick(worker->dtls, now);
@@ -196,6 +216,8 @@ struct turn_worker *turn_worker_start(struct ev_loop *loop, struct turn_config *
     ev_timer_init(&w->tick, on_tick, 1.0, 1.0);
     w->tick.data = w;
     ev_timer_start(loop, &w->tick);
+    ev_timer_init(&w->sweep, on_sweep, 0., SWEEP_PAUSE);
+    w->sweep.data = w;
     watch_rounds(w);
     turn_config_free(config);
     return w;
@@ -213,6 +235,7 @@ void turn_worker_stop(struct turn_worker *w)
         return;
     if (ev_is_active(&w->tick))
         ev_timer_stop(w->loop, &w->tick);
+    ev_timer_stop(w->loop, &w->sweep);
     ev_check_stop(w->loop, &w->begin_of_round);
     turn_tcp_free(w->tcp);
     turn_tcp_relays_stop(w->tcp_relays);

@@ -120,8 +120,8 @@ enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h);
  *                   "dropped": N } ],
  *     "counters": { "requests": { "Allocate": N, … }, "successes": {…}, "errors": { "401": N, … },
  *                   "drops": { "no_permission": N, … }, "limits": { "user": N, … }, … } }
- * Bytes are of payload. relays_most bounds the lists of all workers together (0: leave it out); of an allocation 32 peers and channels
- * are listed, of users 100. */
+ * Bytes are of payload. relays_most bounds the lists of all workers together (0: leave it out); of an
+ * allocation 32 peers and channels are listed, of users 100. */
 json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most);
 
 /* Refuses new allocations from now on (clients go elsewhere); existing ones go on. */

@@ -247,6 +247,7 @@ static void step_run(unsigned what, unsigned whom, const uint8_t *data, size_t n
         break;
     case STEP_TIME:
         turn_server_tick(server, server->now + whom * 4, server->wall + whom * 4);
+        turn_server_sweep(server, whom);
         if (n)
             server_change(data[0]);
         break;
@@ -269,8 +270,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         n -= STEP_HEADER + len;
     }
     /* Everything runs out: allocations at most an hour later, reservations half a minute. */
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         turn_server_tick(server, server->now + 1000, server->wall + 1000);
+        turn_server_sweep(server, UINT32_MAX);
+    }
     REQUIRE(n_relays == 0 && server->allocations.count == 0 && server->permissions.count == 0 &&
             server->accounts.ephemerals.count == 0);
     REQUIRE(server->channels.count == 0 && server->peers.count == 0 &&

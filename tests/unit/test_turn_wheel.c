@@ -95,5 +95,41 @@ START_TEST(test_leaps_and_wrap)
 }
 END_TEST
 
-UNIT_MAIN("turn_wheel", test_each_at_its_second, test_put_off_and_brought_forward,
+/* In portions, with others coming, going and being put off in between. */
+START_TEST(test_portions)
+{
+    enum { N = 100 };
+    struct thing things[N] = {0}, late = {0}, gone = {0}, off = {0};
+    unsigned most = 30;
+    turn_wheel_init(&wheel, 1000, expired, NULL);
+    for (uint32_t i = 0; i < N; i++)
+        turn_wheel_add(&wheel, &things[i].timer, 1001 + i % 2);
+    ck_assert(turn_wheel_sweep(&wheel, 1000, &most));
+    ck_assert_uint_eq(most, 30);
+    turn_wheel_add(&wheel, &off.timer, 1002);
+    turn_wheel_add(&wheel, &gone.timer, 1002);
+    ck_assert(!turn_wheel_sweep(&wheel, 1002, &most));
+    ck_assert_uint_eq(most, 0);
+    off.timer.due = 1002 + TURN_WHEEL_SLOTS;
+    turn_wheel_remove(&gone.timer);
+    turn_wheel_add(&wheel, &late.timer, 1003);
+    unsigned rounds = 0;
+    for (bool done = false; !done; rounds++) {
+        most = 30;
+        done = turn_wheel_sweep(&wheel, 1002, &most);
+    }
+    ck_assert_uint_eq(rounds, 3); /* 71 are left: 30, 30, 11 */
+    for (uint32_t i = 0; i < N; i++)
+        ck_assert_uint_eq(things[i].ended, 1002);
+    ck_assert_uint_eq(late.ended, 0);
+    ck_assert_uint_eq(gone.ended, 0);
+    run_to(1002 + TURN_WHEEL_SLOTS - 1);
+    ck_assert_uint_eq(late.ended, 1003);
+    ck_assert_uint_eq(off.ended, 0);
+    run_to(1002 + TURN_WHEEL_SLOTS);
+    ck_assert_uint_eq(off.ended, 1002 + TURN_WHEEL_SLOTS);
+}
+END_TEST
+
+UNIT_MAIN("turn_wheel", test_portions, test_each_at_its_second, test_put_off_and_brought_forward,
           test_removal_and_return_from_the_callback, test_leaps_and_wrap)

@@ -198,6 +198,7 @@ static inline void fixture_pass(struct fixture *f, uint32_t seconds)
         f->now++;
         f->server->moment = (uint64_t)f->now * 1000000000;
         turn_server_tick(f->server, f->now, FIXTURE_WALL + f->now - FIXTURE_NOW);
+        ck_assert(turn_server_sweep(f->server, UINT32_MAX));
     }
 }
 
