@@ -36,7 +36,8 @@ struct turn_allocation {
     struct turn_channel *channels;
     LIST_HEAD(, turn_peer_connection) connections;
     uint32_t n_permissions, n_channels, n_connections;
-    bool tcp; /* relays are TCP, RFC 6062 */
+    bool tcp;                        /* relays are TCP, RFC 6062 */
+    uint32_t icmp_second, icmp_told; /* ICMP errors told in that second, see turn_icmp.h */
     struct turn_seat seat;
     uint32_t created;
     struct turn_traffic from_client, to_client; /* relayed payload */

@@ -58,6 +58,7 @@ enum turn_drop {
     X(peer_connections, "TCP connections with peers made")                                                   \
     X(peer_connections_handed, "of those, handed to another worker, where ConnectionBind came")              \
     X(peer_connections_refused, "TCP connections of peers closed at once, too many")                         \
+    X(icmp, "ICMP errors told to clients")                                                                   \
     X(hairpin, "packets that went from relay to relay in this worker")                                       \
     X(floods, "floods from strangers that were held back")
 

@@ -12,6 +12,7 @@
 #include "common/sock.h"
 #include "edge/turn/turn_dtls.h"
 #include "edge/turn/turn_forward.h"
+#include "edge/turn/turn_icmp.h"
 #include "edge/turn/turn_outbox.h"
 #include "edge/turn/turn_relay.h"
 #include "edge/turn/turn_request.h"
@@ -326,7 +327,10 @@ static void relay_send_whole(void *net, struct turn_relay *r, const struct turn_
     int whole = IP_PMTUDISC_PROBE, usual = IP_PMTUDISC_OMIT; /* IPv6 has the same numbers */
     relays_flush(u);
     setsockopt(r->socket.watcher.fd, level, option, &whole, sizeof whole);
-    if (sendto(r->socket.watcher.fd, data, n, MSG_DONTWAIT, &peer->to.any, peer->len) < 0)
+    ssize_t sent = sendto(r->socket.watcher.fd, data, n, MSG_DONTWAIT, &peer->to.any, peer->len);
+    if (sent < 0 && errno != EAGAIN) /* perhaps an old error, which some ICMP message brought */
+        sent = sendto(r->socket.watcher.fd, data, n, MSG_DONTWAIT, &peer->to.any, peer->len);
+    if (sent < 0)
         turn_drop(u->server, errno == EMSGSIZE ? TURN_DROP_too_long : TURN_DROP_send_failed);
     setsockopt(r->socket.watcher.fd, level, option, &usual, sizeof usual);
 }
@@ -338,6 +342,8 @@ static void relay_readable(struct ev_loop *loop, ev_io *w, int revents)
     struct turn_relay *r = w->data;
     struct turn_udp *u = r->server->net;
     unsigned first, n = receive(u, w->fd, RELAY_BURST, &first);
+    if (n == 0)
+        turn_icmp_read(r, w->fd);
     for (unsigned i = first; i < first + n; i++) {
         struct arrival a = arrival_take(u, i);
         for (unsigned k = 0; k < a.n; k++)
@@ -367,6 +373,7 @@ static enum err relay_open(void *net, struct turn_relay *r, const struct netaddr
     bool six = addr->family == AF_INET6;
     setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
                sizeof omit);
+    turn_icmp_wanted(fd, addr->family);
     if (!u->server->config.gso_off)
         set_joined(u, fd);
     ev_io_init(&r->socket.watcher, relay_readable, fd, EV_READ);
