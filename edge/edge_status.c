@@ -173,6 +173,34 @@ static void edge_status_certificate(const json_t *c)
         printf("Certificate: expires in %s; renew it, then 'stile-edge cert install'\n", left);
 }
 
+static json_int_t web_sum(const json_t *web, const char *name)
+{
+    json_int_t sum = 0;
+    const json_t *one;
+    size_t i;
+    json_array_foreach (web, i, one)
+        sum += json_integer_value(json_object_get(one, name));
+    return sum;
+}
+
+/* One row per version of HTTP. */
+static void edge_status_guests(const json_t *web)
+{
+    static const struct table_column columns[] = {{"Protocol", "protocol", TABLE_TEXT},
+                                                  {"Connections", "connections", TABLE_TEXT},
+                                                  {"Requests", "requests", TABLE_TEXT},
+                                                  {"WebSockets", "websockets", TABLE_TEXT},
+                                                  {0}};
+    json_int_t websockets = web_sum(web, "http2_websockets");
+    json_t *rows = json_pack("[{ss sI sI sI}, {ss sI sI sI}]", "protocol", "HTTP/1", "connections",
+                             web_sum(web, "http1_connections"), "requests", web_sum(web, "http1_requests"),
+                             "websockets", web_sum(web, "websockets") - websockets, "protocol", "HTTP/2",
+                             "connections", web_sum(web, "http2_connections"), "requests",
+                             web_sum(web, "http2_requests"), "websockets", websockets);
+    table_print(stdout, "Guests since the start", columns, rows, "none");
+    json_decref(rows);
+}
+
 static void edge_status_text(const json_t *status)
 {
     static const struct table_column tunnels[] = {{"Core", "core", TABLE_TEXT},
@@ -210,6 +238,7 @@ static void edge_status_text(const json_t *status)
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
                 "none: no core in the config");
     status_print_allowlist(status);
+    edge_status_guests(json_object_get(status, "web"));
     edge_usage_print(usage);
     table_print(stdout, "Services", services, json_object_get(status, "services"), "none");
     table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");

@@ -84,6 +84,9 @@ is "logged once" "$(grep -c 'event="HTTP/2 Abuse"' "$LAB/log/edge-edge.log")" 1
 check "others are served" guest_gets_through
 at_least "requests over HTTP/2 in status" "$(web_counter http2_requests)" 5000
 at_least "requests over HTTP/1 in status" "$(web_counter http1_requests)" 1
+check "status shows what guests spoke" grep -qE 'HTTP/2 +[0-9]+ +5[0-9]{3} ' <(edge_status)
+check "so do the metrics" grep -qE '^stile_web_protocol_requests_total\{.*protocol="http2".* [1-9]' \
+    <(lab_in edge "$EDGE" metrics --dir "$RUN/edge")
 is "nothing waits for anybody" "$(web_counter held)" 0
 
 # Stopping ---------------------------------------------------------------------------------------------------------

@@ -395,6 +395,71 @@ START_TEST(test_deadlines)
 }
 END_TEST
 
+static void raw_h2(struct guest *g, const void *bytes, size_t n)
+{
+    SSL_CTX *old = box.client_tls;
+    box.client_tls = h2g_tls("\x02h2");
+    guest_connect(g, true, "join.example.com");
+    SSL_CTX_free(box.client_tls);
+    box.client_tls = old;
+    ck_assert_int_eq(stream_write(g->stream, bytes, n), ERR_OK);
+}
+
+/* True when the last frame of what came is a GOAWAY with this code. */
+static bool raw_goaway(const struct guest *g, uint8_t code)
+{
+    size_t n = buf_len(&g->in);
+    const uint8_t *end = buf_data(&g->in) + n;
+    return n >= 17 && end[-14] == 7 && end[-1] == code;
+}
+
+/* Who acknowledges nothing, who never ends a head, and who never even begins. */
+START_TEST(test_deadlines_of_the_connection)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+                      head[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+                               "\0\0\0\4\1\0\0\0\0"
+                               "\0\0\1\1\0\0\0\0\1\x82"; /* a HEADERS frame without END_HEADERS */
+    struct guest unsettled, endless, silent;
+    box_setup("{\"handshake_seconds\":1,\"head_seconds\":1}");
+    core_attach(0);
+    run_for(0.05);
+    raw_h2(&unsettled, preface, sizeof preface - 1);
+    raw_h2(&endless, head, sizeof head - 1);
+    raw_h2(&silent, "PRI", 3);
+    RUN_UNTIL(raw_goaway(&unsettled, H2_SETTINGS_TIMEOUT) && unsettled.eof);
+    RUN_UNTIL(raw_goaway(&endless, H2_PROTOCOL_ERROR) && endless.eof);
+    RUN_UNTIL(raw_goaway(&silent, H2_SETTINGS_TIMEOUT) && silent.eof);
+    ck_assert_int_eq((int)box_count("timed_out"), 3);
+    ck_assert(strstr(box.last_event, "HTTP/2 Abuse"));
+    guest_close(&unsettled);
+    guest_close(&endless);
+    guest_close(&silent);
+    RUN_UNTIL(box_count("connections") == 0);
+    box_stop();
+}
+END_TEST
+
+/* A body that core takes as fast as it comes gets a larger window than one that it does not. */
+START_TEST(test_window_grows)
+{
+    box_start();
+    h2g_connect(&guest, "join.example.com");
+    struct h2_answer *up = h2g_ask(&guest, "PUT", "/stall", false, NULL);
+    up->to_send = 6 * 1024 * 1024;
+    h2g_fill(up);
+    RUN_UNTIL(box.cores[0].bytes_in > 2 * 1024 * 1024);
+    box.cores[0].consume = false; /* from here on it waits at the edge, as much as the window is now */
+    run_for(0.3);
+    ck_assert_int_gt((int)box_count("held"), (int)h2_limits_guest.stream_window);
+    ck_assert_int_le((int)box_count("held"), 4 * 1024 * 1024);
+    h2g_close(&guest);
+    RUN_UNTIL(box_count("connections") == 0);
+    ck_assert_int_eq((int)box_count("held"), 0);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_drain)
 {
     static struct h2_guest idle;
@@ -453,5 +518,5 @@ END_TEST
 UNIT_MAIN("conn_h2", test_requests, test_protocol_by_alpn, test_hygiene, test_echo_with_trailers,
           test_refusals, test_interim_answers, test_early_answer, test_websocket, test_big_bodies,
           test_stalled_reader_stops_its_stream_only, test_stalled_upload_stops_its_stream_only,
-          test_cut_answers, test_guest_vanishes, test_uplink_dies, test_deadlines, test_drain,
-          test_queue_memory)
+          test_cut_answers, test_guest_vanishes, test_uplink_dies, test_deadlines,
+          test_deadlines_of_the_connection, test_window_grows, test_drain, test_queue_memory)
