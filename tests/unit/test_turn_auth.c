@@ -1,6 +1,7 @@
 /* RFC 8489 §9.2 from the client's side, and everything that must be refused; ephemeral credentials. */
 #include <openssl/crypto.h>
 
+#include "edge/turn/turn_account.h"
 #include "edge/turn/turn_auth.h"
 #include "proto/stun_ephemeral.h"
 #include "tests/unit/turn_fixture.h"
@@ -424,6 +425,62 @@ START_TEST(test_removed_user_has_no_hash)
 }
 END_TEST
 
+/* One user changes in a running worker, the others and all calls stay as they are. */
+static void put_user(const char *name, const char *password)
+{
+    struct turn_config c = {0};
+    ck_assert_int_eq(turn_config_set_realm(&c, "example.org"), ERR_OK);
+    ck_assert_int_eq(turn_config_add_user(&c, name, password), ERR_OK);
+    ck_assert_int_eq(turn_account_put(&f.server->accounts, &c.users[0], c.realm, f.server->shared), ERR_OK);
+    turn_config_free(&c);
+}
+
+START_TEST(test_one_user_changes)
+{
+    fixture_start(&f, "");
+    fixture_log_in(&f);
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    turn_account_drop(&f.server->accounts, "alice");
+    turn_account_drop(&f.server->accounts, "nobody");
+    ck_assert_int_eq(fixture_refresh(&f, 600), 401); /* the next request, */
+    ck_assert_uint_eq(f.relays_open, 1);             /* not the call, is what a dropped user loses */
+    put_user("alice", "apple");
+    ck_assert_int_eq(fixture_refresh(&f, 600), 0);
+    put_user("alice", "pear");
+    ck_assert_int_eq(fixture_refresh(&f, 600), 401);
+    f.password = "pear";
+    ck_assert_int_eq(fixture_refresh(&f, 0), 0);
+    f.user = "carol";
+    f.password = "cherry";
+    ck_assert_int_eq(fixture_allocate(&f), 401);
+    put_user("carol", "cherry");
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    ck_assert_int_eq(fixture_refresh(&f, 0), 0);
+    f.user = "bob";
+    f.password = "banana";
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    fixture_stop(&f);
+}
+END_TEST
+
+/* The first of two phases finds what the second would refuse, and changes nothing. */
+START_TEST(test_judged_before_it_changes)
+{
+    char why[200] = "";
+    fixture_start(&f, "");
+    fixture_log_in(&f);
+    struct turn_config c = fixture_config("\"relay_ports\":[30000,30010]");
+    ck_assert_int_eq(turn_server_judge(f.server, &c, why, sizeof why), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why, "relay_ports"));
+    ck_assert_int_eq(turn_server_reconfigure(f.server, &c, why, sizeof why), ERR_CONFIG);
+    c = fixture_config("\"users\":[]");
+    ck_assert_int_eq(turn_server_judge(f.server, &c, why, sizeof why), ERR_OK);
+    turn_config_free(&c);
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    fixture_stop(&f);
+}
+END_TEST
+
 /* Ephemeral credentials --------------------------------------------------------------------------------- */
 
 static char token_name[600], token_password[STUN_EPHEMERAL_PASSWORD + 1];
@@ -660,6 +717,7 @@ END_TEST
 UNIT_MAIN("turn_auth", test_call_by_rfc8489, test_hash_and_name_are_one_user, test_retransmission,
           test_stale_nonce_is_renewed, test_offers, test_md5_not_accepted, test_user_without_sha256_key,
           test_single_requests, test_no_key_of_unknown_users, test_what_follows_the_integrity,
-          test_offer_changes_during_a_call, test_removed_user_has_no_hash, test_ephemeral,
-          test_ephemeral_quota, test_ephemeral_441, test_ephemeral_ends_during_a_call, test_secret_rotation,
-          test_ephemeral_names_that_are_refused, test_challenge_is_as_short_as_can_be)
+          test_offer_changes_during_a_call, test_removed_user_has_no_hash, test_one_user_changes,
+          test_judged_before_it_changes, test_ephemeral, test_ephemeral_quota, test_ephemeral_441,
+          test_ephemeral_ends_during_a_call, test_secret_rotation, test_ephemeral_names_that_are_refused,
+          test_challenge_is_as_short_as_can_be)
