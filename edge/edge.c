@@ -157,6 +157,7 @@ static void edge_free(struct edge *e)
         worker_free(e->turn[i]);
     web_listeners_close(e->web_listeners, e->n_web);
     turn_listeners_close(e->turn_listeners, e->n_turn);
+    edge_addresses_stop(e);
     if (e->turn_shared >= 0)
         close(e->turn_shared);
     for (size_t i = 0; i < e->n_turn; i++)

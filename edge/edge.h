@@ -52,6 +52,7 @@ struct edge {
     struct worker *turn[LISTENERS_WORKERS_MAX];
     size_t n_turn;
     int turn_shared;
+    struct edge_addresses *addresses; /* edge_addresses.c */
     /* Connections on their way from web workers (columns) to turn workers, see edge/web/handover.h */
     uint16_t handing[LISTENERS_WORKERS_MAX][LISTENERS_WORKERS_MAX];
     int turn_mailboxes[LISTENERS_WORKERS_MAX][2]; /* one per worker, see turn_worker_mailbox */
@@ -82,6 +83,16 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
 /* edge_turn.c: what turn workers are told. */
 enum err edge_turn_start(struct edge *e, char *why);
 void edge_turn_certificate(struct edge *e); /* as edge_web_certificate */
+/* Sends a worker that has just started its setup; false with the reason when this box has no address for its
+ * relays. */
+bool edge_turn_set_up(struct edge *e, struct worker *w, char *why);
+/* own_addresses of the workers' config, as they are now. */
+json_t *edge_turn_own_addresses(const struct edge *e);
+/* edge_addresses.c: addresses of this box come and go. Turn workers are told, and those that could not be set
+ * up as there was none for their relays are tried again. */
+enum err edge_addresses_start(struct edge *e, char *why);
+void edge_addresses_stop(struct edge *e);
+void edge_addresses_await(struct edge *e, struct worker *w, const char *why);
 /* A TURN connection that web worker `web` took on the HTTPS port; fd is the caller's. */
 void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd);
 /* A worker of either kind is gone, with what was on its way to or from it. */

@@ -81,6 +81,13 @@ static json_t *edge_own_addresses(const struct edge *e, const struct local_addre
     return list;
 }
 
+json_t *edge_turn_own_addresses(const struct edge *e)
+{
+    struct local_addresses local;
+    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
+    return edge_own_addresses(e, &local);
+}
+
 /* Other edges' relays are peers of ours: guests on different edges meet there. */
 static json_t *edge_cluster_addresses(const struct edge *e)
 {
@@ -234,18 +241,14 @@ static void edge_turn_send_mailboxes(const struct edge *e, struct worker *w)
     }
 }
 
-static void edge_turn_on_start(void *edge, struct worker *w)
+bool edge_turn_set_up(struct edge *e, struct worker *w, char *why)
 {
-    struct edge *e = edge;
     const struct turn_listeners *l = &e->turn_listeners[worker_index(w)];
     int fds[LISTENERS_TURN_MAX + 1];
-    char why[SCHEMA_WHY];
     const struct box *box = e->box;
     json_t *config = edge_turn_config(e, &box->config.turn, &box->secrets, worker_index(w), why);
-    if (!config) {
-        log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"%s\"", worker_name(w), why);
-        return;
-    }
+    if (!config)
+        return false;
     edge_users_send(e, &box->secrets, w);
     json_t *msg =
         json_pack("{ss so so ss ss si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
@@ -255,6 +258,14 @@ static void edge_turn_on_start(void *edge, struct worker *w)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"",
                   worker_name(w));
     edge_turn_send_mailboxes(e, w);
+    return true;
+}
+
+static void edge_turn_on_start(void *edge, struct worker *w)
+{
+    char why[SCHEMA_WHY];
+    if (!edge_turn_set_up(edge, w, why))
+        edge_addresses_await(edge, w, why);
 }
 
 static void edge_turn_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,
@@ -336,6 +347,8 @@ enum err edge_turn_start(struct edge *e, char *why)
     long n = e->self->turn_workers ? e->self->turn_workers : sysconf(_SC_NPROCESSORS_ONLN);
     e->n_turn = n < 1 ? 1 : n > LISTENERS_WORKERS_MAX ? LISTENERS_WORKERS_MAX : (size_t)n;
     enum err err = edge_turn_prepare(e, why);
+    if (err == ERR_OK)
+        err = edge_addresses_start(e, why);
     if (err == ERR_OK)
         err = turn_listeners_open(e->self, e->turn_listeners, e->n_turn, why);
     for (size_t i = 0; i < e->n_turn && err == ERR_OK; i++)

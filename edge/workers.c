@@ -221,6 +221,14 @@ static void turn_mailboxes(struct turn_process *p, const json_t *msg, int *fds, 
     }
 }
 
+/* Addresses of this box have come or gone. */
+static void turn_addresses(struct turn_process *p, const json_t *msg)
+{
+    enum err e = turn_worker_set_own(p->worker, json_object_get(msg, "own_addresses"));
+    if (e != ERR_OK)
+        log_event(LOG_ERR, "Own Addresses Not Taken Over", "reason=\"%s\"", err_str(e));
+}
+
 static void turn_message(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     static const struct {
@@ -230,7 +238,7 @@ static void turn_message(void *worker, const char *type, json_t *msg, int *fds, 
     } messages[] = {{"status", turn_status, false},           {"users", turn_users, true},
                     {"certificate", turn_certificate, false}, {"user", turn_user, false},
                     {"prepare", turn_prepare, false},         {"commit", turn_commit, false},
-                    {"rollback", turn_roll_back, false}};
+                    {"rollback", turn_roll_back, false},      {"addresses", turn_addresses, false}};
     struct turn_process *p = worker;
     if (strcmp(type, "setup") == 0)
         turn_setup(p, msg, fds, n_fds);

@@ -141,6 +141,8 @@ void turn_config_free(struct turn_config *c);
 enum err turn_config_from_json(const json_t *json, struct turn_config *out, char *why, size_t why_size);
 /* Adds the users of a list, as "users" above has them: for lists too long for one message. */
 enum err turn_config_users_from_json(struct turn_config *c, const json_t *list, char *why, size_t why_size);
+/* The member own_addresses alone: a new list, the caller's to free. ERR_CONFIG, ERR_MEMORY. */
+enum err turn_config_own_from_json(const json_t *list, struct netaddr **out, size_t *n);
 /* NULL when memory is out. */
 json_t *turn_config_to_json(const struct turn_config *c);
 /* What turn_config_from_json checks at its end, for configs made field by field: ERR_CONFIG with the reason.

@@ -391,6 +391,21 @@ static void read_member(struct reader *r, const char *key, const json_t *v)
     fail(r, "%.60s: unknown key", key);
 }
 
+enum err turn_config_own_from_json(const json_t *list, struct netaddr **out, size_t *n)
+{
+    struct turn_config c = {0};
+    char unused[8];
+    struct reader r = {.config = &c, .err = ERR_OK, .why = unused, .why_size = sizeof unused};
+    read_own_addresses(&r, list);
+    if (r.err == ERR_OK) {
+        *out = c.own_addresses;
+        *n = c.n_own_addresses;
+    } else {
+        free(c.own_addresses);
+    }
+    return r.err;
+}
+
 enum err turn_config_from_json(const json_t *json, struct turn_config *out, char *why, size_t why_size)
 {
     struct turn_config c;

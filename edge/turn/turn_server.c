@@ -164,6 +164,23 @@ enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *conf
     return turn_accounts_set(&s->accounts, &s->config, s->shared);
 }
 
+enum err turn_server_set_own(struct turn_server *s, struct netaddr *own, size_t n)
+{
+    struct turn_config c = s->config;
+    c.own_addresses = own;
+    c.n_own_addresses = n;
+    struct turn_policy *policy = turn_policy_new(&c, s->listening, s->n_listening);
+    if (!policy) {
+        free(own);
+        return ERR_MEMORY;
+    }
+    turn_policy_free(s->policy);
+    s->policy = policy;
+    free(s->config.own_addresses);
+    s->config = c;
+    return ERR_OK;
+}
+
 void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall)
 {
     s->now = now;

@@ -93,6 +93,8 @@ enum err turn_server_judge(const struct turn_server *s, const struct turn_config
                            size_t why_size);
 enum err turn_server_reconfigure(struct turn_server *s, struct turn_config *config, char *why,
                                  size_t why_size);
+/* Other own addresses from now on (turn_config.own_addresses); takes over own. ERR_MEMORY: as it was. */
+enum err turn_server_set_own(struct turn_server *s, struct netaddr *own, size_t n);
 /* Once a second, followed by turn_server_sweep. */
 void turn_server_tick(struct turn_server *s, uint32_t now, uint32_t wall);
 /* What has run out ends, so many things at most: thousands may run out in one second, and packets must not

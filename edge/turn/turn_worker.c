@@ -304,6 +304,14 @@ enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h)
     return turn_tcp_adopt(w->tcp, h);
 }
 
+enum err turn_worker_set_own(struct turn_worker *w, const json_t *own_addresses)
+{
+    struct netaddr *own;
+    size_t n;
+    enum err e = turn_config_own_from_json(own_addresses, &own, &n);
+    return e == ERR_OK ? turn_server_set_own(w->server, own, n) : e;
+}
+
 void turn_worker_drain(struct turn_worker *w)
 {
     w->server->draining = true;

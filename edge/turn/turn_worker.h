@@ -88,6 +88,9 @@ enum err turn_worker_judge(const struct turn_worker *w, const struct turn_config
  * would do it. ERR_MEMORY: as it was. */
 enum err turn_worker_set_user(struct turn_worker *w, const struct turn_user *user);
 void turn_worker_drop_user(struct turn_worker *w, const char *name);
+/* Addresses of this box have come or gone: the list as in the config's JSON. ERR_CONFIG, ERR_MEMORY: as it was.
+ */
+enum err turn_worker_set_own(struct turn_worker *w, const json_t *own_addresses);
 
 /* PEM text, for TLS and DTLS from now on; without it both are refused. What is open goes on with what it has.
  * ERR_TLS with the reason, nothing changed. */

@@ -332,9 +332,28 @@ START_TEST(test_services_of_edges_are_out_of_reach_in_every_notation)
 }
 END_TEST
 
+/* An address that the box got later is refused from then on; what there was before stays as it was. */
+START_TEST(test_own_addresses_change)
+{
+    struct netaddr *own = calloc(2, sizeof *own);
+    fixture_start(&f, "\"own_addresses\":[\"198.51.100.1\"]");
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    ck_assert_int_eq(fixture_permit(&f, "198.51.100.1"), 403);
+    ck_assert_int_eq(fixture_permit(&f, "198.51.100.2"), 0);
+    own[0] = address("198.51.100.2");
+    own[1] = address("0.0.0.0:22");
+    ck_assert_int_eq(turn_server_set_own(f.server, own, 2), ERR_OK);
+    ck_assert_int_eq(fixture_permit(&f, "198.51.100.1"), 0);
+    ck_assert_int_eq(fixture_permit(&f, "198.51.100.2"), 403);
+    ck_assert_int_eq(fixture_bind(&f, 0x4000, "203.0.113.10:22"), 403);
+    fixture_stop(&f);
+}
+END_TEST
+
 UNIT_MAIN("turn_forward", test_send_and_data_indication, test_indication_ipv6, test_channel_data_both_ways,
           test_without_permission_nothing_passes, test_lying_channel_data, test_bad_send_indications,
           test_longest_packets, test_hairpin, test_hairpin_behind_nat,
           test_hairpin_needs_permission_and_relay, test_own_services_are_out_of_reach,
+          test_own_addresses_change,
           test_relay_of_another_worker, test_unaligned,
           test_services_of_edges_are_out_of_reach_in_every_notation)
