@@ -124,11 +124,11 @@ static void step_run(unsigned what, const uint8_t *data, size_t n)
     bool proven = false;
     from.port = (uint16_t)(1000 + whom);
     REQUIRE(packet);
+    answered = 0;
     if (n) {
         memcpy(packet, data, n);
         packet[0] = (uint8_t)(20 + packet[0] % 44); /* others never get here: turn_dtls_is */
         proven = what & 0x80 && put_cookie(packet, n, whom);
-        answered = 0;
         turn_dtls_receive(dtls, &origin, packet, n);
     }
     free(packet);
