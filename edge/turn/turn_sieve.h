@@ -48,7 +48,8 @@ struct turn_sieve {
 /* For a UDP socket that is bound to local. Takes off what a predecessor may have left there. */
 void turn_sieve_init(struct turn_sieve *s, int fd, const struct netaddr *local);
 
-/* After each reading of the socket. full: there was as much as could be taken at once. */
+/* After each reading of the socket. full: there was as much as could be taken at once, and a good part of it
+ * was not clients' own. */
 void turn_sieve_feel(struct turn_sieve *s, struct turn_server *server, bool full);
 /* Once a second. */
 void turn_sieve_tick(struct turn_sieve *s, struct turn_server *server);

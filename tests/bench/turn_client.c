@@ -9,7 +9,7 @@
 #include "proto/stun_msg.h"
 #include "tests/bench/bench.h"
 
-enum { TRIES = 10, TRY_MS = 500, UDP = 17 };
+enum { TRIES = 40, TRY_MS = 500, UDP = 17 };
 
 /* The server's realm is the same for all 5-tuples of a run. */
 static char realm[200];
