@@ -102,6 +102,18 @@ static json_t *edge_cluster_addresses(const struct edge *e)
     return list;
 }
 
+/* Where clients go that this edge has no room for: all edges have the same ports, as a rule. */
+static json_t *edge_alternates(const struct edge *e)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < e->box->config.edges.n; i++) {
+        const struct config_edge *other = config_edge_at(&e->box->config, i);
+        if (other != e->self && other->public_address)
+            json_array_append_new(list, json_string(other->public_address));
+    }
+    return list;
+}
+
 /* From the lowest to the highest relay port of any edge. */
 static json_t *edge_cluster_ports(const struct edge *e)
 {
@@ -145,8 +157,11 @@ json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, c
         "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", secrets->turn_nonce_key,
         "worker", "index", (int)index, "count", (int)e->n_turn, "lifetime", lifetime, "binding",
         turn->binding, "channel_numbers", turn->channel_numbers, "gso", turn->gso);
-    if (config)
+    if (config) {
         json_object_set_new(config, "tcp_relays", json_boolean(turn->tcp_relays));
+        json_object_set_new(config, "alternate_servers", edge_alternates(e));
+        json_object_set_new(config, "alternate_domain", json_string(e->box->config.join_host));
+    }
     if (config && turn->software)
         json_object_set_new(config, "software", json_string("Stile"));
     return config;

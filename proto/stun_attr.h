@@ -37,6 +37,7 @@
     X(ADDITIONAL_ADDRESS_FAMILY, 0x8000, 4, 4)                                                               \
     X(ADDRESS_ERROR_CODE, 0x8001, 4, 515)                                                                    \
     X(PASSWORD_ALGORITHMS, 0x8002, 4, 65535)                                                                 \
+    X(ALTERNATE_DOMAIN, 0x8003, 1, 255)                                                                      \
     X(ICMP, 0x8004, 8, 8)                                                                                    \
     X(SOFTWARE, 0x8022, 0, 763)                                                                              \
     X(ALTERNATE_SERVER, 0x8023, 8, 20)                                                                       \

@@ -266,7 +266,7 @@ static void put_success(const struct turn_request *r, const struct turn_allocati
 int turn_method_allocate(struct turn_request *r, struct turn_reply *reply)
 {
     struct turn_allocation *a = r->allocation;
-    struct wish w;
+    struct wish w = {0};
     if (a) {
         /* The same request once more gets the same answer; another one is a mistake. */
         if (memcmp(a->transaction, r->msg.transaction, sizeof a->transaction) != 0 || !turn_auth_owns(r, a))
@@ -281,6 +281,8 @@ int turn_method_allocate(struct turn_request *r, struct turn_reply *reply)
     }
     if (code == 0)
         code = allocate(r, &w, &a);
+    if (code == 508 && !w.redeem && turn_reply_has_alternate(r))
+        return 300; /* RFC 8656 §7.2, RFC 8489 §10 */
     if (code)
         return code;
     r->server->counters.events[TURN_EVENT_allocated]++;

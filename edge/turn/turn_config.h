@@ -22,6 +22,8 @@
  *                "challenges": 64 },                                                 a second and address
  *     "connections": { "address": 1000, "handshakes": 256, "address_handshakes": 64 },
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
+ *     "alternate_servers": [],                       "IP" or "IP:PORT", see struct turn_config
+ *     "alternate_domain": "join.example.com",        absent: none
  *     "tcp_relays": true,                            RFC 6062
  *     "channel_numbers": "rfc8656" | "rfc5766", "binding": "open" | "authenticated" | "off",
  *     "gso": "auto" | "off",                         runs of datagrams as one message, see turn_outbox.h
@@ -55,6 +57,7 @@ enum {
     TURN_CHANNELS_MAX = 4096,
     TURN_HANDSHAKES_MAX = 65536,
     TURN_CONNECTIONS_MAX = 1024,
+    TURN_ALTERNATES_MAX = 64,
 };
 
 /* Long-term credentials; the password itself is not kept. The keys are digests of name:realm:password,
@@ -121,6 +124,12 @@ struct turn_config {
     /* In one worker, see turn_admission.h: streams and DTLS sessions of one address (0: no limit); TLS and
      * DTLS handshakes under way, in all and of one address (at least 1). */
     uint32_t address_connections_max, handshakes_max, address_handshakes_max;
+
+    /* Where clients are sent (300) when this worker drains or has no room; port 0: the one that they used
+     * here. What their certificates are good for, "": nothing is said. */
+    struct netaddr alternates[TURN_ALTERNATES_MAX];
+    size_t n_alternates;
+    char alternate_domain[256];
 
     uint32_t lifetime_default, lifetime_longest, lifetime_nonce; /* seconds */
     bool tcp_relays;                                             /* REQUESTED-TRANSPORT may be TCP */

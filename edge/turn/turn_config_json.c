@@ -341,6 +341,27 @@ static void read_gso(struct reader *r, const json_t *v)
     r->config->gso_off = read_choice(r, v, "gso", words) == 1;
 }
 
+static void read_alternates(struct reader *r, const json_t *v)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(v) || json_array_size(v) > TURN_ALTERNATES_MAX)
+        fail(r, "alternate_servers: must be a list of 64 at most");
+    json_array_foreach (v, i, item)
+        if (r->err == ERR_OK &&
+            read_address(r, item, "alternate_servers", &r->config->alternates[r->config->n_alternates]))
+            r->config->n_alternates++;
+}
+
+static void read_alternate_domain(struct reader *r, const json_t *v)
+{
+    const char *text = read_text(r, v, "alternate_domain");
+    if (text && strlen(text) < sizeof r->config->alternate_domain)
+        strcpy(r->config->alternate_domain, text);
+    else
+        fail(r, "alternate_domain: must have 255 characters at most");
+}
+
 static void read_tcp_relays(struct reader *r, const json_t *v)
 {
     if (!json_is_boolean(v))
@@ -373,6 +394,8 @@ static const struct {
     {"lifetime", read_lifetime},
     {"channel_numbers", read_channel_numbers},
     {"tcp_relays", read_tcp_relays},
+    {"alternate_servers", read_alternates},
+    {"alternate_domain", read_alternate_domain},
     {"binding", read_binding},
     {"gso", read_gso},
     {"nonce_key", read_nonce_key},
@@ -506,6 +529,15 @@ static json_t *write_own_addresses(const struct turn_config *c)
     return list;
 }
 
+static json_t *write_alternates(const struct turn_config *c)
+{
+    char text[NETADDR_TEXT];
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_alternates; i++)
+        json_array_append_new(list, json_string(netaddr_print(&c->alternates[i], text)));
+    return list;
+}
+
 json_t *turn_config_to_json(const struct turn_config *c)
 {
     json_t *json = json_pack(
@@ -531,6 +563,7 @@ json_t *turn_config_to_json(const struct turn_config *c)
     bool good =
         json && numbers && json_object_update(json, numbers) == 0 &&
         json_object_set_new(json, "tcp_relays", json_boolean(c->tcp_relays)) == 0 &&
+        json_object_set_new(json, "alternate_servers", write_alternates(c)) == 0 &&
         json_object_set_new(json, "connections",
                             json_pack("{s:I, s:I, s:I}", "address", (json_int_t)c->address_connections_max,
                                       "handshakes", (json_int_t)c->handshakes_max, "address_handshakes",
@@ -539,6 +572,8 @@ json_t *turn_config_to_json(const struct turn_config *c)
         json_object_set_new(json, "password_algorithms", write_password_algorithms(c)) == 0;
     if (good && c->software)
         good = json_object_set_new(json, "software", json_string(c->software)) == 0;
+    if (good && c->alternate_domain[0])
+        good = json_object_set_new(json, "alternate_domain", json_string(c->alternate_domain)) == 0;
     if (good && c->cluster_port_min)
         good = json_object_set_new(json, "cluster_ports",
                                    json_pack("[i,i]", c->cluster_port_min, c->cluster_port_max)) == 0;

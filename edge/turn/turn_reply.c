@@ -48,6 +48,39 @@ static void reply_challenge(struct turn_reply *reply, const struct turn_request 
         stun_put(&reply->writer, STUN_PASSWORD_ALGORITHMS, s->offer.algorithms, s->offer.algorithms_len);
 }
 
+/* One of the client's family, at random; NULL: there is none. */
+static const struct netaddr *alternate_draw(const struct turn_request *r)
+{
+    const struct turn_config *c = &r->server->config;
+    const struct netaddr *fit[TURN_ALTERNATES_MAX];
+    uint32_t n = 0;
+    for (size_t i = 0; i < c->n_alternates; i++)
+        if (c->alternates[i].family == r->client->address.family)
+            fit[n++] = &c->alternates[i];
+    return n ? fit[turn_server_random_below(r->server, n)] : NULL;
+}
+
+bool turn_reply_has_alternate(const struct turn_request *r)
+{
+    return alternate_draw(r) != NULL;
+}
+
+/* RFC 8489 §14.15, §14.16 */
+static void put_alternate(struct turn_reply *reply, const struct turn_request *r)
+{
+    const char *domain = r->server->config.alternate_domain;
+    const struct netaddr *a = alternate_draw(r);
+    if (!a)
+        return;
+    uint16_t port = a->port ? a->port : r->client->server.port;
+    size_t n = netaddr_ip_len(a->family);
+    uint8_t value[20] = {0, a->family == AF_INET ? 1 : 2, (uint8_t)(port >> 8), (uint8_t)port};
+    memcpy(value + 4, a->ip, n);
+    stun_put(&reply->writer, STUN_ALTERNATE_SERVER, value, 4 + n);
+    if (*domain && (r->client->transport == TURN_OVER_TLS || r->client->transport == TURN_OVER_DTLS))
+        stun_put(&reply->writer, STUN_ALTERNATE_DOMAIN, domain, strlen(domain));
+}
+
 void turn_reply_error(struct turn_request *r, int code)
 {
     struct turn_server *s = r->server;
@@ -57,6 +90,8 @@ void turn_reply_error(struct turn_request *r, int code)
     stun_put_error(&reply.writer, STUN_ERROR_CODE, code, r->account ? stun_error_reason(code) : "");
     if (code == 420)
         stun_put_unknown(&reply.writer, r->msg.unknown, r->msg.n_unknown);
+    if (code == 300)
+        put_alternate(&reply, r);
     if (code == 401 || code == 438)
         reply_challenge(&reply, r);
     turn_reply_send(&reply, r);

@@ -20,7 +20,9 @@ struct turn_reply {
 void turn_reply_begin(struct turn_reply *reply, const struct turn_request *r, enum stun_class class);
 /* Ends what turn_reply_begin began, and sends it. */
 void turn_reply_send(struct turn_reply *reply, struct turn_request *r);
-/* 401 and 438 challenge; 420 lists r->msg's unknown attributes. */
+/* A server of the client's address family is known, for a 300. */
+bool turn_reply_has_alternate(const struct turn_request *r);
+/* 300 names another server; 401 and 438 challenge; 420 lists r->msg's unknown attributes. */
 void turn_reply_error(struct turn_request *r, int code);
 
 #endif

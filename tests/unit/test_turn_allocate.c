@@ -445,10 +445,36 @@ START_TEST(test_log_is_bounded)
 }
 END_TEST
 
+/* RFC 8489 §10, §14.15: signed, of the client's family, at the port that it used here. */
+START_TEST(test_alternate_server)
+{
+    static const uint8_t expected[8] = {0, 1, 3478 >> 8, 3478 & 0xff, 203, 0, 113, 11};
+    fixture_start(&f, "\"quota\":{\"total\":1},\"alternate_servers\":[\"203.0.113.11\"],"
+                      "\"alternate_domain\":\"join.example.com\"");
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    fixture_client(&f, "192.0.2.1:5001");
+    ck_assert_int_eq(fixture_allocate(&f), 300); /* the quota */
+    ck_assert_uint_eq(stun_get(&f.answer, STUN_ALTERNATE_SERVER).len, sizeof expected);
+    ck_assert_mem_eq(stun_get(&f.answer, STUN_ALTERNATE_SERVER).at, expected, sizeof expected);
+    ck_assert(!stun_has(&f.answer, STUN_ALTERNATE_DOMAIN));
+    f.client.transport = TURN_OVER_TLS;
+    ck_assert_int_eq(fixture_allocate(&f), 300);
+    ck_assert(stun_has(&f.answer, STUN_ALTERNATE_DOMAIN));
+    fixture_client(&f, "[2001:db8:1::1]:5002");
+    ck_assert_int_eq(fixture_allocate(&f), 508); /* none of this family */
+    fixture_client(&f, "192.0.2.1:5000");
+    ck_assert_int_eq(fixture_refresh(&f, 0), 0);
+    f.server->draining = true;
+    ck_assert_int_eq(fixture_allocate(&f), 300);
+    fixture_stop(&f);
+}
+END_TEST
+
 UNIT_MAIN("turn_allocate", test_success, test_retransmission_and_mismatch, test_requested_transport,
           test_lifetime_is_bounded, test_expires, test_address_families, test_dual_allocation,
           test_dual_without_ipv6, test_families_that_contradict, test_even_port_and_reservation,
           test_reservation_is_an_allocation, test_reservation_runs_out, test_even_port_alone,
           test_dont_fragment_is_understood, test_user_quota_is_486, test_address_and_total_quota,
           test_ports_used_up_and_given_back, test_even_ports_used_up, test_socket_failure_leaves_nothing,
-          test_several_relay_addresses, test_ports_are_not_predictable, test_draining, test_log_is_bounded)
+          test_several_relay_addresses, test_ports_are_not_predictable, test_draining, test_log_is_bounded,
+          test_alternate_server)

@@ -52,7 +52,9 @@ START_TEST(test_round_trip)
         "\"allocation_kbps\":4000,\"user_kbps\":20000,\"challenges\":32},"
         "\"connections\":{\"address\":11,\"handshakes\":12,\"address_handshakes\":13},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
-        "\"tcp_relays\":false,\"channel_numbers\":\"rfc5766\",\"binding\":\"authenticated\",\"gso\":\"off\","
+        "\"tcp_relays\":false,\"alternate_servers\":[\"203.0.113.11\",\"[2001:db8::11]:3478\"],"
+        "\"alternate_domain\":\"join.example.com\",\"channel_numbers\":\"rfc5766\",\"binding\":"
+        "\"authenticated\",\"gso\":\"off\","
         "\"nonce_key\":\"00000000000000000000000000000000000000000000000000000000000000ff\","
         "\"worker\":{\"index\":1,\"count\":4}}";
     struct turn_config c;
