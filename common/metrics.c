@@ -49,7 +49,7 @@ static void put_number(struct metrics *m, double value)
 {
     char text[40];
     bool whole = value == floor(value) && fabs(value) < 1e15;
-    snprintf(text, sizeof text, whole ? " %.0f\n" : " %.9g\n", value);
+    snprintf(text, sizeof text, whole ? " %.0f\n" : " %.15g\n", value);
     put(m, text);
 }
 

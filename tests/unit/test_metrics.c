@@ -136,12 +136,14 @@ START_TEST(test_values_and_escapes)
     metrics_family(m, "stile_b", METRICS_GAUGE, "half");
     metrics_value(m, 0.00042, NULL);
     metrics_value(m, -2, "z", "", NULL);
+    metrics_value(m, 1795367111.25, "z", "a moment", NULL);
     char *text = metrics_end(m);
     read_back(text);
     ck_assert_ptr_nonnull(strstr(text, "# HELP stile_a_total a line\\nfeed, a \\\\ and a \"quote\"\n"));
     ck_assert_ptr_nonnull(strstr(text, "stile_a_total{x=\"1\",y=\"a\\\\b\\\"c\\nd\"} "));
     ck_assert_ptr_nonnull(strstr(text, "\nstile_b 0.00042\n"));
     ck_assert_ptr_nonnull(strstr(text, "\nstile_b{z=\"\"} -2\n"));
+    ck_assert_double_eq(value_of("stile_b{z=\"a moment\"}"), 1795367111.25);
     free(text);
 }
 END_TEST
