@@ -8,11 +8,11 @@
  * is one of this machine. Media goes both ways, so many packets a second each way and call, like audio. When
  * all calls are up it prints "ready". SIGUSR1 begins the counting, SIGUSR2 ends it; then one line:
  *
- *   calls N sent N lost N silent N up N down N
+ *   calls N sent N lost N silent N up N down N harmed N
  *
- * lost: packets of both directions; silent: calls of which nothing came through; up, down: what was lost from
- * clients and to clients. With again=1 the silent calls are allocated anew from other ports, in "again N" as
- * many as could be.
+ * lost: packets of both directions; silent: calls of which nothing came through any more at the end; up,
+ * down: what was lost from clients and to clients; harmed: what was lost of calls that are not silent. With
+ * again=1 the silent calls are allocated anew from other ports; "again N" says how many could be.
  */
 #include <errno.h>
 #include <poll.h>
@@ -40,13 +40,15 @@ enum {
     TRY_MS = 250,
     STRAGGLERS_MS = 400,
     BUFFER = 1 << 20,
+    SILENCE = 10, /* packets in a row that did not arrive */
 };
 
 struct call {
     int client, peer;
     struct sockaddr_storage relayed; /* where the peer sends to */
     socklen_t relayed_len;
-    uint64_t up, down; /* counted packets that arrived */
+    uint64_t up, down;           /* counted packets that arrived */
+    uint64_t last_up, last_down; /* the greatest numbers among them */
 };
 
 static struct call *calls;
@@ -229,7 +231,9 @@ static void packet_take(struct call *c, bool at_peer, const uint8_t *payload, si
     memcpy(&number, payload, sizeof number);
     if (!first_round || number < first_round)
         return;
+    uint64_t *last = at_peer ? &c->last_up : &c->last_down;
     *(at_peer ? &c->up : &c->down) += 1;
+    *last = number > *last ? number : *last;
 }
 
 static void socket_read(struct call *c, bool at_peer)
@@ -277,18 +281,25 @@ static void on_signal(int signal)
         ended = 1;
 }
 
+static bool is_silent(const struct call *c)
+{
+    return c->last_up + SILENCE < round_now && c->last_down + SILENCE < round_now;
+}
+
 static size_t report(uint64_t rounds)
 {
-    uint64_t up = 0, down = 0;
+    uint64_t up = 0, down = 0, harmed = 0;
     size_t silent = 0;
     for (size_t i = 0; i < n_calls; i++) {
-        up += rounds - calls[i].up;
-        down += rounds - calls[i].down;
-        silent += calls[i].up + calls[i].down == 0;
+        uint64_t lost_up = rounds - calls[i].up, lost_down = rounds - calls[i].down;
+        up += lost_up;
+        down += lost_down;
+        silent += is_silent(&calls[i]);
+        harmed += is_silent(&calls[i]) ? 0 : lost_up + lost_down;
     }
-    printf("calls %zu sent %llu lost %llu silent %zu up %llu down %llu\n", n_calls,
+    printf("calls %zu sent %llu lost %llu silent %zu up %llu down %llu harmed %llu\n", n_calls,
            (unsigned long long)(rounds * n_calls * 2), (unsigned long long)(up + down), silent,
-           (unsigned long long)up, (unsigned long long)down);
+           (unsigned long long)up, (unsigned long long)down, (unsigned long long)harmed);
     return silent;
 }
 
@@ -296,7 +307,7 @@ static void silent_again(void)
 {
     size_t up = 0;
     for (size_t i = 0; i < n_calls; i++)
-        if (calls[i].up + calls[i].down == 0)
+        if (is_silent(&calls[i]))
             up += call_up(&calls[i]);
     printf("again %zu\n", up);
 }
