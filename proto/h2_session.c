@@ -419,3 +419,19 @@ bool h2_session_settled(const struct h2_session *s)
 {
     return s->ready && s->acknowledged;
 }
+
+void *h2_session_ctx(const struct h2_session *s)
+{
+    return s->ctx;
+}
+
+size_t h2_session_reset_orphans(struct h2_session *s, size_t most, uint32_t code)
+{
+    size_t n = 0;
+    for (struct h2_stream *st = s->streams; st && n < most; st = st->next)
+        if (!st->ctx && st->shown && !st->reset) {
+            h2_stream_reset(st, code); /* it leaves the list later: h2_session.h */
+            n++;
+        }
+    return n;
+}

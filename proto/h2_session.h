@@ -151,6 +151,10 @@ bool h2_session_can_open(const struct h2_session *s);
 /* True when the peer has announced extended CONNECT (RFC 8441). */
 bool h2_session_takes_websockets(const struct h2_session *s);
 size_t h2_session_streams(const struct h2_session *s);
+/* The owner's ctx, as given to h2_session_new. */
+void *h2_session_ctx(const struct h2_session *s);
+/* Resets streams without a stream_ctx (h2_stream_set_ctx), `most` at the utmost; returns how many it were. */
+size_t h2_session_reset_orphans(struct h2_session *s, size_t most, uint32_t code);
 
 /* Client: opens a stream. m->websocket sends an extended CONNECT (only once the peer has announced it, else
  * ERR_UNSUPPORTED). end: no body follows. ERR_FULL when h2_session_can_open is false. */

@@ -50,7 +50,7 @@ static void let_stream_go(struct request *r, uint32_t code)
         return;
     h2_stream_set_ctx(r->stream, NULL);
     if (!r->over || !r->body_ended)
-        h2_stream_reset(r->stream, code);
+        uplink_give_up(r->stream, code);
     r->stream = NULL;
 }
 

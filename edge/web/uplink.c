@@ -25,6 +25,7 @@ struct uplink {
     struct stream *stream;
     struct h2_session *session;
     uint64_t requests;
+    size_t resets; /* that may be sent now */
     bool draining;
     bool linked; /* among the web's uplinks: requests may choose it */
 };
@@ -122,25 +123,29 @@ static void on_ready(void *ctx)
 static void on_head(void *ctx, struct h2_stream *st, struct http_message *m, bool end)
 {
     (void)ctx;
-    request_answer_head(h2_stream_ctx(st), m, end);
+    if (h2_stream_ctx(st))
+        request_answer_head(h2_stream_ctx(st), m, end);
 }
 
 static void on_interim(void *ctx, struct h2_stream *st, struct http_message *m)
 {
     (void)ctx;
-    request_answer_interim(h2_stream_ctx(st), m);
+    if (h2_stream_ctx(st))
+        request_answer_interim(h2_stream_ctx(st), m);
 }
 
 static void on_data(void *ctx, struct h2_stream *st, const uint8_t *data, size_t n)
 {
     (void)ctx;
-    request_answer_data(h2_stream_ctx(st), data, n);
+    if (h2_stream_ctx(st)) /* else it stops at its window */
+        request_answer_data(h2_stream_ctx(st), data, n);
 }
 
 static void on_end(void *ctx, struct h2_stream *st, struct http_message *trailers)
 {
     (void)ctx;
-    request_answer_end(h2_stream_ctx(st), trailers);
+    if (h2_stream_ctx(st))
+        request_answer_end(h2_stream_ctx(st), trailers);
 }
 
 static void on_drained(void *ctx, struct h2_stream *st)
@@ -192,7 +197,8 @@ struct uplink *uplink_new(struct web *w, int64_t id, const char *core, int tunne
             close(fd_out);
         return NULL;
     }
-    *u = (struct uplink){.web = w, .id = id, .tunnel = tunnel, .channel = channel};
+    *u = (struct uplink){
+        .web = w, .id = id, .tunnel = tunnel, .channel = channel, .resets = (size_t)w->limits.reset_burst};
     snprintf(u->core, sizeof u->core, "%s", core);
     u->stream = stream_new(w->loop, fd_in, fd_out, &stream_events, u, QUEUE_MAX, QUEUE_LOW);
     u->session = u->stream ? h2_session_new(H2_CLIENT, &h2_limits_tunnel, &session_events, u) : NULL;
@@ -244,6 +250,28 @@ struct h2_session *uplink_session(struct uplink *u)
     return u->session;
 }
 
+void uplink_give_up(struct h2_stream *st, uint32_t code)
+{
+    struct uplink *u = h2_session_ctx(h2_stream_session(st));
+    h2_stream_set_ctx(st, NULL);
+    if (u->resets == 0) {
+        u->web->counters.resets_deferred++; /* uplinks_sweep */
+        return;
+    }
+    u->resets--;
+    h2_stream_reset(st, code);
+}
+
+static void send_deferred_resets(struct uplink *u)
+{
+    bool deferred = u->resets == 0;
+    size_t burst = (size_t)u->web->limits.reset_burst;
+    u->resets += (size_t)u->web->limits.reset_rate;
+    u->resets = u->resets < burst ? u->resets : burst;
+    if (deferred)
+        u->resets -= h2_session_reset_orphans(u->session, u->resets, H2_CANCEL);
+}
+
 void uplinks_sweep(struct web *w)
 {
     struct uplink *u, *next;
@@ -251,6 +279,7 @@ void uplinks_sweep(struct web *w)
         next = LIST_NEXT(u, link);
         if (u->requests * 2 > STREAM_ID_LAST && !u->draining)
             uplink_drain(u);
+        send_deferred_resets(u);
         close_if_finished(u);
     }
 }

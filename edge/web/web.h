@@ -48,6 +48,7 @@ struct proxied;
     X(redirected)            /* port 80 to 443 */                                                            \
     X(no_uplink)             /* 502, 503 of our own */                                                       \
     X(retried)               /* sent a second time on another uplink */                                      \
+    X(resets_deferred)       /* requests given up by guests, told to core later: there were very many */     \
     X(aborted)               /* answers that could not be completed */                                       \
     X(timed_out)             /* deadlines of guests and answers */                                           \
     X(websockets)            /* opened */                                                                    \

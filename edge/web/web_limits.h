@@ -18,7 +18,9 @@
     X(answer_seconds, 300, 1, 86400) /* from the end of a request to the head of its answer */               \
     X(send_seconds, 60, 1, 3600)     /* a reader that takes nothing at all */                                \
     X(queue_memory, 256L << 20, 1L << 20, 1L << 40) /* bytes waiting for slow readers, of all together */    \
-    X(linger_seconds, 3, 1, 60)                     /* for the guest's close behind our last answer */
+    X(reset_burst, 10000, 1, 20000)                 /* requests given up: told to one core at once, */       \
+    X(reset_rate, 2500, 1, 5000) /* and per second; core takes twice that (h2_limits_tunnel) */              \
+    X(linger_seconds, 3, 1, 60)  /* for the guest's close behind our last answer */
 
 struct web_limits {
 #define X(name, normal, least, most) long name;

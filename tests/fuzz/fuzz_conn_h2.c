@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/sock.h"
 #include "edge/web/conn_h2.h"
+#include "edge/web/uplink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -241,6 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     rounds(3);
     conns_sweep(box.web);
+    uplinks_sweep(box.web); /* resets are not deferred for ever */
     drain(fd);
     rounds(3);
     close(fd);

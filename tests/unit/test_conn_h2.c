@@ -350,6 +350,34 @@ START_TEST(test_guest_vanishes)
 }
 END_TEST
 
+/* Guests give up more at once than core may be told at once: it is told later. */
+START_TEST(test_resets_are_deferred)
+{
+    enum { GUESTS = 3, STREAMS = 100 };
+    box_setup("{\"reset_burst\":100,\"reset_rate\":80}");
+    core_attach(0);
+    run_for(0.05);
+    for (int i = 0; i < GUESTS; i++) {
+        unsigned before = box.cores[0].requests;
+        h2g_connect(&guest, "join.example.com");
+        for (int k = 0; k < STREAMS; k++)
+            h2g_ask(&guest, "GET", "/never", true, NULL);
+        RUN_UNTIL(box.cores[0].requests == before + STREAMS);
+        h2g_close(&guest);
+    }
+    RUN_UNTIL(box_count("connections") == 0);
+    ck_assert_int_gt((int)box_count("resets_deferred"), 0);
+    RUN_UNTIL(h2_session_streams(box.cores[0].session) == 0);
+    ck_assert_uint_eq(box.uplinks_closed, 0);
+    h2g_connect(&guest, "join.example.com");
+    struct h2_answer *good = h2g_ask(&guest, "GET", "/hello", true, NULL);
+    RUN_UNTIL(good->closed);
+    ck_assert_uint_eq(good->head.status, 200);
+    h2g_close(&guest);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_uplink_dies)
 {
     box_start();
@@ -518,5 +546,5 @@ END_TEST
 UNIT_MAIN("conn_h2", test_requests, test_protocol_by_alpn, test_hygiene, test_echo_with_trailers,
           test_refusals, test_interim_answers, test_early_answer, test_websocket, test_big_bodies,
           test_stalled_reader_stops_its_stream_only, test_stalled_upload_stops_its_stream_only,
-          test_cut_answers, test_guest_vanishes, test_uplink_dies, test_deadlines,
+          test_cut_answers, test_guest_vanishes, test_resets_are_deferred, test_uplink_dies, test_deadlines,
           test_deadlines_of_the_connection, test_window_grows, test_drain, test_queue_memory)
