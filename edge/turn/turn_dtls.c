@@ -224,6 +224,25 @@ static const struct turn_client_ops client_ops = {
 /* Handshake ------------------------------------------------------------------------------------------------
  */
 
+/* STUN of RFC 3489: no cookie, but the header is whole. */
+static bool is_classic_request(const uint8_t *packet, size_t n)
+{
+    return n >= STUN_HEADER && (packet[0] & 0xc1) == 0 && (packet[1] & 0x10) == 0 &&
+           ((size_t)packet[2] << 8 | packet[3]) == n - STUN_HEADER && n % 4 == 0;
+}
+
+/* RFC 8489 §11: over DTLS such a request is 500, in its own form: its transaction begins where the cookie
+ * would be. */
+static void answer_classic(struct session *s, const uint8_t *packet)
+{
+    static const uint8_t error[] = {0, 9, 0, 4, 0, 0, 5, 0}; /* ERROR-CODE */
+    uint8_t answer[STUN_HEADER + sizeof error] = {packet[0] | 1, packet[1] | 0x10, 0, sizeof error};
+    memcpy(answer + 4, packet + 4, STUN_HEADER - 4);
+    memcpy(answer + STUN_HEADER, error, sizeof error);
+    turn_count_error(&s->dtls->server->counters, 500);
+    s->client.ops->reply(&s->client, answer, sizeof answer);
+}
+
 static void session_message(struct session *s, uint8_t *packet, size_t n)
 {
     struct turn_server *server = s->dtls->server;
@@ -231,6 +250,8 @@ static void session_message(struct session *s, uint8_t *packet, size_t n)
         turn_forward_channel_data(server, &s->client.key, packet, n);
     else if (stun_is(packet, n))
         turn_request_receive(server, &s->client, packet, n);
+    else if (is_classic_request(packet, n))
+        answer_classic(s, packet);
     else
         turn_drop(server, TURN_DROP_not_turn);
 }

@@ -201,6 +201,37 @@ static void client_free(struct client *c)
     SSL_free(c->ssl);
 }
 
+/* RFC 8489 §11: STUN without its cookie is 500 over DTLS where it is a request, and nothing where it is an
+ * indication. */
+START_TEST(test_classic_stun)
+{
+    uint8_t request[20] = {0,   1,   0,   0,   'o', 'l', 'd', 'e', 'r', ' ',
+                           't', 'h', 'a', 'n', ' ', '5', '3', '8', '9', 0},
+            answer[100];
+    start("");
+    struct client c = client_make("192.0.2.1:5000");
+    handshake(&c);
+    client_write(&c, request, sizeof request);
+    ck_assert_uint_eq(sent.count, 1);
+    BIO_write(c.in, sent.data[sent.first], (int)sent.n[sent.first]);
+    sent.first = (sent.first + 1) % DATAGRAMS;
+    sent.count = 0;
+    ck_assert_int_eq(SSL_read(c.ssl, answer, sizeof answer), 28);
+    ck_assert_mem_eq(answer, "\1\x11\0\x08", 4);
+    ck_assert_mem_eq(answer + 4, request + 4, 16);
+    ck_assert_mem_eq(answer + 20, "\0\x09\0\4\0\0\5\0", 8);
+    request[1] = 0x11;
+    client_write(&c, request, sizeof request);
+    request[1] = 1;
+    request[3] = 4;
+    client_write(&c, request, sizeof request); /* longer than it is */
+    ck_assert_uint_eq(sent.count, 0);
+    ask_binding(&c);
+    client_free(&c);
+    stop();
+}
+END_TEST
+
 START_TEST(test_session)
 {
     start("");
@@ -489,6 +520,6 @@ START_TEST(test_certificate_changes)
 }
 END_TEST
 
-UNIT_MAIN("turn_dtls", test_session, test_no_state_before_the_cookie, test_cookie_is_its_owners,
-          test_cookies_grow_old, test_deadlines, test_retransmission, test_limits, test_begins_anew,
-          test_records_ahead, test_close, test_junk, test_certificate_changes)
+UNIT_MAIN("turn_dtls", test_classic_stun, test_session, test_no_state_before_the_cookie,
+          test_cookie_is_its_owners, test_cookies_grow_old, test_deadlines, test_retransmission, test_limits,
+          test_begins_anew, test_records_ahead, test_close, test_junk, test_certificate_changes)
