@@ -167,6 +167,7 @@ static void edge_free(struct edge *e)
     json_decref(e->allowlist);
     users_close(e->users);
     edge_certificate_stop(e);
+    edge_acme_stop(e);
     daemon_end(&e->daemon);
     free(e);
 }

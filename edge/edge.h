@@ -12,8 +12,8 @@
 
 #include "common/cert.h"
 #include "common/daemon.h"
-#include "common/requests.h"
 #include "common/local_server.h"
+#include "common/requests.h"
 #include "common/tls_tickets.h"
 #include "common/worker.h"
 #include "edge/listeners.h"
@@ -32,6 +32,14 @@ struct edge_certificate {
     bool watching;
 };
 
+/* edge_acme.c: the folder of ACME answers, watched. */
+struct edge_acme {
+    char folder[PATH_MAX];
+    json_t *answers; /* { token: answer } */
+    ev_io watch;
+    bool watching;
+};
+
 struct edge {
     struct daemon daemon;
     struct ev_loop *loop;  /* the daemon's */
@@ -40,6 +48,7 @@ struct edge {
     /* web */
     char *cert_pem, *key_pem; /* in use */
     struct edge_certificate certificate;
+    struct edge_acme acme;
     json_t *allowlist;    /* the policy in force, as sent to web workers */
     long policy_revision; /* from our config, or a newer one from a core */
     char policy_from[64]; /* which core sent it; "" = our config */
@@ -56,10 +65,10 @@ struct edge {
     /* Connections on their way from web workers (columns) to turn workers, see edge/web/handover.h */
     uint16_t handing[LISTENERS_WORKERS_MAX][LISTENERS_WORKERS_MAX];
     int turn_mailboxes[LISTENERS_WORKERS_MAX][2]; /* one per worker, see turn_worker_mailbox */
-    size_t next_turn;               /* who gets the next one */
-    struct users *users;            /* NULL: the database does not work, */
-    char users_problem[SCHEMA_WHY]; /* for this reason */
-    struct edge_reload *reload;     /* while one is under way */
+    size_t next_turn;                             /* who gets the next one */
+    struct users *users;                          /* NULL: the database does not work, */
+    char users_problem[SCHEMA_WHY];               /* for this reason */
+    struct edge_reload *reload;                   /* while one is under way */
     /* the rest */
     struct sshd *sshd;
     struct attachments *attachments;
@@ -71,6 +80,9 @@ struct edge {
 /* edge_certificate.c: reads and judges the certificate, then watches it. Stop frees it. */
 enum err edge_certificate_start(struct edge *e, char *why);
 void edge_certificate_stop(struct edge *e);
+/* edge_acme.c: for port 80. */
+void edge_acme_start(struct edge *e);
+void edge_acme_stop(struct edge *e);
 /* edge_web.c: allow-list, workers. why has SCHEMA_WHY bytes. */
 enum err edge_web_start(struct edge *e, char *why);
 bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel,
@@ -78,6 +90,7 @@ bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, un
 void edge_web_uplink_close(void *edge, unsigned channel, long id);
 /* Sends the certificate in use to the workers; connections keep the one they began with. */
 void edge_web_certificate(struct edge *e);
+void edge_web_acme(struct edge *e);    /* the same with answers to ACME challenges */
 void edge_web_tickets(struct edge *e); /* the same with the keys of session tickets */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
 /* edge_turn.c: what turn workers are told. */

@@ -30,6 +30,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
     if (msg)
         json_object_set_new(msg, "load_balancers",
                             schema_strings_json(&e->box->config.web_proxy.load_balancers));
+    if (msg && e->acme.answers)
+        json_object_set(msg, "acme", e->acme.answers);
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
     OPENSSL_cleanse(keys, sizeof keys);
@@ -114,6 +116,14 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     return NULL;
 }
 
+void edge_web_acme(struct edge *e)
+{
+    for (size_t i = 0; i < e->n_web; i++)
+        if (e->web[i])
+            (void)worker_send(e->web[i], json_pack("{ss sO}", "type", "acme", "answers", e->acme.answers),
+                              NULL, 0);
+}
+
 void edge_web_tickets(struct edge *e)
 {
     char keys[TLS_TICKETS_HEX];
@@ -140,6 +150,8 @@ enum err edge_web_start(struct edge *e, char *why)
     enum err err = policy_allowlist(&e->box->config, &e->allowlist, why, SCHEMA_WHY);
     if (err == ERR_OK)
         err = edge_certificate_start(e, why);
+    if (err == ERR_OK && e->self->http_port)
+        edge_acme_start(e);
     if (err == ERR_OK)
         err = web_listeners_open(e->self, e->web_listeners, e->n_web, why);
     for (size_t i = 0; i < e->n_web && err == ERR_OK; i++)

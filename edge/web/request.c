@@ -138,6 +138,24 @@ void request_start_malformed(struct request *r, const struct request_origin *ori
     answer_status(r, why->status);
 }
 
+/* RFC 8555 §8.3: the text alone. */
+static void answer_challenge(struct request *r, const char *text)
+{
+    struct http_message answer;
+    struct buf body;
+    http_message_init(&answer);
+    buf_init(&body, ACME_ANSWER_MAX);
+    answer.status = 200;
+    answer.content_length = (int64_t)strlen(text);
+    if (http_message_add_str(&answer, "content-type", "application/octet-stream") == ERR_OK &&
+        buf_append_str(&body, text) == ERR_OK)
+        answer_page(r, &answer, &body);
+    else
+        r->guest->on_abort(r->ctx);
+    buf_free(&body);
+    http_message_free(&answer);
+}
+
 /* Port 80: to the same path on HTTPS, for hosts of the allow-list only, so that nobody can make us point
  * elsewhere. */
 static void answer_redirect(struct request *r, const struct request_origin *origin,
@@ -165,11 +183,16 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
         answer_status(r, status);
         return;
     }
+    bool plain = span_is(method, "GET") || span_is(method, "HEAD");
+    const char *challenge = plain ? acme_find(&r->web->acme, path, len) : NULL;
+    if (challenge) {
+        answer_challenge(r, challenge);
+        return;
+    }
     int n = snprintf(url, sizeof url, "https://%s", a.host);
     if (r->web->https_port != 443)
         n += snprintf(url + n, sizeof url - (size_t)n, ":%u", (unsigned)r->web->https_port);
     snprintf(url + n, sizeof url - (size_t)n, "%s%.*s", path, (int)query.len, query.at);
-    bool plain = span_is(method, "GET") || span_is(method, "HEAD");
     struct http_message answer;
     struct buf none;
     http_message_init(&answer);

@@ -13,6 +13,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/tls_tickets.h"
+#include "edge/web/acme.h"
 #include "edge/web/web_limits.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
@@ -78,6 +79,7 @@ struct web {
     unsigned handing;           /* connections on their way to turn workers */
     SSL_CTX *tls;               /* NULL before setup */
     struct tls_tickets tickets; /* the box's, from main */
+    struct acme acme;
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;
     struct address_table *addresses;

@@ -186,6 +186,7 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     if (json_object_get(msg, "tickets"))
         take_tickets(w, type, msg);
     take_balancers(w, type, msg);
+    acme_take(&w->acme, json_object_get(msg, "acme"));
     take_policy(w, type, msg);
     take_listeners(w, msg, fds, n_fds);
     (void)ipc_send(w->main, json_pack("{s:s}", "type", "ready"), NULL, 0);
@@ -201,6 +202,12 @@ static void on_tickets(struct web *w, const char *type, json_t *msg, int *fds, s
 {
     (void)fds, (void)n_fds;
     take_tickets(w, type, msg);
+}
+
+static void on_acme(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)type, (void)fds, (void)n_fds;
+    acme_take(&w->acme, json_object_get(msg, "answers"));
 }
 
 static void on_policy(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -276,10 +283,9 @@ static const struct {
     void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
     bool before_setup;
 } messages[] = {
-    {"setup", on_setup, true},      {"tls", on_tls, false},
-    {"policy", on_policy, false},   {"handed", on_handed, false},
-    {"tickets", on_tickets, false}, {"uplink", on_uplink, false},
-    {"status", on_status, true},    {"uplink_close", on_uplink_close, false},
+    {"setup", on_setup, true},    {"tls", on_tls, false},         {"policy", on_policy, false},
+    {"handed", on_handed, false}, {"tickets", on_tickets, false}, {"uplink", on_uplink, false},
+    {"acme", on_acme, false},     {"status", on_status, true},    {"uplink_close", on_uplink_close, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -375,6 +381,7 @@ void web_worker_free(struct web *w)
         uplink_free(LIST_FIRST(&w->uplinks));
     address_table_free(w->addresses);
     free(w->balancers);
+    acme_free(&w->acme);
     SSL_CTX_free(w->tls);
     allowlist_free(&w->allowlist);
     http_message_free(&w->parsed);

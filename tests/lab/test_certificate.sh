@@ -73,6 +73,20 @@ is "put back, it is no news" "$(events 'Certificate Replaced')" 1
 refute "a certificate for somebody else is refused" cert install "$LAB/ca/ca.pem" --key "$LAB/ca/ca.key"
 check "guests still get through" guest_gets_through
 
+# An ACME client's webroot, as certbot writes it; whoever can write there is trusted, but only with such files.
+webroot=$RUN/edge/state/webroot/.well-known/acme-challenge
+challenge() { guest_curl -o - "http://$JOIN_HOST/.well-known/acme-challenge/$1"; }
+printf 'token1.thumbprint\n' >"$webroot/token1"
+wait_for 10 "the answer" event 'ACME Answers'
+is "an ACME answer is served on port 80" "$(challenge token1)" token1.thumbprint
+ln -s /etc/shadow "$webroot/token2"
+printf 'token3.thumbprint\n' >"$webroot/token3"
+served() { [ "$(challenge "$1")" = "$2" ]; }
+check "another one later" wait_for 10 "the second answer" served token3 token3.thumbprint
+is "a link is not followed" "$(challenge token2)" ""
+rm "$webroot/token1"
+check "one that is gone is not served" wait_for 10 "its end" served token1 ""
+
 echo end >&9
 exec 9>&-
 wait $upload

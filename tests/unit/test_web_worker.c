@@ -245,6 +245,37 @@ START_TEST(test_port_80)
 }
 END_TEST
 
+START_TEST(test_acme)
+{
+    struct guest g;
+    box_start();
+    ipc_send(box.main_side,
+             json_pack("{s:s, s:{s:s, s:s, s:i}}", "type", "acme", "answers", "tok-en_1", "tok-en_1.thumb",
+                       "../x", "no", "n", 1),
+             NULL, 0);
+    ck_assert_int_eq((int)box_count("connections"), 0); /* the message has arrived */
+    guest_connect(&g, false, NULL);
+    guest_send(&g, GET("/.well-known/acme-challenge/tok-en_1"));
+    RUN_UNTIL(guest_ends_with(&g, "tok-en_1.thumb"));
+    ck_assert(guest_has(&g, "HTTP/1.1 200 OK\r\n") && guest_has(&g, "content-length: 14\r\n"));
+    static const char *const others[] = {
+        GET("/.well-known/acme-challenge/tok-en_2"), GET("/.well-known/acme-challenge/"),
+        GET("/.well-known/acme-challenge/n"), GET("/.well-known/acme-challenge/../x"),
+        HEAD_OF("POST", "/.well-known/acme-challenge/tok-en_1") "Content-Length: 0\r\n\r\n"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        buf_reset(&g.in);
+        guest_send(&g, others[i]);
+        RUN_UNTIL(guest_has(&g, "\r\n\r\n"));
+        ck_assert(guest_has(&g, "location: https://join.example.com/"));
+    }
+    buf_reset(&g.in);
+    guest_send(&g, "GET /.well-known/acme-challenge/tok-en_1 HTTP/1.1\r\nHost: evil.example.com\r\n\r\n");
+    RUN_UNTIL(guest_has(&g, "HTTP/1.1 421 "));
+    guest_close(&g);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_big_download)
 {
     enum { TOTAL = 3 * 1024 * 1024 };
@@ -735,7 +766,7 @@ END_TEST
 
 UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by_one, test_byte_by_byte,
           test_hygiene, test_refusals, test_refusal_names_the_rule, test_policy_change, test_port_80,
-          test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
+          test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
           test_websocket, test_no_uplink, test_uplink_dies, test_refused_stream_is_retried_elsewhere,
           test_drained_uplink, test_uplinks_share, test_broken_answers, test_deadlines,
