@@ -21,10 +21,10 @@ struct conn_h2 {
 };
 
 enum {
-    H2_WINDOW_MOST = 4 * 1024 * 1024,  /* of a stream whose body core takes as fast as it comes */
+    H2_WINDOW_MOST = 2 * 1024 * 1024,  /* of a stream whose body core takes as fast as it comes */
     H2_GROWN_MOST = 4 * 1024 * 1024,   /* of a connection's streams together */
     H2_INTERIM_MOST = 8,               /* 1xx answers of one request that are passed on */
-    H2_HELD_MOST = H2_WINDOW_MOST * 2, /* more than a peer may send: never reached */
+    H2_HELD_MOST = H2_WINDOW_MOST * 4, /* more than a peer may send: never reached */
 };
 
 /* conn_h2_stream.c */
