@@ -1,9 +1,10 @@
 /*
  * A whole turn server without sockets. The input is a list of steps: one byte what, one byte whom, two bytes
  * length, then so many bytes. A step is a message from one of four clients (as it is, or with credentials of
- * one kind or another appended), a packet from a peer, or time that passes, with a byte of data also another
- * config. Whatever comes, what is sent to peers must be allowed, challenges are whole and unsigned, and at
- * the end nothing may be left.
+ * one kind or another appended; by UDP, or with bit 6 of whom by a stream), a packet from a peer or, with bit
+ * 7, an ICMP error about one, or time that passes, with a byte of data also another config. Whatever comes,
+ * what is sent to peers must be allowed, challenges are whole and unsigned, and at the end nothing may be
+ * left.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "common/fatal.h"
 #include "common/log.h"
 #include "edge/turn/turn_forward.h"
+#include "edge/turn/turn_icmp.h"
 #include "edge/turn/turn_request.h"
 #include "edge/turn/turn_server.h"
 #include "proto/chandata.h"
@@ -22,7 +24,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { CLIENTS = 4, PACKET_MAX = 2048, STEP_HEADER = 4 };
+enum { CLIENTS = 4, PACKET_MAX = 2048, STEP_HEADER = 4, BY_STREAM = 0x40, ICMP_ERROR = 0x80 };
 enum step { STEP_RAW, STEP_SIGNED, STEP_CHANNEL_DATA, STEP_FROM_PEER, STEP_TIME, STEPS };
 
 /* With which credentials a step is signed; further values: with none. */
@@ -125,6 +127,10 @@ static struct turn_config config_make(uint8_t what)
     c.algorithms[1] = what & 16 ? STUN_ALGORITHM_SHA256 : STUN_ALGORITHM_MD5;
     turn_config_add_relay(&c, &bind, &public);
     turn_config_add_relay(&c, &six, &six);
+    if (what & 32)
+        c.alternates[c.n_alternates++] = address("203.0.113.11:3478");
+    if (what & 64)
+        c.quota_total = 1;
     c.port_min = 30000;
     c.port_max = 30015;
     c.quota_user = 8;
@@ -157,6 +163,11 @@ static struct turn_client client_make(unsigned i)
     c.address.port = (uint16_t)(1000 + i % CLIENTS);
     c.server = address("10.0.0.36:3478");
     c.key = turn_key_udp(&c.address, 0);
+    if (i & BY_STREAM) {
+        c.transport = i & 2 ? TURN_OVER_TLS : TURN_OVER_TCP;
+        c.key = turn_key_stream(i % CLIENTS);
+        c.verified = true;
+    }
     return c;
 }
 
@@ -242,7 +253,11 @@ static void step_run(unsigned what, unsigned whom, const uint8_t *data, size_t n
     case STEP_FROM_PEER:
         memcpy(packet, data, n);
         peer.port = (uint16_t)(2000 + whom % 4);
-        if (n_relays)
+        if (n_relays && whom & ICMP_ERROR && n >= 6)
+            turn_icmp_report(open_relays[whom % n_relays], &peer, data[0], data[1],
+                             (uint32_t)data[2] << 24 | (uint32_t)data[3] << 16 | (uint32_t)data[4] << 8 |
+                                 data[5]);
+        else if (n_relays)
             turn_forward_from_peer(open_relays[whom % n_relays], &peer, packet, n);
         break;
     case STEP_TIME:
