@@ -14,7 +14,11 @@
 #include "common/json_frame.h"
 #include "common/sock.h"
 
-enum { IPC_READ = 64 * 1024, IPC_QUEUE_MAX = 2 * (IPC_MAX + 4) };
+enum {
+    IPC_READ = 64 * 1024,
+    IPC_QUEUE_MAX = 2 * (IPC_MAX + 4),
+    IPC_LOST = -2, /* among the descriptors held: the rest of this message's did not fit into the process */
+};
 
 /* Descriptors wait with the stream offset of the first byte they travel with. */
 struct ipc_parcel {
@@ -86,7 +90,8 @@ void ipc_free(struct ipc *c)
         ipc_parcel_free(p);
     }
     for (size_t i = 0; i < c->n_held; i++)
-        close(c->held[i]);
+        if (c->held[i] >= 0)
+            close(c->held[i]);
     close(c->fd);
     buf_wipe(&c->in);
     buf_wipe(&c->out);
@@ -102,6 +107,20 @@ static void ipc_broken(struct ipc *c)
 
 /* Receiving ------------------------------------------------------------------------------------------- */
 
+/* False when there is no room; fd is closed then. */
+static bool ipc_hold_one(struct ipc *c, int fd)
+{
+    bool room = c->n_held < sizeof c->held / sizeof c->held[0];
+    if (room)
+        c->held[c->n_held++] = fd;
+    else if (fd >= 0)
+        close(fd);
+    return room;
+}
+
+/* The kernel gives the descriptors of one message at most, and cuts off those for which the process has no
+ * number left (MSG_CTRUNC). That must cost this one message and not the connection: in a worker it would cost
+ * every call that it carries. */
 static bool ipc_hold(struct ipc *c, struct msghdr *mh)
 {
     bool room = true;
@@ -112,30 +131,44 @@ static bool ipc_hold(struct ipc *c, struct msghdr *mh)
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(cm) + i * sizeof fd, sizeof fd);
-            if (c->n_held < sizeof c->held / sizeof c->held[0]) {
-                c->held[c->n_held++] = fd;
-            } else {
-                close(fd);
-                room = false;
-            }
+            room = ipc_hold_one(c, fd) && room;
         }
     }
-    return room && !(mh->msg_flags & MSG_CTRUNC);
+    if (mh->msg_flags & MSG_CTRUNC)
+        room = ipc_hold_one(c, IPC_LOST) && room;
+    return room;
+}
+
+/* The first `wanted` of those held, and in *n how many: all, or none where some were lost. False when they
+ * have not come. */
+static bool ipc_claim(struct ipc *c, size_t wanted, int fds[IPC_FDS_MAX], size_t *n)
+{
+    size_t used = 0;
+    while (used < wanted && used < c->n_held && c->held[used] != IPC_LOST)
+        used++;
+    bool lost = used < wanted && used < c->n_held;
+    if (used < wanted && !lost)
+        return false;
+    for (size_t i = 0; i < used; i++)
+        if (lost)
+            close(c->held[i]);
+        else
+            fds[i] = c->held[i];
+    *n = lost ? 0 : used;
+    used += lost;
+    c->n_held -= used;
+    memmove(c->held, c->held + used, c->n_held * sizeof c->held[0]);
+    return true;
 }
 
 /* Descriptors travel with the first byte of their message, so all are held when its last byte is here. */
 static bool ipc_deliver(struct ipc *c, json_t *msg)
 {
     int fds[IPC_FDS_MAX];
+    size_t n;
     json_int_t wanted = json_integer_value(json_object_get(msg, "fds"));
-    if (wanted < 0 || wanted > IPC_FDS_MAX || (size_t)wanted > c->n_held)
+    if (wanted < 0 || wanted > IPC_FDS_MAX || !ipc_claim(c, (size_t)wanted, fds, &n))
         return false;
-    size_t n = (size_t)wanted;
-    if (n > 0) {
-        memcpy(fds, c->held, n * sizeof fds[0]);
-        c->n_held -= n;
-        memmove(c->held, c->held + n, c->n_held * sizeof fds[0]);
-    }
     c->events->on_message(c->ctx, json_frame_type(msg), msg, fds, n);
     for (size_t i = 0; i < n; i++)
         if (fds[i] >= 0)

@@ -15,8 +15,9 @@ enum { IPC_MAX = 16 * 1024 * 1024, IPC_FDS_MAX = 64 };
 struct ipc;
 
 struct ipc_events {
-    /* msg is borrowed. fds are the receiver's to take:
-     * a taken one is set to -1 in the array, whatever is left there is closed after the call. */
+    /* msg is borrowed. fds are the receiver's to take: a taken one is set to -1 in the array, whatever is left
+     * there is closed after the call. All that were sent with msg, or, when this process had no number left
+     * for one of them, none: n_fds is 0 then. */
     void (*on_message)(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds);
     /* Closed or broken. The owner calls ipc_free, at once or later. */
     void (*on_close)(void *ctx);

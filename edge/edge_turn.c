@@ -200,7 +200,7 @@ void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd)
     struct worker *to = next_running(e);
     if (handing_of(e, web) >= HANDOVERS_MOST)
         return; /* it does not keep to what it was told */
-    json_t *adopt = to && client && server
+    json_t *adopt = to && client && server && fd >= 0
                         ? json_pack("{ss ss ss sb si}", "type", "adopt", "client", client, "server", server,
                                     "tls", json_is_true(json_object_get(msg, "tls")), "web", (int)web)
                         : NULL;

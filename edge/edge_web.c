@@ -43,8 +43,8 @@ static void edge_web_on_message(void *edge, struct worker *w, const char *type, 
     struct edge *e = edge;
     if (strcmp(type, "status") == 0)
         gather_message(w, msg);
-    else if (strcmp(type, "hand") == 0 && n_fds == 1)
-        edge_turn_hand(e, worker_index(w), msg, fds[0]);
+    else if (strcmp(type, "hand") == 0)
+        edge_turn_hand(e, worker_index(w), msg, n_fds == 1 ? fds[0] : -1);
     else if (strcmp(type, "uplink_closed") == 0)
         attachments_uplink_closed(e->attachments, worker_index(w),
                                   (long)json_integer_value(json_object_get(msg, "id")));

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/ipc.h"
@@ -12,12 +13,14 @@ struct side {
     unsigned got, closed, free_at;
     int read_fd;
     size_t text_len;
+    bool none; /* no descriptor may come */
 };
 
 static void on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     struct side *s = ctx;
     s->got++;
+    ck_assert(!s->none || n_fds == 0);
     if (strcmp(type, "pipe") == 0) {
         ck_assert_uint_eq(n_fds, 2);
         s->read_fd = fds[0];
@@ -88,6 +91,49 @@ START_TEST(test_free_inside_callback)
 }
 END_TEST
 
+/* A process without a number left for a descriptor loses the message's descriptors, all of them, and nothing
+ * else: neither later ones nor the connection. */
+START_TEST(test_no_descriptor_left)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct side b = {.read_fd = -1};
+    struct rlimit before, few;
+    int fds[2], pipe_fds[2], filler[64], n = 0;
+    ck_assert_int_eq(sock_pair(fds, true), 0);
+    b.ipc = ipc_new(loop, fds[1], &events, &b);
+    ck_assert_int_eq(pipe(pipe_fds), 0);
+    ck_assert_int_eq(ipc_send_fd(fds[0], json_pack("{ss}", "type", "lost"), pipe_fds, 2), ERR_OK);
+    ck_assert_int_eq(ipc_send_fd(fds[0], json_pack("{ss}", "type", "lost"), pipe_fds, 2), ERR_OK);
+    ck_assert_int_eq(ipc_send_fd(fds[0], json_pack("{ss}", "type", "pipe"), pipe_fds, 2), ERR_OK);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = (struct rlimit){.rlim_cur = (rlim_t)pipe_fds[1] + 9, .rlim_max = before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (n < 64 && (filler[n] = dup(pipe_fds[0])) >= 0)
+        n++;
+    ck_assert_int_gt(n, 0);
+    b.none = true;
+    while (b.got < 1 && !b.closed)
+        ev_run(loop, EVRUN_ONCE); /* not one is left */
+    close(filler[--n]);
+    while (b.got < 2 && !b.closed)
+        ev_run(loop, EVRUN_ONCE); /* one is left, two are wanted */
+    b.none = false;
+    while (n > 0)
+        close(filler[--n]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    while (b.got < 3 && !b.closed)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_uint_eq(b.closed, 0);
+    ck_assert_int_ge(b.read_fd, 0);
+    close(b.read_fd);
+    ipc_free(b.ipc);
+    close(fds[0]);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
 struct bad_bytes {
     const char *bytes;
     size_t n;
@@ -124,6 +170,7 @@ int main(void)
     TCase *tc = tcase_create("ipc");
     tcase_add_test(tc, test_messages_and_descriptors);
     tcase_add_test(tc, test_free_inside_callback);
+    tcase_add_test(tc, test_no_descriptor_left);
     tcase_add_loop_test(tc, test_broken_peer, 0, (int)(sizeof bad / sizeof bad[0]));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
