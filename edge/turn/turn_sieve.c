@@ -14,6 +14,7 @@ enum {
     LOOK_EVERY = 4,   /* full bursts between two looks at the socket's buffer */
     CALM_SECONDS = 5, /* without pressure, then strangers' share doubles */
     NEW_CLIENTS = 64, /* bursts between two filters that differ in clients only */
+    FAIR_PART = 4,    /* one packet in so many is strangers', or holding them back is no help */
     LEAF = 4,
     NODE = 2, /* instructions of the search tree */
 };
@@ -181,15 +182,33 @@ static void sieve_set(struct turn_sieve *s, struct turn_server *server, unsigned
                   strerror(errno));
 }
 
-void turn_sieve_feel(struct turn_sieve *s, struct turn_server *server, bool full)
+static bool is_client(const struct turn_server *server, const struct netaddr *from, unsigned listener)
+{
+    struct turn_key plain = turn_key_udp(from, listener), within = turn_key_dtls(from, listener);
+    return turn_allocation_find(server, &plain) || turn_allocation_find(server, &within);
+}
+
+static bool is_from_strangers(const struct turn_server *server, const struct turn_sieve_burst *b)
+{
+    unsigned strangers = 0;
+    for (unsigned i = 0; i < b->n; i++) {
+        struct netaddr from;
+        strangers +=
+            netaddr_from_sockaddr((const struct sockaddr *)&b->from[i], sizeof b->from[i], &from) != ERR_OK ||
+            !is_client(server, &from, b->listener);
+    }
+    return strangers * FAIR_PART >= b->n;
+}
+
+void turn_sieve_feel(struct turn_sieve *s, struct turn_server *server, const struct turn_sieve_burst *burst)
 {
     uint32_t info[SK_MEMINFO_VARS];
-    s->bursts = full ? s->bursts + 1 : 0;
-    s->drained |= !full;
+    s->bursts = burst->full ? s->bursts + 1 : 0;
+    s->drained |= !burst->full;
     if (s->stale && s->level && s->bursts >= NEW_CLIENTS)
         sieve_set(s, server, s->level);
-    if (!full || s->bursts % LOOK_EVERY || !meminfo(s, info) ||
-        info[SK_MEMINFO_RMEM_ALLOC] < info[SK_MEMINFO_RCVBUF] / 4)
+    if (!burst->full || s->bursts % LOOK_EVERY || !meminfo(s, info) ||
+        info[SK_MEMINFO_RMEM_ALLOC] < info[SK_MEMINFO_RCVBUF] / 4 || !is_from_strangers(server, burst))
         return;
     /* What came before the filter has to be taken off first: stricter only if more queues up all the same. */
     bool more = s->drained || info[SK_MEMINFO_RMEM_ALLOC] > s->queued;

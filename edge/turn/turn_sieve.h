@@ -16,6 +16,7 @@
 #define EDGE_TURN_TURN_SIEVE_H
 
 #include <linux/filter.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,9 +49,17 @@ struct turn_sieve {
 /* For a UDP socket that is bound to local. Takes off what a predecessor may have left there. */
 void turn_sieve_init(struct turn_sieve *s, int fd, const struct netaddr *local);
 
-/* After each reading of the socket. full: there was as much as could be taken at once, and a good part of it
- * was not clients' own. */
-void turn_sieve_feel(struct turn_sieve *s, struct turn_server *server, bool full);
+/* What one reading of the socket brought. */
+struct turn_sieve_burst {
+    const struct sockaddr_in6 *from; /* n senders; IPv4 ones are sockaddr_in */
+    unsigned n;
+    unsigned listener; /* the socket's number, for turn_key_udp */
+    bool full;         /* as much as could be taken at once */
+};
+/* After each reading of the socket. The filter gets stricter only while a fair part of what comes is
+ * strangers': clients pass it, so one that sends too much, or all of them together, would shut newcomers out
+ * and nothing else. */
+void turn_sieve_feel(struct turn_sieve *s, struct turn_server *server, const struct turn_sieve_burst *burst);
 /* Once a second. */
 void turn_sieve_tick(struct turn_sieve *s, struct turn_server *server);
 

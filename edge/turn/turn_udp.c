@@ -244,28 +244,20 @@ static void client_packet(struct turn_listener *l, const struct netaddr *from, u
     turn_request_receive(s, &client, packet, n);
 }
 
-/* Packets of clients with an allocation that were relayed so far. */
-static uint64_t relayed(const struct turn_server *s)
-{
-    return s->counters.from_clients[TURN_OVER_UDP].packets + s->counters.from_clients[TURN_OVER_DTLS].packets;
-}
-
 static void listener_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)loop;
     (void)revents;
     struct turn_listener *l = w->data;
     struct turn_udp *u = l->udp;
-    uint64_t before = relayed(u->server);
     unsigned first, n = receive(u, w->fd, CLIENT_BURST, &first);
     for (unsigned i = first; i < first + n; i++) {
         struct arrival a = arrival_take(u, i);
         for (unsigned k = 0; k < a.n; k++)
             client_packet(l, &a.from, arrival_data(&a, k), arrival_size(&a, k));
     }
-    /* Where three quarters are clients' own packets, keeping strangers out helps nobody. */
-    bool strangers = relayed(u->server) - before < CLIENT_BURST / 4 * 3;
-    turn_sieve_feel(&l->sieve, u->server, n == CLIENT_BURST && strangers);
+    struct turn_sieve_burst burst = {&u->from[first], n, l->index, n == CLIENT_BURST};
+    turn_sieve_feel(&l->sieve, u->server, &burst);
 }
 
 /* Towards DTLS clients: records are OpenSSL's until they are copied. */

@@ -237,6 +237,52 @@ START_TEST(test_on_sockets)
 }
 END_TEST
 
+/* A full burst, all of it from there. */
+static void feel(struct fixture *f, const struct netaddr *from)
+{
+    struct sockaddr_in6 senders[64];
+    struct sockaddr_storage sa;
+    netaddr_to_sockaddr(from, &sa);
+    for (size_t i = 0; i < 64; i++)
+        memcpy(&senders[i], &sa, sizeof senders[i]);
+    turn_sieve_feel(&sieve, f->server, &(struct turn_sieve_burst){senders, 64, 0, true});
+}
+
+/* A client that sends more than is taken off passes every filter: making it stricter would shut out those who
+ * want to join, for as long as the client likes. */
+START_TEST(test_client_that_floods)
+{
+    static struct fixture f;
+    struct netaddr local, guest;
+    int size_wanted = 1 << 16;
+    fixture_start(&f, "");
+    int fd = bound("127.0.0.1", &local), from = bound("127.0.0.1", &guest);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size_wanted, sizeof size_wanted);
+    turn_sieve_init(&sieve, fd, &local);
+    f.client.address = guest;
+    f.client.key = turn_key_udp(&guest, 0);
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    send_from(from, &local, 80);
+    for (unsigned i = 0; i < 40; i++)
+        feel(&f, &guest);
+    ck_assert_uint_eq(sieve.level, 0);
+    struct netaddr other = address("192.0.2.9:7");
+    for (unsigned i = 0; i < 4; i++)
+        feel(&f, &other);
+    ck_assert_uint_gt(sieve.level, 0);
+    unsigned level = sieve.level; /* nor is it kept up by him once the strangers have gone */
+    for (unsigned i = 0; i < 6; i++) {
+        feel(&f, &guest);
+        f.server->now++;
+        turn_sieve_tick(&sieve, f.server);
+    }
+    ck_assert_uint_lt(sieve.level, level);
+    close(fd);
+    close(from);
+    fixture_stop(&f);
+}
+END_TEST
+
 /* A socket that fills gets its filter before it overflows, and loses it when it is calm. */
 START_TEST(test_comes_and_goes)
 {
@@ -249,18 +295,18 @@ START_TEST(test_comes_and_goes)
     turn_sieve_init(&sieve, fd, &local);
     send_from(other, &local, 10);
     for (unsigned i = 0; i < 8; i++)
-        turn_sieve_feel(&sieve, f.server, true);
+        feel(&f, &unknown);
     ck_assert_uint_eq(sieve.level, 0); /* much at once is no flood as long as it is taken off */
     send_from(other, &local, 70);
     for (unsigned i = 0; i < 4; i++)
-        turn_sieve_feel(&sieve, f.server, true);
+        feel(&f, &unknown);
     ck_assert_uint_eq(sieve.level, TURN_SIEVE_STEP);
     for (unsigned i = 0; i < 40; i++)
-        turn_sieve_feel(&sieve, f.server, true);
+        feel(&f, &unknown);
     ck_assert_uint_eq(sieve.level, TURN_SIEVE_STEP); /* it does not grow any more */
     send_from(other, &local, 40);
     for (unsigned i = 0; i < 4; i++)
-        turn_sieve_feel(&sieve, f.server, true);
+        feel(&f, &unknown);
     ck_assert_uint_eq(sieve.level, 2 * TURN_SIEVE_STEP);
     ck_assert_uint_eq(f.server->counters.events[TURN_EVENT_floods], 1);
     for (unsigned i = 0; i < 5 * 2 * TURN_SIEVE_STEP; i++) {
@@ -279,4 +325,4 @@ START_TEST(test_comes_and_goes)
 END_TEST
 
 UNIT_MAIN("turn_sieve", test_clients_pass_and_few_strangers, test_many_clients, test_on_sockets,
-          test_comes_and_goes)
+          test_comes_and_goes, test_client_that_floods)
