@@ -461,6 +461,33 @@ START_TEST(test_records_ahead)
 }
 END_TEST
 
+/* One byte of a message that says it is 100 KB long, for each of the ten messages to come: OpenSSL would make
+ * room for all of them. No client has anything that long to say. */
+START_TEST(test_messages_ahead)
+{
+    uint8_t hello[2000], record[13 + 12 + 1] = {22, 0xfe, 0xfd};
+    start("");
+    struct client c = client_make("192.0.2.1:5000");
+    size_t n = hello_with_cookie(&c, hello, sizeof hello);
+    deliver(&c.address, hello, n);
+    ck_assert_uint_eq(turn_dtls_count(dtls), 1);
+    record[10] = 9;  /* a sequence number that was not there yet */
+    record[12] = 13; /* length of the record */
+    record[13] = 11; /* Certificate */
+    record[14] = 1;  /* of 65536 + 34464 bytes, */
+    record[15] = 0x86;
+    record[16] = 0xa0;
+    record[18] = 4; /* not the next message; */
+    record[24] = 1; /* one byte of it, at its beginning */
+    deliver(&c.address, record, sizeof record);
+    ck_assert_uint_eq(turn_dtls_count(dtls), 0);
+    ck_assert_uint_eq(event(TURN_EVENT_handshakes_failed), 1);
+    sent.count = 0;
+    client_free(&c);
+    stop();
+}
+END_TEST
+
 START_TEST(test_close)
 {
     start("");
@@ -522,4 +549,5 @@ END_TEST
 
 UNIT_MAIN("turn_dtls", test_classic_stun, test_session, test_no_state_before_the_cookie,
           test_cookie_is_its_owners, test_cookies_grow_old, test_deadlines, test_retransmission, test_limits,
-          test_begins_anew, test_records_ahead, test_close, test_junk, test_certificate_changes)
+          test_begins_anew, test_records_ahead, test_messages_ahead, test_close, test_junk,
+          test_certificate_changes)
