@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <jansson.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,8 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/box.h"
 #include "common/log.h"
 #include "common/netaddr.h"
+#include "common/sandbox.h"
 #include "edge/turn/turn_config.h"
 #include "edge/turn/turn_options.h"
 #include "edge/turn/turn_shared.h"
@@ -304,6 +307,20 @@ static void raise_descriptor_limit(void)
         setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What reads strangers' packets is not root, and leaves no core with keys in it. */
+static enum err give_up_privileges(const struct turn_config *c, char *why, size_t why_size)
+{
+    enum { LOW_PORTS = 1024 };
+    enum err e = sandbox_become(getpwnam(BOX_USER) ? BOX_USER : "nobody", why, why_size);
+    if (e != ERR_OK)
+        return e;
+    if (c->port_min < LOW_PORTS)
+        sandbox_harden_main();
+    else
+        sandbox_harden();
+    return ERR_OK;
+}
+
 int turn_command(int argc, char **argv)
 {
     struct turn_options o;
@@ -333,7 +350,9 @@ int turn_command(int argc, char **argv)
     }
     raise_descriptor_limit();
     sockets = between_make(&between, &config) ? sockets_open(&o, &per_worker) : NULL;
-    if (sockets)
+    if (sockets && give_up_privileges(&config, why, sizeof why) != ERR_OK)
+        log_event(LOG_ERR, "Cannot Start", "reason=\"%s\"", why);
+    else if (sockets)
         status = serve(&o, &config, sockets, per_worker, &between);
 out:
     if (between.shared_fd >= 0)

@@ -8,6 +8,8 @@
 LAB_BOXES="guest edge"
 # shellcheck source=tests/lab/lab.sh
 . "$(dirname "$0")/lab.sh"
+# shellcheck source=tests/lab/memory.sh
+. "$ROOT/tests/lab/memory.sh"
 
 EDGE=$BUILD/stile-edge
 PUBLIC=203.0.113.10
@@ -71,6 +73,9 @@ at_least "workers that had allocations" "$(statistics | jq -s 'map(select(.count
 # The client leaves some allocations behind that it never used, to try the server; those run out by themselves.
 is "allocations left that were in use" \
     "$(statistics | jq -s '[.[].relays[] | select(.from_client.packets > 0)] | length')" 0
+# Started by root, it reads strangers' packets as somebody else.
+process=$(awk '/^(Uid|CapPrm|NoNewPrivs):/ { print $2 }' "/proc/$(box_pids edge "$EDGE" | tail -n 1)/status" | xargs)
+is "what a worker may do" "$process" "$(id -u stile 2>/dev/null || id -u nobody) 0000000000000000 1"
 refute "the password is not in the process list" sh -c "tr '\0' ' ' </proc/$(lab_pid edge turn)/cmdline | grep -q apple"
 
 lab_stop edge turn
