@@ -131,6 +131,10 @@ static struct turn_config config_make(uint8_t what)
         c.alternates[c.n_alternates++] = address("203.0.113.11:3478");
     if (what & 64)
         c.quota_total = 1;
+    if (what & 128) {
+        c.allocation_kbps = c.user_kbps = 32;
+        c.software = strdup("fuzz");
+    }
     c.port_min = 30000;
     c.port_max = 30015;
     c.quota_user = 8;
