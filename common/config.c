@@ -87,6 +87,32 @@ static const char *check_ip_or_empty(const char *value)
     return *value ? check_ip(value) : NULL;
 }
 
+enum err config_relay_address(const char *text, struct netaddr *bind, struct netaddr *advertised)
+{
+    char first[NETADDR_TEXT];
+    struct netaddr a, b;
+    size_t n = strcspn(text, "=");
+    if (n >= sizeof first)
+        return ERR_MALFORMED;
+    memcpy(first, text, n);
+    first[n] = '\0';
+    if (netaddr_parse(first, 0, &a) != ERR_OK ||
+        netaddr_parse(text[n] ? text + n + 1 : first, 0, &b) != ERR_OK || a.port || b.port ||
+        a.family != b.family || netaddr_is_any(&a) || netaddr_is_any(&b))
+        return ERR_MALFORMED;
+    *bind = a;
+    *advertised = b;
+    return ERR_OK;
+}
+
+static const char *check_relay_address(const char *value)
+{
+    struct netaddr bind, advertised;
+    return config_relay_address(value, &bind, &advertised) == ERR_OK
+               ? NULL
+               : "IP, or IP=PUBLIC_IP of the same family, without ports";
+}
+
 static const char *check_cidr(const char *value)
 {
     struct netcidr net;
@@ -161,6 +187,10 @@ static const struct schema_row edge_rows[] = {
      .help = "the edge's own address where public_address is translated by a firewall (static NAT)"},
     {"listen_address", SCHEMA_STRING, EDGE(listen_address), .default_text = "\"\"",
      .check = check_ip_or_empty, .help = "the one local address to listen on; empty: all"},
+    {"relay_addresses", SCHEMA_STRINGS, EDGE(relay_addresses), .max = 64, .check = check_relay_address,
+     .help = "the edge's own addresses that relays are on, each as IP, or as IP=PUBLIC_IP where a firewall "
+             "translates it; absent: one, that follows from public_address, internal_address and "
+             "listen_address"},
     {"https_port", SCHEMA_INT, EDGE(https_port), .min = 1, .max = 65535, .default_text = "443",
      .help = "where guests' HTTPS and WSS arrive"},
     {"http_port", SCHEMA_INT, EDGE(http_port), .min = 0, .max = 65535, .default_text = "80",
@@ -309,6 +339,25 @@ const struct schema_row config_rows[] = {
 /* Checks between keys, and what follows from the values. ----------------------------------------------------
  */
 
+static enum err check_relay_addresses(const struct schema_source *source, const struct config_edge *e,
+                                      size_t i, char *why)
+{
+    struct netaddr bind, advertised, other, other_advertised;
+    char at[64];
+    for (size_t k = 1; k < e->relay_addresses.n; k++) {
+        (void)config_relay_address(e->relay_addresses.items[k], &bind, &advertised); /* judged by its row */
+        for (size_t m = 0; m < k; m++) {
+            (void)config_relay_address(e->relay_addresses.items[m], &other, &other_advertised);
+            if (!netaddr_equal_ip(&bind, &other) && !netaddr_equal_ip(&advertised, &other_advertised))
+                continue;
+            snprintf(at, sizeof at, "/edges/%zu/relay_addresses/%zu", i, k);
+            return schema_problem(source, at, why, "\"%s\" has an address that \"%s\" has already",
+                                  e->relay_addresses.items[k], e->relay_addresses.items[m]);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err derive_edge(const struct schema_source *source, struct config *c, size_t i, char *why)
 {
     struct config_edge *e = (struct config_edge *)c->edges.items + i;
@@ -350,7 +399,7 @@ static enum err derive_edge(const struct schema_source *source, struct config *c
         if (strcasecmp(config_edge_at(c, k)->name, e->name) == 0)
             return schema_problem(source, at, why,
                                   "\"%s\" names two edges; every box needs a name of its own", e->name);
-    return ERR_OK;
+    return check_relay_addresses(source, e, i, why);
 }
 
 static enum err derive_core(const struct schema_source *source, const struct config *c, size_t i, char *why)

@@ -16,7 +16,8 @@ struct config_edge {
     char *ssh;      /* "HOST:PORT" as core reaches it */
     char *host_key; /* "ssh-ed25519 AAAA…" */
     char *public_address, *internal_address;
-    char *listen_address; /* "" = every address of the box */
+    char *listen_address;                  /* "" = every address of the box */
+    struct schema_strings relay_addresses; /* for config_relay_address; none: one is derived */
     long https_port, http_port, ssh_port, turn_udp_port, turn_tcp_port, turn_tls_port;
     long relay_ports[2];
     long web_workers, turn_workers;
@@ -106,6 +107,9 @@ static inline const struct config_core *config_core_at(const struct config *c, s
 
 /* "https://HOST[:PORT]" with nothing behind it but a slash. ERR_MALFORMED. */
 enum err config_split_url(const char *url, char host[256], uint16_t *port);
+/* "IP" or "IP=PUBLIC_IP": where a relay is bound, and what clients are told. ERR_MALFORMED also for two
+ * families, ports, and any-addresses. */
+enum err config_relay_address(const char *text, struct netaddr *bind, struct netaddr *advertised);
 /* NULL when name may name a box (letters, digits, '-' and '.', at most 63), else what would be right. */
 const char *config_check_name(const char *name);
 

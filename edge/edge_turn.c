@@ -9,97 +9,54 @@
 #include "common/gather.h"
 #include "common/log.h"
 #include "edge/edge.h"
+#include "edge/edge_relays.h"
 #include "edge/turn/turn_shared.h"
 #include "edge/web/handover.h"
 
-enum { LOCAL_ADDRESSES_MAX = 64, CONFIG_FILE_MAX = 4 * 1024 * 1024 };
+enum { CONFIG_FILE_MAX = 4 * 1024 * 1024 };
 
-struct local_addresses {
-    struct netaddr list[LOCAL_ADDRESSES_MAX];
-    size_t n;
-};
-
-static bool address_is_local(const struct local_addresses *local, const struct netaddr *a)
+/* Puts the problem into why with its line, if the file has the key at pointer; else false. */
+static bool edge_turn_say(const struct edge *e, const char *pointer, const char *problem, char *why)
 {
-    for (size_t i = 0; a->family && i < local->n; i++)
-        if (netaddr_equal_ip(&local->list[i], a))
-            return true;
-    return false;
+    char path[PATH_MAX], unused[SCHEMA_WHY], *text;
+    json_t *json = NULL, *at;
+    if (file_read(box_file(e->box, BOX_CONFIG, path), CONFIG_FILE_MAX, &text, NULL, unused, sizeof unused) !=
+        ERR_OK)
+        text = NULL;
+    const struct schema_source source = {path, text};
+    at = json = text ? json_loads(text, 0, NULL) : NULL;
+    char *copy = strdup(pointer), *rest = NULL;
+    for (char *key = copy ? strtok_r(copy, "/", &rest) : NULL; key; key = strtok_r(NULL, "/", &rest))
+        at = json_is_array(at) ? json_array_get(at, strtoul(key, NULL, 10)) : json_object_get(at, key);
+    bool found = copy && at;
+    if (found)
+        (void)schema_problem(&source, pointer, why, "%s", problem);
+    free(copy);
+    json_decref(json);
+    free(text);
+    return found;
 }
 
-static bool address_is_loopback(const struct netaddr *a)
+static void local_addresses_read(struct local_addresses *local)
 {
-    return a->family == AF_INET ? a->ip[0] == 127
-                                : a->ip[15] == 1 && memcmp(a->ip, (const uint8_t[15]){0}, 15) == 0;
-}
-
-/* Where relays are bound: the public address when it is ours (no NAT), else the internal one (static NAT),
- * else the listening address, else the first address of the box of the same family as the public one. */
-static enum err edge_relay_address(const struct edge *e, const struct local_addresses *local,
-                                   struct netaddr *bind, char *why)
-{
-    const struct config_edge *self = e->self;
-    const struct netaddr *wishes[] = {&self->public_ip, &self->internal_ip, &self->listen_ip};
-    uint8_t family = self->public_ip.family ? self->public_ip.family : AF_INET;
-    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
-        if (address_is_local(local, wishes[i])) {
-            *bind = *wishes[i];
-            return ERR_OK;
-        }
-    }
-    if (self->internal_ip.family) {
-        snprintf(why, SCHEMA_WHY, "edges: %s: internal_address %s is no address of this box", self->name,
-                 self->internal_address);
-        return ERR_CONFIG;
-    }
-    for (size_t i = 0; i < local->n; i++) {
-        if (local->list[i].family == family && !address_is_loopback(&local->list[i])) {
-            *bind = local->list[i];
-            return ERR_OK;
-        }
-    }
-    snprintf(why, SCHEMA_WHY, "TURN: this box has no address to relay from; set internal_address of edge %s",
-             self->name);
-    return ERR_CONFIG;
-}
-
-/* Services of this box are never peers: on every address, by port; and the box itself only where allow_peers
- * names its very address. */
-static json_t *edge_own_addresses(const struct edge *e, const struct local_addresses *local)
-{
-    const long ports[] = {e->self->https_port, e->self->http_port, e->self->ssh_port};
-    char text[NETADDR_TEXT];
-    json_t *list = json_array();
-    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)
-        if (ports[i])
-            json_array_append_new(list, json_sprintf("0.0.0.0:%ld", ports[i]));
-    for (size_t i = 0; i < local->n; i++)
-        if (!address_is_loopback(&local->list[i])) /* those are refused whatever is listed */
-            json_array_append_new(list, json_string(netaddr_print_ip(&local->list[i], text)));
-    if (e->self->public_ip.family)
-        json_array_append_new(list, json_string(e->self->public_address));
-    return list;
+    local->n = listeners_local_addresses(local->list, LOCAL_ADDRESSES_MAX);
 }
 
 json_t *edge_turn_own_addresses(const struct edge *e)
 {
     struct local_addresses local;
-    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
-    return edge_own_addresses(e, &local);
+    local_addresses_read(&local);
+    return edge_own_addresses(e->self, &local);
 }
 
-/* Other edges' relays are peers of ours: guests on different edges meet there. */
-static json_t *edge_cluster_addresses(const struct edge *e)
+static json_t *edge_turn_relays(const struct edge *e, const struct local_addresses *local, char *why)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < e->box->config.edges.n; i++) {
-        const struct config_edge *other = config_edge_at(&e->box->config, i);
-        if (other != e->self && other->public_address)
-            json_array_append_new(list, json_string(other->public_address));
-        if (other != e->self && other->internal_address)
-            json_array_append_new(list, json_string(other->internal_address));
-    }
-    return list;
+    char key[RELAYS_POINTER], pointer[RELAYS_POINTER + 32], problem[SCHEMA_WHY];
+    json_t *relays = edge_relays(e->self, local, key, problem);
+    snprintf(pointer, sizeof pointer, "/edges/%td%s", e->self - config_edge_at(&e->box->config, 0), key);
+    if (!relays && !(*key && edge_turn_say(e, pointer, problem, why)))
+        snprintf(why, SCHEMA_WHY, "%s", problem);
+    return relays;
 }
 
 /* Where clients go that this edge has no room for: all edges have the same ports, as a rule. */
@@ -129,14 +86,12 @@ static json_t *edge_cluster_ports(const struct edge *e)
 json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
                          unsigned index, char *why)
 {
-    char bind_text[NETADDR_TEXT];
     struct local_addresses local;
-    struct netaddr bind;
-    local.n = listeners_local_addresses(local.list, LOCAL_ADDRESSES_MAX);
-    if (edge_relay_address(e, &local, &bind, why) != ERR_OK)
+    local_addresses_read(&local);
+    json_t *relays = edge_turn_relays(e, &local, why);
+    if (!relays)
         return NULL;
     snprintf(why, SCHEMA_WHY, "turn: out of memory");
-    netaddr_print_ip(&bind, bind_text);
     json_t *quota = json_pack(
         "{sI sI sI sI sI sI sI sI sI sI}", "total", (json_int_t)turn->total_quota, "user",
         (json_int_t)turn->user_quota, "address", (json_int_t)turn->address_quota, "permissions",
@@ -147,16 +102,16 @@ json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, c
     json_t *lifetime = json_pack("{sI sI}", "default", (json_int_t)turn->allocation_lifetime.default_s,
                                  "longest", (json_int_t)turn->allocation_lifetime.longest);
     json_t *config = json_pack(
-        "{ss s[{ssss}] s[II] so so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
-        "bind", bind_text, "advertised", e->self->public_address ? e->self->public_address : bind_text,
-        "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1],
+        "{ss so s[II] so so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
+        relays, "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1],
         "shared_secrets", schema_strings_json(&secrets->turn_shared_secrets), "password_algorithms",
         schema_strings_json(&turn->password_algorithms), "allow_peers",
         schema_strings_json(&turn->allow_peers), "deny_peers", schema_strings_json(&turn->deny_peers),
-        "own_addresses", edge_own_addresses(e, &local), "cluster_addresses", edge_cluster_addresses(e),
-        "cluster_ports", edge_cluster_ports(e), "quota", quota, "nonce_key", secrets->turn_nonce_key,
-        "worker", "index", (int)index, "count", (int)e->n_turn, "lifetime", lifetime, "binding",
-        turn->binding, "channel_numbers", turn->channel_numbers, "gso", turn->gso);
+        "own_addresses", edge_own_addresses(e->self, &local), "cluster_addresses",
+        edge_cluster_addresses(&e->box->config, e->self), "cluster_ports", edge_cluster_ports(e), "quota",
+        quota, "nonce_key", secrets->turn_nonce_key, "worker", "index", (int)index, "count", (int)e->n_turn,
+        "lifetime", lifetime, "binding", turn->binding, "channel_numbers", turn->channel_numbers, "gso",
+        turn->gso);
     if (config) {
         json_object_set_new(config, "tcp_relays", json_boolean(turn->tcp_relays));
         json_object_set_new(config, "alternate_servers", edge_alternates(e));
@@ -311,21 +266,11 @@ void edge_turn_certificate(struct edge *e)
 /* "KEY: problem" as the workers' code says it, with the line of the file where there is such a key. */
 static void edge_turn_problem(const struct edge *e, const char *problem, char *why)
 {
-    char path[PATH_MAX], pointer[64], unused[8], *text;
+    char pointer[64];
     size_t n = strcspn(problem, ":");
-    snprintf(why, SCHEMA_WHY, "turn: %s", problem);
-    if (strncmp(problem + n, ": ", 2) != 0 || file_read(box_file(e->box, BOX_CONFIG, path), CONFIG_FILE_MAX,
-                                                        &text, NULL, unused, sizeof unused) != ERR_OK)
-        return;
-    const struct schema_source source = {path, text};
-    json_t *json = json_loads(text, 0, NULL);
-    snprintf(pointer, sizeof pointer, "%.*s", (int)n, problem);
-    if (json_object_get(json_object_get(json, "turn"), pointer)) {
-        snprintf(pointer, sizeof pointer, "/turn/%.*s", (int)n, problem);
-        (void)schema_problem(&source, pointer, why, "%s", problem + n + 2);
-    }
-    json_decref(json);
-    free(text);
+    snprintf(pointer, sizeof pointer, "/turn/%.*s", (int)n, problem);
+    if (strncmp(problem + n, ": ", 2) != 0 || !edge_turn_say(e, pointer, problem + n + 2, why))
+        snprintf(why, SCHEMA_WHY, "turn: %s", problem);
 }
 
 enum err edge_turn_judge(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,

@@ -100,13 +100,33 @@ void web_listeners_close(struct web_listeners *sets, size_t n)
 
 /* TURN -------------------------------------------------------------------------------------------------- */
 
-/* Answers have to leave from the address that was asked, so each address has its sockets. */
+static bool only_relays(const struct config_edge *self, const struct netaddr *a)
+{
+    struct netaddr bind, advertised;
+    if (netaddr_equal_ip(a, &self->public_ip) || netaddr_equal_ip(a, &self->internal_ip))
+        return false;
+    for (size_t i = 0; i < self->relay_addresses.n; i++)
+        if (config_relay_address(self->relay_addresses.items[i], &bind, &advertised) == ERR_OK &&
+            netaddr_equal_ip(a, &bind))
+            return true;
+    return false;
+}
+
+/* Answers have to leave from the address that was asked, so each address has its sockets; where there are
+ * too many, those that are there for relays go without. */
 static size_t turn_addresses(const struct config_edge *self, struct netaddr *out)
 {
-    if (!self->listen_ip.family)
-        return listeners_local_addresses(out, TURN_ADDRESSES_MAX);
-    out[0] = self->listen_ip;
-    return 1;
+    struct netaddr all[LOCAL_ADDRESSES_MAX];
+    size_t n = 0, n_all = listeners_local_addresses(all, LOCAL_ADDRESSES_MAX);
+    if (self->listen_ip.family) {
+        out[0] = self->listen_ip;
+        return 1;
+    }
+    for (int for_relays = 0; for_relays <= 1; for_relays++)
+        for (size_t i = 0; i < n_all && n < TURN_ADDRESSES_MAX; i++)
+            if (only_relays(self, &all[i]) == (for_relays == 1))
+                out[n++] = all[i];
+    return n;
 }
 
 /* 0: this edge has no socket of that kind. A TLS port that is one of the others' is that one: those take TLS

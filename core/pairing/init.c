@@ -30,11 +30,13 @@ static const char help[] =
     "  --dir DIR             where it all goes (default /etc/stile); made if missing\n"
     "  --join-url URL        what guests open: https://HOST[:PORT]\n"
     "  --core NAME           the name of this box\n"
-    "  --edge NAME=ADDRESS[:SSHPORT][,public=IP][,internal=IP][,KEY=VALUE]...\n"
+    "  --edge NAME=ADDRESS[:SSHPORT][,public=IP][,internal=IP][,relay=IP[=IP]]...[,KEY=VALUE]...\n"
     "                        an edge, at the address where core reaches its SSH server (port 2222).\n"
     "                        public: the address that guests reach (default: ADDRESS when it is an IP);\n"
-    "                        internal: the edge's own address behind static NAT; KEY: any key of an edge\n"
-    "                        in stile.json(5), such as https_port=8443. May be given again.\n"
+    "                        internal: the edge's own address behind static NAT; relay: an address that\n"
+    "                        relays are on, or such an address and the public one that a firewall\n"
+    "                        translates to it (again for more); KEY: any key of an edge in\n"
+    "                        stile.json(5), such as https_port=8443. May be given again.\n"
     "  --bridge HOST[:PORT]  a web bridge, port 443 by default; may be given again. None: found in DNS\n"
     "  --bridge-ca FILE      CA certificates that the bridges' certificates are signed by (PEM)\n"
     "  --turn-user NAME:PASSWORD\n"
@@ -70,6 +72,23 @@ static json_t *init_edge_value(const char *value)
     return *value && !*end ? json_integer(number) : json_string(value);
 }
 
+/* One key=value; public, internal and relay are short names. Relay addresses add up. */
+static void init_edge_set(json_t *edge, const char *item, const char *value)
+{
+    const char *key = strcmp(item, "public") == 0     ? "public_address"
+                      : strcmp(item, "internal") == 0 ? "internal_address"
+                      : strcmp(item, "relay") == 0    ? "relay_addresses"
+                                                      : item;
+    if (strcmp(key, "relay_addresses") != 0) {
+        bool text_key = strstr(key, "address") != NULL;
+        json_object_set_new(edge, key, text_key ? json_string(value) : init_edge_value(value));
+        return;
+    }
+    if (!json_object_get(edge, key))
+        json_object_set_new(edge, key, json_array());
+    json_array_append_new(json_object_get(edge, key), json_string(value));
+}
+
 /* "NAME=ADDRESS[:PORT][,key=value]..." into an edge object; false when it has another form. */
 static bool init_add_edge(struct init *in, char *text)
 {
@@ -94,11 +113,7 @@ static bool init_add_edge(struct init *in, char *text)
             return false;
         }
         *value++ = '\0';
-        const char *key = strcmp(item, "public") == 0     ? "public_address"
-                          : strcmp(item, "internal") == 0 ? "internal_address"
-                                                          : item;
-        bool text_key = strstr(key, "address") != NULL;
-        json_object_set_new(edge, key, text_key ? json_string(value) : init_edge_value(value));
+        init_edge_set(edge, item, value);
     }
     json_array_append_new(in->edges, edge);
     return true;
