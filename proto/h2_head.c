@@ -199,6 +199,7 @@ static void show_head(struct h2_session *s, struct h2_stream *st, bool end)
     struct http_message *m = &s->scratch;
     m->no_body = end;
     if (s->role == H2_SERVER) {
+        st->head_seen = true; /* of one that we answer alone, too: what follows are trailers */
         if (st->websocket && end)
             st->refuse = 400;
         if (st->refuse) {

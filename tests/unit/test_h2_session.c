@@ -508,6 +508,34 @@ START_TEST(test_too_large_a_head_is_answered_431)
 }
 END_TEST
 
+/* What is refused by the session alone may go on: its body and trailers change nothing any more. */
+START_TEST(test_trailers_behind_what_is_refused)
+{
+    struct http_message m, trailers;
+    struct h2_stream *st;
+    char value[8000];
+    memset(value, 'v', sizeof value);
+    start();
+    make_request(&m, "POST", "/");
+    for (int i = 0; i < 9; i++)
+        http_message_add(&m, "x-big", 5, value, sizeof value);
+    ck_assert_int_eq(h2_session_request(client.session, &m, false, NULL, &st), ERR_OK);
+    seen_of(&client, st);
+    http_message_init(&trailers);
+    http_message_add(&trailers, "x-sum", 5, "1", 1);
+    ck_assert_int_eq(h2_stream_write(st, (const uint8_t *)"body", 4), ERR_OK);
+    ck_assert_int_eq(h2_stream_end(st, &trailers), ERR_OK);
+    http_message_free(&trailers);
+    http_message_free(&m);
+    run();
+    ck_assert_uint_eq(client.seen[0].head.status, 431);
+    ck_assert(client.seen[0].closed);
+    ck_assert_uint_eq(server.n_seen, 0);
+    ck_assert_uint_eq(h2_session_streams(server.session), 0);
+    stop();
+}
+END_TEST
+
 START_TEST(test_connect_is_not_served)
 {
     struct http_message m;
@@ -638,5 +666,5 @@ END_TEST
 UNIT_MAIN("h2_session", test_request_and_answer, test_content_length_both_ways,
           test_wrong_content_length_is_refused, test_trailers, test_websocket, test_bulk_keeps_every_byte,
           test_stalled_reader, test_reset, test_drain_and_ping, test_too_large_a_head_is_answered_431,
-          test_connect_is_not_served, test_malformed_heads_are_reset, test_host_in_place_of_authority,
-          test_garbage_ends_the_session, test_floods_end_the_session)
+          test_trailers_behind_what_is_refused, test_connect_is_not_served, test_malformed_heads_are_reset,
+          test_host_in_place_of_authority, test_garbage_ends_the_session, test_floods_end_the_session)
