@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/histogram.h"
 
 enum { PATH_PART = 40 };
 
@@ -82,7 +83,7 @@ void metrics_family(struct metrics *m, const char *name, enum metrics_type type,
     put_escaped(m, help, false);
     put(m, "\n# TYPE ");
     put(m, name);
-    put(m, type == METRICS_COUNTER ? " counter\n" : " gauge\n");
+    put(m, type == METRICS_COUNTER ? " counter\n" : type == METRICS_HISTOGRAM ? " histogram\n" : " gauge\n");
 }
 
 void metrics_value(struct metrics *m, double value, ...)
@@ -107,12 +108,12 @@ struct sample {
     const char *source_label, *source, *star;
 };
 
-static void put_sample(struct metrics *m, const struct sample *s, const json_t *value)
+/* The name with what follows it, and the labels; le: of a histogram's bucket, or NULL. */
+static void put_series(struct metrics *m, const struct sample *s, const char *suffix, const char *le)
 {
     bool open = false;
-    if (!json_is_number(value) && !json_is_boolean(value))
-        return;
     put(m, m->name);
+    put(m, suffix);
     if (s->source)
         put_label(m, &open, s->source_label, s->source);
     if (s->row->fixed) {
@@ -122,7 +123,38 @@ static void put_sample(struct metrics *m, const struct sample *s, const json_t *
     }
     if (s->row->label && s->star)
         put_label(m, &open, s->row->label, s->star);
+    if (le)
+        put_label(m, &open, "le", le);
     put(m, open ? "}" : "");
+}
+
+/* Buckets in the text count all that is below their bound; the last one's is the count of all. */
+static void put_histogram(struct metrics *m, const struct sample *s, const json_t *value)
+{
+    const json_t *counts = json_object_get(value, "counts");
+    double below = 0;
+    if (json_array_size(counts) != HISTOGRAM_BOUNDS_N + 1)
+        return;
+    for (size_t i = 0; i <= HISTOGRAM_BOUNDS_N; i++) {
+        below += json_number_value(json_array_get(counts, i));
+        put_series(m, s, "_bucket", histogram_bound_text(i));
+        put_number(m, below);
+    }
+    put_series(m, s, "_sum", NULL);
+    put_number(m, json_number_value(json_object_get(value, "sum")));
+    put_series(m, s, "_count", NULL);
+    put_number(m, below);
+}
+
+static void put_sample(struct metrics *m, const struct sample *s, const json_t *value)
+{
+    if (s->row->type == METRICS_HISTOGRAM) {
+        put_histogram(m, s, value);
+        return;
+    }
+    if (!json_is_number(value) && !json_is_boolean(value))
+        return;
+    put_series(m, s, "", NULL);
     put_number(m, json_is_boolean(value) ? (double)json_is_true(value) : json_number_value(value));
 }
 

@@ -17,7 +17,8 @@
 
 enum { METRICS_MAX = 4 * 1024 * 1024 /* bytes of text */ };
 
-enum metrics_type { METRICS_GAUGE, METRICS_COUNTER };
+/* A histogram's value in the JSON is what histogram_json makes. */
+enum metrics_type { METRICS_GAUGE, METRICS_COUNTER, METRICS_HISTOGRAM };
 
 struct metrics_row {
     const char *name; /* rows of the same name follow each other; the first one's type and help count */

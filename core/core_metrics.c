@@ -26,6 +26,9 @@ static const struct metrics_row egress_rows[] = {
      "bytes from the bridge"},
     {"stile_egress_sent_bytes_total", METRICS_COUNTER, "egress.bytes_out", NULL, NULL, "bytes to the bridge"},
     {"stile_egress_connections", METRICS_GAUGE, "egress.pool.*", "state", NULL, "connections to the bridge"},
+    {"stile_web_request_seconds", METRICS_HISTOGRAM, "egress.seconds.*", "stage", NULL,
+     "how long requests took: bridge: from the head that came from an edge to the head of the bridge's "
+     "answer"},
     {0},
 };
 

@@ -56,6 +56,9 @@ static const struct metrics_row web_rows[] = {
      "bytes to guests, on connections that have ended"},
     {"stile_web_responses_total", METRICS_COUNTER, "codes.*", "class", NULL,
      "answers, by class of their status"},
+    {"stile_web_request_seconds", METRICS_HISTOGRAM, "seconds.*", "stage", NULL,
+     "how long requests took: edge: from head to the end of the answer; tunnel: from there to core, the "
+     "bridge and back, up to the head of the answer"},
     {0},
 };
 

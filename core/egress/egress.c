@@ -90,6 +90,13 @@ static void egress_on_sweep(struct ev_loop *loop, ev_timer *t, int revents)
     pool_sweep(&e->pool);
 }
 
+static void egress_on_round(struct ev_loop *loop, ev_check *check, int revents)
+{
+    struct egress *e = check->data;
+    (void)loop, (void)revents;
+    e->round = clock_monotonic();
+}
+
 void egress_set_limits(struct egress *e, const struct egress_limits *limits)
 {
     e->limits = limits;
@@ -110,7 +117,11 @@ struct egress *egress_new(struct ev_loop *loop, const struct egress_events *even
     e->ctx = ctx;
     allowlist_init(&e->allowlist);
     pool_init(&e->pool, loop);
-    e->now = e->pool.now = clock_monotonic();
+    e->now = e->pool.now = e->round = clock_monotonic();
+    ev_check_init(&e->clock, egress_on_round);
+    ev_set_priority(&e->clock, EV_MAXPRI); /* before anything else of the round */
+    e->clock.data = e;
+    ev_check_start(loop, &e->clock);
     TAILQ_INIT(&e->exchanges);
     http_message_init(&e->response);
     http_message_init(&e->answer);
@@ -126,6 +137,7 @@ void egress_free(struct egress *e)
         return;
     REQUIRE(e->running == 0);
     ev_timer_stop(e->loop, &e->sweep);
+    ev_check_stop(e->loop, &e->clock);
     pool_free(&e->pool);
     allowlist_free(&e->allowlist);
     http_message_free(&e->response);
@@ -169,13 +181,13 @@ json_t *egress_status(const struct egress *e)
                             json_integer((json_int_t)e->count.by_reason[r]));
     uint64_t refused = e->count.by_reason[EGRESS_MALFORMED] + e->count.by_reason[EGRESS_NOT_ALLOWED] +
                        e->count.by_reason[EGRESS_WRONG_HOST];
-    return json_pack("{sI sI sI sI sI sI sI so sI sI s{sI sI}}", "running", (json_int_t)e->running, "waiting",
-                     (json_int_t)e->waiting, "requests", (json_int_t)e->count.requests, "websockets",
-                     (json_int_t)e->count.websockets, "retries", (json_int_t)e->count.retries, "unreachable",
-                     (json_int_t)e->count.unreachable, "refused", (json_int_t)refused, "failed", failed,
-                     "bytes_in", (json_int_t)e->count.bytes_in, "bytes_out", (json_int_t)e->count.bytes_out,
-                     "pool", "idle", (json_int_t)p->n_idle, "busy",
-                     (json_int_t)(p->n_connections - p->n_idle));
+    return json_pack("{sI sI sI sI sI sI sI so sI sI s{so} s{sI sI}}", "running", (json_int_t)e->running,
+                     "waiting", (json_int_t)e->waiting, "requests", (json_int_t)e->count.requests,
+                     "websockets", (json_int_t)e->count.websockets, "retries", (json_int_t)e->count.retries,
+                     "unreachable", (json_int_t)e->count.unreachable, "refused", (json_int_t)refused,
+                     "failed", failed, "bytes_in", (json_int_t)e->count.bytes_in, "bytes_out",
+                     (json_int_t)e->count.bytes_out, "seconds", "bridge", histogram_json(&e->bridge), "pool",
+                     "idle", (json_int_t)p->n_idle, "busy", (json_int_t)(p->n_connections - p->n_idle));
 }
 
 size_t egress_running(const struct egress *e)

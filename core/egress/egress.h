@@ -98,7 +98,8 @@ enum err egress_set_policy(struct egress *e, const json_t *allowlist, const char
  * of the best (lowest) priority, by weight or in turn. */
 void egress_set_targets(struct egress *e, const json_t *targets);
 /* A new object: {running, waiting (bytes), requests, websockets, retries, unreachable, refused, failed: {…by
- * stile-reason}, bytes_in, bytes_out, pool: {idle, busy}}. NULL: out of memory. */
+ * stile-reason}, bytes_in, bytes_out, seconds: {bridge: histogram}, pool: {idle, busy}}. NULL: out of memory.
+ */
 json_t *egress_status(const struct egress *e);
 /* Requests and WebSockets running now, over all sessions. */
 size_t egress_running(const struct egress *e);

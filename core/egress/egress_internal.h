@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "common/histogram.h"
 #include "common/log.h"
 #include "core/egress/egress.h"
 #include "core/egress/pool.h"
@@ -25,6 +26,9 @@ struct egress {
     bool crowded;          /* many: queues are kept short */
     ev_timer sweep;
     double now;                   /* seconds, monotonic, as of the last sweep: no clock is read per request */
+    double round;                 /* the same, as of the beginning of this round of the loop: for durations */
+    ev_check clock;               /* reads it */
+    struct histogram bridge;      /* from a request's head to the head of the bridge's answer */
     struct http_message response; /* scratch: a bridge's head during its callback */
     struct http_message answer;   /* scratch: what core answers by itself */
     struct log_limit refusals, failures, unreachables;

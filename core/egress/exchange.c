@@ -177,6 +177,7 @@ struct exchange *exchange_new(struct egress *e, struct h2_stream *stream, struct
     x->stream = stream;
     x->request_ended = end;
     x->since = e->now;
+    x->began = e->round;
     buf_init(&x->upload, h2_limits_tunnel.stream_window);
     http_client_init(&x->client, &exchange_client_events, x, &e->response);
     TAILQ_INSERT_TAIL(&e->exchanges, x, next);
@@ -303,6 +304,7 @@ static void exchange_on_head(void *ctx, struct http_message *m, const struct htt
         return;
     }
     x->responded = true;
+    histogram_add(&x->egress->bridge, x->egress->round - x->began);
     buf_free(&x->request.head);
     if (h2_stream_respond(x->stream, m, end) != ERR_OK) {
         exchange_reset(x, H2_INTERNAL_ERROR);

@@ -36,6 +36,7 @@ struct exchange {
     struct request request;        /* its head is kept as long as it may have to be sent again */
     struct buf upload;             /* body bytes that the bridge has not been given yet */
     struct http_message *trailers; /* of the request, until sent; owned */
+    double began;                  /* egress->round when its head came */
     double since;                  /* the last sign of life that counts: egress->now */
     uint32_t tried[EXCHANGE_TARGETS_MAX];
     uint8_t n_tried;

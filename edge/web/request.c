@@ -20,6 +20,7 @@ struct request {
     void *ctx;
     struct h2_stream *stream;  /* NULL: not sent, or done with */
     struct http_message again; /* the head, while the request may be sent once more; else empty */
+    double began, sent;        /* web->now when it began, and when it was last sent up */
     char id[REQUEST_ID_TEXT + 1];
     bool head; /* HEAD: an answer has no body */
     bool websocket;
@@ -37,6 +38,7 @@ struct request *request_new(struct web *w, const struct request_guest *guest, vo
     r->web = w;
     r->guest = guest;
     r->ctx = ctx;
+    r->began = w->now;
     http_message_init(&r->again);
     snprintf(r->id, sizeof r->id, "%016llx%08llx", (unsigned long long)w->id_high,
              (unsigned long long)(w->id_low++ & 0xffffffff));
@@ -59,6 +61,8 @@ void request_free(struct request *r)
     if (!r)
         return;
     let_stream_go(r, H2_CANCEL);
+    if (r->over && !r->websocket)
+        histogram_add(&r->web->latency.edge, r->web->now - r->began);
     http_message_free(&r->again);
     free(r);
 }
@@ -254,6 +258,7 @@ static unsigned send_up(struct request *r, const struct http_message *m, bool en
         r->web->counters.no_uplink++;
         return busy ? 503 : 502;
     }
+    r->sent = r->web->now;
     enum err e = h2_session_request(uplink_session(u), m, end, r, &r->stream);
     return e == ERR_OK ? 0 : 503;
 }
@@ -348,6 +353,7 @@ void request_answer_head(struct request *r, struct http_message *m, bool end)
     if (core_answered(r, m, end))
         return;
     http_message_free(&r->again);
+    histogram_add(&r->web->latency.tunnel, r->web->now - r->sent);
     http_hygiene_response(m);
     r->web->counters.codes[m->status / 100]++;
     r->answered = true;

@@ -10,6 +10,7 @@
 
 #include "common/address_table.h"
 #include "common/buf.h"
+#include "common/histogram.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/tls_tickets.h"
@@ -66,6 +67,12 @@ struct web_counters {
     uint64_t codes[6]; /* answers by first digit of their status */
 };
 
+/* How long a request took: from its head to the end of its answer (WebSockets are left out: they last as long
+ * as a meeting), and from sending it to core to the head of the answer. */
+struct web_latency {
+    struct histogram edge, tunnel;
+};
+
 enum { WEB_LISTENERS_MAX = 32 };
 
 struct web {
@@ -94,6 +101,9 @@ struct web {
     size_t n_websockets;
     size_t held; /* bytes that wait for guests, and for cores, in all connections; not below the truth */
     struct web_counters counters;
+    struct web_latency latency;
+    double now;     /* monotonic seconds, as of the beginning of this round: for durations */
+    ev_check clock; /* reads it */
     uint64_t http2_abuses[H2_ABUSE_NONE];
     struct log_limit refused_log, malformed_log, core_log, limit_log, abuse_log;
     ev_timer sweep;  /* once a second, for every deadline */

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fatal.h"
 #include "common/tls.h"
 #include "edge/web/balancer.h"
@@ -259,6 +260,9 @@ static json_t *status_of(const struct web *w)
     H2_ABUSES(X)
 #undef X
     json_object_set_new(o, "http2_abuses", abuses);
+    json_object_set_new(o, "seconds",
+                        json_pack("{s:o, s:o}", "edge", histogram_json(&w->latency.edge), "tunnel",
+                                  histogram_json(&w->latency.tunnel)));
     json_object_set_new(o, "held", json_integer((json_int_t)w->held));
     json_object_set_new(o, "codes",
                         json_pack("{s:I, s:I, s:I, s:I}", "2xx", (json_int_t)w->counters.codes[2], "3xx",
@@ -316,6 +320,13 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
     uplinks_sweep(w);
 }
 
+static void on_round_begin(struct ev_loop *loop, ev_check *check, int revents)
+{
+    struct web *w = check->data;
+    (void)loop, (void)revents;
+    w->now = clock_monotonic();
+}
+
 static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
 {
     (void)loop, (void)revents;
@@ -342,7 +353,11 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     ev_timer_init(&w->sweep, on_sweep, 1, 1);
     ev_prepare_init(&w->bury, on_round_end);
     ev_set_priority(&w->bury, EV_MINPRI); /* behind the streams' end of the round */
-    w->sweep.data = w->bury.data = w;
+    ev_check_init(&w->clock, on_round_begin);
+    ev_set_priority(&w->clock, EV_MAXPRI); /* before anything else of the round */
+    w->now = clock_monotonic();
+    w->sweep.data = w->bury.data = w->clock.data = w;
+    ev_check_start(loop, &w->clock);
     ev_timer_start(loop, &w->sweep);
     ev_prepare_start(loop, &w->bury);
     return w;
@@ -373,6 +388,7 @@ void web_worker_free(struct web *w)
     w->draining = false; /* nothing breaks the loop from here on */
     ev_timer_stop(w->loop, &w->sweep);
     ev_prepare_stop(w->loop, &w->bury);
+    ev_check_stop(w->loop, &w->clock);
     close_listeners(w);
     demux_free_all(w);
     balancer_free_all(w);

@@ -546,4 +546,17 @@ UNUSED static json_int_t status_number(const char *key)
     return v;
 }
 
+/* How many durations the histogram of the bridge's answers holds. */
+UNUSED static json_int_t bridge_durations(void)
+{
+    json_t *status = egress_status(lab.egress), *count;
+    json_int_t n = 0;
+    size_t i;
+    const json_t *bridge = json_object_get(json_object_get(status, "seconds"), "bridge");
+    json_array_foreach (json_object_get(bridge, "counts"), i, count)
+        n += json_integer_value(count);
+    json_decref(status);
+    return n;
+}
+
 #endif

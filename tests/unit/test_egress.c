@@ -40,6 +40,7 @@ START_TEST(test_get)
     get("/again");
     ck_assert_uint_eq(b->n_peers, 1); /* kept alive */
     ck_assert_uint_eq(bridge_requests(b), 2);
+    ck_assert_int_eq((int)bridge_durations(), 2);
     lab_stop();
 }
 END_TEST

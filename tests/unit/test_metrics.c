@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/histogram.h"
 #include "edge/turn/turn_metrics.h"
 #include "edge/turn/turn_status.h"
 #include "tests/unit/turn_fixture.h"
@@ -16,7 +17,7 @@ enum { FAMILIES = 200, SERIES = 4000 };
 /* What was read. */
 static struct {
     char families[FAMILIES][80];
-    bool counter[FAMILIES];
+    bool counter[FAMILIES], histogram[FAMILIES];
     size_t n_families;
     char series[SERIES][300];
     double values[SERIES];
@@ -53,11 +54,23 @@ static const char *read_labels(const char *at)
     }
 }
 
+/* What may follow a family's name in a series' name. */
+static bool is_suffix(const char *at, size_t n, bool histogram)
+{
+    static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
+    for (size_t i = 0; histogram && i < 3; i++)
+        if (n == strlen(suffixes[i]) && strncmp(at, suffixes[i], n) == 0)
+            return true;
+    return n == 0 && !histogram;
+}
+
 static void read_sample(const char *line)
 {
-    const char *family = seen.families[seen.n_families - 1], *at = line + name_length(line, true);
     ck_assert_msg(seen.n_families > 0, "a sample before its TYPE: %s", line);
-    ck_assert_msg((size_t)(at - line) == strlen(family) && strncmp(line, family, strlen(family)) == 0,
+    const char *family = seen.families[seen.n_families - 1], *at = line + name_length(line, true);
+    size_t n = strlen(family);
+    ck_assert_msg((size_t)(at - line) >= n && strncmp(line, family, n) == 0 &&
+                      is_suffix(line + n, (size_t)(at - line) - n, seen.histogram[seen.n_families - 1]),
                   "sample of another metric than the TYPE above: %s", line);
     if (*at == '{')
         at = read_labels(at + 1) + 1;
@@ -92,12 +105,14 @@ static void read_comment(const char *line, bool help)
     }
     ck_assert_msg(strcmp(name, seen.families[seen.n_families - 1]) == 0, "TYPE without its HELP: %s", line);
     bool counter = strcmp(rest + n + 1, "counter") == 0;
-    ck_assert_msg(counter || strcmp(rest + n + 1, "gauge") == 0, "%s", line);
+    bool histogram = strcmp(rest + n + 1, "histogram") == 0;
+    ck_assert_msg(counter || histogram || strcmp(rest + n + 1, "gauge") == 0, "%s", line);
     /* Names as Prometheus wants them: counters, and only they, end in _total. */
     bool total = n > 6 && strcmp(name + n - 6, "_total") == 0;
     ck_assert_msg(counter == total, "%s", name);
     ck_assert_msg(strncmp(name, "stile_", 6) == 0 && !strstr(name, "_ms"), "%s", name);
     seen.counter[seen.n_families - 1] = counter;
+    seen.histogram[seen.n_families - 1] = histogram;
 }
 
 static void read_back(const char *text)
@@ -173,6 +188,38 @@ START_TEST(test_rows)
     ck_assert_double_eq(value_of("stile_a{worker=\"w1\"}"), 5);
     ck_assert_double_eq(value_of("stile_b_total{worker=\"w0\",kind=\"y\"}"), 2);
     ck_assert_double_eq(value_of("stile_c_total{worker=\"w0\",direction=\"out\",way=\"U\"}"), 8);
+    free(text);
+    json_decref(sources);
+}
+END_TEST
+
+/* Each bucket counts all below its bound; the bound itself belongs to it. */
+START_TEST(test_histogram)
+{
+    static const struct metrics_row rows[] = {
+        {"stile_a_seconds", METRICS_HISTOGRAM, "seconds.*", "stage", NULL, "how long"}, {0}};
+    static const double durations[] = {-1, 0, 0.001, 0.0011, 0.3, 60, 61};
+    struct histogram h = {0}, none = {0};
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++)
+        histogram_add(&h, durations[i]);
+    json_t *sources = json_pack("[{s:s, s:{s:o, s:o, s:i}}]", "worker", "web0", "seconds", "edge",
+                                histogram_json(&h), "tunnel", histogram_json(&none), "nonsense", 1);
+    struct metrics *m = metrics_new();
+    metrics_rows(m, rows, sources, "worker");
+    char *text = metrics_end(m);
+    read_back(text);
+    ck_assert_ptr_nonnull(strstr(text, "# TYPE stile_a_seconds histogram\n"));
+    ck_assert_uint_eq(seen.n_series, 2 * (HISTOGRAM_BOUNDS_N + 3));
+#define SERIES_OF(stage, le) "stile_a_seconds_bucket{worker=\"web0\",stage=\"" stage "\",le=\"" le "\"}"
+    ck_assert_double_eq(value_of(SERIES_OF("edge", "0.001")), 3);
+    ck_assert_double_eq(value_of(SERIES_OF("edge", "0.0025")), 4);
+    ck_assert_double_eq(value_of(SERIES_OF("edge", "0.25")), 4);
+    ck_assert_double_eq(value_of(SERIES_OF("edge", "0.5")), 5);
+    ck_assert_double_eq(value_of(SERIES_OF("edge", "60")), 6);
+    ck_assert_double_eq(value_of(SERIES_OF("edge", "+Inf")), 7);
+    ck_assert_double_eq(value_of(SERIES_OF("tunnel", "+Inf")), 0);
+    ck_assert_double_eq(value_of("stile_a_seconds_count{worker=\"web0\",stage=\"edge\"}"), 7);
+    ck_assert_double_eq_tol(value_of("stile_a_seconds_sum{worker=\"web0\",stage=\"edge\"}"), 121.3021, 1e-9);
     free(text);
     json_decref(sources);
 }
@@ -255,4 +302,5 @@ START_TEST(test_turn)
 }
 END_TEST
 
-UNIT_MAIN("metrics", test_values_and_escapes, test_rows, test_too_much_is_nothing, test_processes, test_turn)
+UNIT_MAIN("metrics", test_values_and_escapes, test_rows, test_histogram, test_too_much_is_nothing,
+          test_processes, test_turn)

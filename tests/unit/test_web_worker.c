@@ -41,6 +41,8 @@ START_TEST(test_get_and_keep_alive)
     ck_assert(guest_has(&g, "connection: close\r\n"));
     ck_assert_uint_eq(box.cores[0].requests, 8);
     ck_assert_int_eq((int)box_count("connections"), 1);
+    ck_assert_int_eq((int)box_durations("edge"), 8);
+    ck_assert_int_eq((int)box_durations("tunnel"), 8);
     guest_close(&g);
     RUN_UNTIL(box_count("connections") == 0);
     box_stop();

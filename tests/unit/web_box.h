@@ -444,6 +444,19 @@ static inline json_int_t box_count(const char *name)
     return json_integer_value(json_object_get(json_object_get(box.last_status, "web"), name));
 }
 
+/* How many durations a stage's histogram holds. */
+static inline json_int_t box_durations(const char *stage)
+{
+    json_int_t n = 0;
+    size_t i;
+    json_t *count;
+    (void)box_count("requests");
+    const json_t *stages = json_object_get(json_object_get(box.last_status, "web"), "seconds");
+    json_array_foreach (json_object_get(json_object_get(stages, stage), "counts"), i, count)
+        n += json_integer_value(count);
+    return n;
+}
+
 /* Guests ----------------------------------------------------------------------------------------------- */
 
 struct guest {
