@@ -311,7 +311,7 @@ static const struct schema_row turn_rows[] = {
      .default_text = "0",
      .help =
          "most media that one allocation relays in each direction, in kilobits (1000 bits) a second; what "
-         "is above is dropped and counted; 0: no limit"},
+         "is above is dropped and counted, or, from TCP relays, waits; 0: no limit"},
     {"user_kbps", SCHEMA_INT, TURN(user_kbps), .edge_live = true, .min = 0, .max = 100000000,
      .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},

@@ -21,6 +21,7 @@ struct turn_connection_row {
     _Atomic uint64_t word;                   /* id, owner, taker and state; 0: free */
     uint64_t user;                           /* as turn_shared_user */
     _Atomic uint64_t from_client, to_client; /* bytes passed on */
+    uint32_t port, seat;                     /* what they are paid from, see turn_shared_connection_pays */
 };
 
 struct turn_connection_table {

@@ -85,6 +85,8 @@ static bool connection_name(struct turn_peer_connection *c)
         c->id = 0;
         return false;
     }
+    const struct turn_relay *first = a->relays[TURN_IPV4] ? a->relays[TURN_IPV4] : a->relays[TURN_IPV6];
+    turn_shared_connection_pays(s->shared, c->row, first->index, first->port, &a->seat);
     hashmap_insert(&s->connections, &c->node, hashmap_hash(&s->connections, &c->id, sizeof c->id));
     c->state = TURN_CONNECTION_WAITING;
     turn_wheel_move(&s->connection_ends, &c->end, turn_server_due(s, TURN_BIND_SECONDS));

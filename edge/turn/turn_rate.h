@@ -65,4 +65,17 @@ static inline bool turn_rate_take_shared(const struct turn_rate *r, _Atomic uint
     return true;
 }
 
+/* For streams, of which nothing can be dropped: n bytes have passed. For how many nanoseconds nothing more
+ * may, so that the rate holds; 0: there is something left. */
+static inline uint64_t turn_rate_pay_shared(const struct turn_rate *r, _Atomic uint64_t *paid_until,
+                                            uint64_t now, size_t n)
+{
+    uint64_t before = atomic_load_explicit(paid_until, memory_order_relaxed), after;
+    do
+        after = (before > now ? before : now) + turn_rate_cost(r, n);
+    while (!atomic_compare_exchange_weak_explicit(paid_until, &before, after, memory_order_relaxed,
+                                                  memory_order_relaxed));
+    return after - now > r->burst ? after - now - r->burst : 0;
+}
+
 #endif

@@ -46,8 +46,8 @@ struct shared_memory {
     struct seats users, addresses;
     _Atomic uint64_t buckets[SLOTS][TURN_DIRECTIONS]; /* of users, by their slot */
     struct turn_connection_table connections;
-    /* Behind it: user counts, address counts and connection counts (by user), workers × SLOTS each; ports,
-     * one byte each, n_relays × range. */
+    /* Behind it: user counts, address counts and connection counts (by user), workers × SLOTS each; buckets
+     * of TCP allocations, by the port of their relay; ports, one byte each, n_relays × range. */
 };
 
 struct turn_shared {
@@ -56,6 +56,8 @@ struct turn_shared {
     uint32_t worker;
     size_t range; /* ports per relay address */
     _Atomic uint32_t *user_counts, *address_counts, *connection_counts;
+    size_t n_ports; /* of all relay addresses */
+    _Atomic uint64_t (*port_buckets)[TURN_DIRECTIONS];
     _Atomic uint8_t *ports;
 };
 
@@ -67,6 +69,11 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_CHAR_LOCK_FREE == 2, "proce
 static size_t range_of(const struct turn_config *c)
 {
     return (size_t)c->port_max - c->port_min + 1;
+}
+
+static size_t ports_of(const struct turn_config *c)
+{
+    return c->n_relays * range_of(c);
 }
 
 static size_t counts_size(const struct turn_config *c)
@@ -83,7 +90,7 @@ static size_t head_size(void)
 
 static size_t size_of(const struct turn_config *c)
 {
-    return head_size() + 3 * counts_size(c) + c->n_relays * range_of(c);
+    return head_size() + 3 * counts_size(c) + ports_of(c) * (TURN_DIRECTIONS * sizeof(uint64_t) + 1);
 }
 
 static int memory_begin(struct shared_memory *m, const struct turn_config *c)
@@ -184,7 +191,9 @@ enum err turn_shared_attach(int fd, const struct turn_config *c, struct turn_sha
     s->user_counts = (_Atomic uint32_t *)(void *)behind;
     s->address_counts = (_Atomic uint32_t *)(void *)(behind + counts_size(c));
     s->connection_counts = (_Atomic uint32_t *)(void *)(behind + 2 * counts_size(c));
-    s->ports = (_Atomic uint8_t *)(behind + 3 * counts_size(c));
+    s->n_ports = ports_of(c);
+    s->port_buckets = (void *)(behind + 3 * counts_size(c));
+    s->ports = (_Atomic uint8_t *)(s->port_buckets + s->n_ports);
     bool good = fd < 0 ? memory_begin(s->memory, c) == 0 : memory_fits(fd, s->memory, c);
     if (!good) {
         turn_shared_detach(s);
@@ -464,4 +473,20 @@ bool turn_shared_connection_sit(struct turn_shared *s, const struct turn_config 
 void turn_shared_connection_leave(struct turn_shared *s, const struct turn_seat *seat)
 {
     seats_give(s->connection_counts, s->worker, seat->user);
+}
+
+void turn_shared_connection_pays(struct turn_shared *s, struct turn_connection_row *row, size_t relay,
+                                 uint16_t port, const struct turn_seat *seat)
+{
+    row->port = (uint32_t)(relay * s->range + port - s->memory->port_min);
+    row->seat = seat->user;
+}
+
+/* The row is another worker's: what it says is looked at before it is used. */
+void turn_shared_connection_buckets(struct turn_shared *s, const struct turn_connection_row *row,
+                                    _Atomic uint64_t **allocation, _Atomic uint64_t **user)
+{
+    uint32_t port = row->port, seat = row->seat;
+    *allocation = s->port_buckets[port < s->n_ports ? port : 0];
+    *user = seat > 0 && seat <= SLOTS ? s->memory->buckets[seat - 1] : NULL;
 }

@@ -86,6 +86,13 @@ void turn_shared_leave(struct turn_shared *s, const struct turn_seat *seat);
 bool turn_shared_connection_sit(struct turn_shared *s, const struct turn_config *c, uint64_t user,
                                 const struct turn_seat *seat);
 void turn_shared_connection_leave(struct turn_shared *s, const struct turn_seat *seat);
+/* Says from which buckets what passes on a connection is paid: those of its user, and those of its
+ * allocation, which is known by the port of its relay, as the connection may be joined in another worker. */
+void turn_shared_connection_pays(struct turn_shared *s, struct turn_connection_row *row, size_t relay,
+                                 uint16_t port, const struct turn_seat *seat);
+/* These, TURN_DIRECTIONS each; *user is NULL where users are not counted. */
+void turn_shared_connection_buckets(struct turn_shared *s, const struct turn_connection_row *row,
+                                    _Atomic uint64_t **allocation, _Atomic uint64_t **user);
 /* Those of all workers. */
 struct turn_connection_table *turn_shared_connections(const struct turn_shared *s);
 /* Allocations of all workers. */

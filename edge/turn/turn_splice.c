@@ -1,4 +1,6 @@
-/* Hot path: passing on allocates only what waits to be read by a side, logs nothing and reads no clock. */
+/* Hot path: passing on allocates only what waits to be read by a side, logs nothing and reads no clock. Where
+ * bandwidth is limited, a side that has used it up is not read for a while: of a stream nothing can be
+ * dropped. */
 #include "edge/turn/turn_splice.h"
 
 #include <stdlib.h>
@@ -14,6 +16,8 @@ struct side {
     struct turn_splice *splice;
     struct stream *stream; /* NULL: gone */
     bool ended;            /* has said all it has to say */
+    bool waiting;          /* for bandwidth */
+    ev_timer wait;
 };
 
 struct turn_splice {
@@ -22,6 +26,8 @@ struct turn_splice {
     struct side client, peer;
     struct turn_join join;
     enum turn_transport transport; /* the client's */
+    _Atomic uint64_t *allocation_paid_until,
+        *user_paid_until; /* buckets, for each direction; the second may be NULL */
 };
 
 struct turn_splices {
@@ -35,6 +41,8 @@ static void splice_free(struct turn_splice *s)
 {
     TAILQ_REMOVE(&s->all->list, s, link);
     s->all->count--;
+    ev_timer_stop(s->all->loop, &s->client.wait);
+    ev_timer_stop(s->all->loop, &s->peer.wait);
     stream_free(s->client.stream);
     stream_free(s->peer.stream);
     free(s);
@@ -92,6 +100,51 @@ static bool splice_over(const struct turn_splice *s)
     return s->client.ended && s->peer.ended && side_done(&s->client) && side_done(&s->peer);
 }
 
+/* A side is read while the other one takes what it says, and there is bandwidth for it. */
+static void side_read(struct side *from)
+{
+    const struct side *to = other_side(from);
+    if (!from->stream || from->ended || from->waiting ||
+        (to->stream && stream_queued(to->stream) > TURN_SPLICE_HIGH))
+        return;
+    stream_resume(from->stream);
+}
+
+static void side_waited(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop, (void)revents;
+    struct side *from = w->data;
+    from->waiting = false;
+    side_read(from);
+}
+
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* n bytes from this side were passed on: nothing more is read before they are paid for. */
+static void side_pay(struct side *from, size_t n)
+{
+    const struct turn_splice *s = from->splice;
+    const struct turn_server *server = s->all->server;
+    enum turn_direction d = from == &s->client ? TURN_FROM_CLIENT : TURN_TO_CLIENT;
+    uint64_t wait = 0;
+    if (server->allocation_rate.per_byte)
+        wait =
+            turn_rate_pay_shared(&server->allocation_rate, &s->allocation_paid_until[d], server->moment, n);
+    if (server->user_rate.per_byte && s->user_paid_until)
+        wait =
+            longer(wait, turn_rate_pay_shared(&server->user_rate, &s->user_paid_until[d], server->moment, n));
+    if (wait == 0)
+        return;
+    from->waiting = true;
+    stream_pause(from->stream);
+    ev_timer_stop(s->all->loop, &from->wait);
+    ev_timer_set(&from->wait, (double)wait / 1e9, 0);
+    ev_timer_start(s->all->loop, &from->wait);
+}
+
 static size_t on_data(void *ctx, const uint8_t *data, size_t n)
 {
     struct side *from = ctx, *to = other_side(from);
@@ -100,14 +153,15 @@ static size_t on_data(void *ctx, const uint8_t *data, size_t n)
     splice_count(from->splice, from == &from->splice->client, n);
     if (stream_queued(to->stream) > TURN_SPLICE_HIGH)
         stream_pause(from->stream);
+    if (from->splice->all->server->limited)
+        side_pay(from, n);
     return n;
 }
 
 static void on_drained(void *ctx)
 {
     struct side *to = ctx, *from = other_side(to);
-    if (from->stream && !from->ended)
-        stream_resume(from->stream);
+    side_read(from);
     if (splice_over(to->splice) && !from->stream)
         splice_end(to->splice);
 }
@@ -153,9 +207,8 @@ static void take_client(void *ctx, struct stream *stream, const uint8_t *rest, s
     stream_set_events(stream, &events, &s->client);
     if (n)
         on_data(&s->client, rest, n);
-    if (stream_queued(s->peer.stream) <= TURN_SPLICE_HIGH)
-        stream_resume(stream);
-    stream_resume(s->peer.stream);
+    side_read(&s->client);
+    side_read(&s->peer);
 }
 
 /* No memory: both ends are closed. */
@@ -181,6 +234,12 @@ static struct turn_splice *splice_new(struct turn_splices *all, const struct tur
     stream_pause(s->peer.stream); /* until there is somebody to write to */
     s->all = all;
     s->join = *j;
+    turn_shared_connection_buckets(all->server->shared, j->row, &s->allocation_paid_until,
+                                   &s->user_paid_until);
+    ev_init(&s->client.wait, side_waited);
+    ev_init(&s->peer.wait, side_waited);
+    s->client.wait.data = &s->client;
+    s->peer.wait.data = &s->peer;
     s->client.splice = s->peer.splice = s;
     TAILQ_INSERT_TAIL(&all->list, s, link);
     all->count++;

@@ -238,6 +238,79 @@ START_TEST(test_back_pressure)
 }
 END_TEST
 
+static void one_kbps_each(struct turn_config *c)
+{
+    c->allocation_kbps = 1; /* 16 KB at once, and then a byte in 8 ms */
+}
+
+static void one_kbps_together(struct turn_config *c)
+{
+    c->user_kbps = 1;
+}
+
+static size_t send_some(int fd)
+{
+    size_t sent = 0;
+    for (int i = 0; i < 8; i++) {
+        ssize_t n = send(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        sent += n > 0 ? (size_t)n : 0;
+        turn_a_little();
+    }
+    return sent;
+}
+
+/* All that arrives before nothing does any more. */
+static size_t receive_until_silent(int fd)
+{
+    size_t got = 0;
+    for (int idle = 0; idle < 3;) {
+        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n > 0)
+            got += (size_t)n;
+        else
+            idle++;
+        turn_a_little();
+    }
+    return got;
+}
+
+/* What a user or an allocation may relay holds for streams, too, each way and over all its connections. */
+static void check_bandwidth(void (*limit)(struct turn_config *c))
+{
+    enum { BURST = 16 * 1024, READ = 96 * 1024 /* what may be on its way when the limit is met */ };
+    struct netaddr relayed;
+    int peer;
+    start_with(limit);
+    int listening = peer_listen(), control = control_open(&relayed);
+    uint32_t id = connect_peer(control, listening, &peer);
+    int data = data_open(id, "", 0);
+    memset(bytes, 'x', sizeof bytes);
+    ck_assert_uint_gt(send_some(data), BURST + READ);
+    size_t got = receive_until_silent(peer);
+    ck_assert_uint_ge(got, BURST);
+    ck_assert_uint_le(got, BURST + READ);
+    ck_assert_uint_gt(send_some(peer), BURST + READ);
+    ck_assert_uint_le(receive_until_silent(data), BURST + READ);
+    close(peer); /* whoever waits for bandwidth can be ended */
+    close(data);
+    close(control);
+    until_no_connection();
+    close(listening);
+    stop();
+}
+
+START_TEST(test_bandwidth_of_an_allocation)
+{
+    check_bandwidth(one_kbps_each);
+}
+END_TEST
+
+START_TEST(test_bandwidth_of_a_user)
+{
+    check_bandwidth(one_kbps_together);
+}
+END_TEST
+
 START_TEST(test_end_of_the_control_connection)
 {
     struct netaddr relayed;
@@ -287,4 +360,5 @@ START_TEST(test_icmp)
 END_TEST
 
 UNIT_MAIN("turn_splice", test_bytes_as_they_are, test_a_peer_connects, test_back_pressure,
-          test_end_of_the_control_connection, test_icmp)
+          test_end_of_the_control_connection, test_icmp, test_bandwidth_of_an_allocation,
+          test_bandwidth_of_a_user)
