@@ -1,6 +1,7 @@
 #include "edge/turn/turn_shared.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,11 +108,13 @@ static int memory_begin(struct shared_memory *m, const struct turn_config *c)
 
 int turn_shared_create(const struct turn_config *c)
 {
-    int fd = memfd_create("stile-turn", MFD_CLOEXEC);
+    int fd = memfd_create("stile-turn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -1;
     void *memory = MAP_FAILED;
-    if (ftruncate(fd, (off_t)size_of(c)) == 0)
+    /* Of a fixed size for good: a worker that makes it smaller would end all others (SIGBUS). */
+    if (ftruncate(fd, (off_t)size_of(c)) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         memory = mmap(NULL, sizeof(struct shared_memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory != MAP_FAILED && memory_begin(memory, c) == 0) {
         munmap(memory, sizeof(struct shared_memory));
@@ -139,6 +142,13 @@ static _Atomic uint8_t *port_byte(const struct turn_shared *s, size_t relay, uin
     return &s->ports[relay * s->range + (size_t)(port - s->memory->port_min)];
 }
 
+static bool is_whole(const struct turn_shared *s, const struct reservation *r)
+{
+    return r->relay < s->memory->n_relays && r->port >= s->memory->port_min &&
+           r->port <= s->memory->port_max && r->worker < s->memory->workers && r->seat.user <= SLOTS &&
+           r->seat.address <= SLOTS;
+}
+
 /* What a worker of this index left behind when it died. */
 static void release_predecessor(struct turn_shared *s)
 {
@@ -148,8 +158,7 @@ static void release_predecessor(struct turn_shared *s)
         if (atomic_load(&r->token) == TOKEN_FREE || r->worker != s->worker)
             continue;
         /* Whoever was killed while making it may have left it half written. */
-        bool whole = r->relay < m->n_relays && r->port >= m->port_min && r->port <= m->port_max;
-        if (whole && atomic_load(port_byte(s, r->relay, r->port)) == PORT_RESERVED)
+        if (is_whole(s, r) && atomic_load(port_byte(s, r->relay, r->port)) == PORT_RESERVED)
             turn_shared_release_port(s, r->relay, r->port);
         atomic_store(&r->token, TOKEN_FREE);
     }
@@ -306,7 +315,8 @@ enum err turn_shared_redeem(struct turn_shared *s, uint64_t token, uint64_t user
         if (atomic_load(&r->token) != token ||
             !atomic_compare_exchange_strong(&r->token, &expected, TOKEN_BUSY))
             continue;
-        if (r->user != user || (int32_t)(r->expires - now) <= 0) {
+        /* Another worker wrote it: whatever that one has become, nothing beyond the ports is touched. */
+        if (r->user != user || (int32_t)(r->expires - now) <= 0 || !is_whole(s, r)) {
             atomic_store(&r->token, token);
             return ERR_NOT_FOUND;
         }

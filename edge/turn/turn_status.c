@@ -1,5 +1,7 @@
 #include "edge/turn/turn_status.h"
 
+#include <string.h>
+
 #include "edge/turn/turn_channel.h"
 #include "edge/turn/turn_peer_connection.h"
 #include "edge/turn/turn_permission.h"
@@ -17,6 +19,14 @@ static json_int_t seconds_left(const struct turn_server *s, const struct turn_ti
 {
     int32_t left = (int32_t)(end->due - s->now);
     return left > 0 ? left : 0;
+}
+
+/* Whoever makes ephemeral credentials chooses the name: what is no UTF-8 is shown all the same. */
+static json_t *name_json(const char *name)
+{
+    char quoted[TURN_NAME_MAX * 4 + 8];
+    json_t *v = json_string(name);
+    return v ? v : json_string(log_quote(name, strlen(name), quoted, sizeof quoted));
 }
 
 static json_t *traffic_json(const struct turn_traffic *t)
@@ -80,14 +90,14 @@ static json_t *allocation_json(const struct turn_allocation *a)
     char client[NETADDR_TEXT], server[NETADDR_TEXT];
     json_int_t expires_in = 0;
     json_t *relayed = relayed_json(a, &expires_in);
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
-                  netaddr_print(&a->client.address, client), "server",
-                  netaddr_print(&a->client.server, server), "protocol", transports[a->client.transport],
-                  "user", a->account->name, "age", (json_int_t)(a->server->now - a->created), "expires_in",
-                  expires_in, "relayed", relayed, "peers", peers_json(a), "channels", channels_json(a),
-                  "permissions", (json_int_t)a->n_permissions, "from_client", traffic_json(&a->from_client),
-                  "to_client", traffic_json(&a->to_client), "dropped", (json_int_t)a->drops);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "client",
+                          netaddr_print(&a->client.address, client), "server",
+                          netaddr_print(&a->client.server, server), "protocol",
+                          transports[a->client.transport], "user", name_json(a->account->name), "age",
+                          (json_int_t)(a->server->now - a->created), "expires_in", expires_in, "relayed",
+                          relayed, "peers", peers_json(a), "channels", channels_json(a), "permissions",
+                          (json_int_t)a->n_permissions, "from_client", traffic_json(&a->from_client),
+                          "to_client", traffic_json(&a->to_client), "dropped", (json_int_t)a->drops);
     if (o)
         json_object_set_new(o, "transport", json_string(a->tcp ? "TCP" : "UDP"));
     if (o && a->tcp)
@@ -127,7 +137,8 @@ static void users_add(json_t *list, const struct hashmap *accounts, size_t *left
         if (relays == 0)
             continue;
         if (json_array_size(list) < USERS_LISTED)
-            json_array_append_new(list, json_pack("{s:s, s:i}", "user", a->name, "relays", (int)relays));
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:i}", "user", name_json(a->name), "relays", (int)relays));
         else
             ++*left_out;
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "edge/turn/turn_status.h"
+#include "proto/stun_ephemeral.h"
 #include "tests/unit/turn_fixture.h"
 
 static json_int_t number(const json_t *o, const char *key)
@@ -55,6 +56,30 @@ START_TEST(test_no_worker_answered)
 }
 END_TEST
 
+/* A name that is no UTF-8 hides nobody. */
+START_TEST(test_a_name_that_is_no_text)
+{
+    static struct fixture f;
+    char name[] = "1700000060:m\xff\xfell", password[STUN_EPHEMERAL_PASSWORD + 1];
+    fixture_start(&f, "\"shared_secrets\":[\"north\"]");
+    stun_ephemeral_password("north", name, strlen(name), password);
+    f.user = name;
+    f.password = password;
+    ck_assert_int_eq(fixture_allocate(&f), 0);
+    struct turn_admission *admission = turn_admission_new(&f.server->config, 100);
+    json_t *status = turn_status_json(f.server, admission, 2000), *usage, *workers = json_array();
+    const json_t *relay = json_array_get(json_object_get(status, "relays"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(relay, "user")), "\"m\\xff\\xfell\"");
+    json_array_append_new(workers, status);
+    usage = edge_usage(workers);
+    ck_assert_uint_eq(json_array_size(json_object_get(usage, "users")), 1);
+    json_decref(usage);
+    json_decref(workers);
+    turn_admission_free(admission);
+    fixture_stop(&f);
+}
+END_TEST
+
 /* However many relays there are and however much each holds, the answer stays well below what a message may
  * have, and says what is left out. */
 START_TEST(test_very_many_relays)
@@ -87,4 +112,5 @@ START_TEST(test_very_many_relays)
 }
 END_TEST
 
-UNIT_MAIN("edge_usage", test_workers_are_added, test_no_worker_answered, test_very_many_relays)
+UNIT_MAIN("edge_usage", test_workers_are_added, test_no_worker_answered, test_very_many_relays,
+          test_a_name_that_is_no_text)

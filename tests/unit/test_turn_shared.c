@@ -1,6 +1,8 @@
 /* Several workers on one memory: here several attachments in one process, with different indexes. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "edge/turn/turn_shared.h"
@@ -81,6 +83,33 @@ START_TEST(test_reservation_goes_to_another_worker)
     ck_assert(turn_shared_port_in_use(a, 1, 30001));
     turn_shared_release_port(b, 1, 30001);
     ck_assert_uint_eq(turn_shared_ports_used(a, 1), 0);
+    end(a, b);
+}
+END_TEST
+
+/* A worker that was taken over writes what it likes: it cannot make the memory smaller, nor lead another one
+ * beyond it. */
+START_TEST(test_hostile_worker)
+{
+    enum { RELAY = 30 /* where in a reservation */ };
+    uint64_t token = 0x8badf00d12345678;
+    size_t relay;
+    uint16_t port;
+    struct stat st;
+    make_memory();
+    struct turn_shared *a = attach(0), *b = attach(1);
+    ck_assert_int_ne(ftruncate(fd, 0), 0);
+    ck_assert(turn_shared_claim_port(a, 1, 30001));
+    ck_assert_int_eq(turn_shared_reserve(a, 1, 30001, token, 5, &no_seat, 130), ERR_OK);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    uint8_t *memory = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    uint8_t *at = memmem(memory, (size_t)st.st_size, &token, sizeof token);
+    ck_assert(memory != MAP_FAILED && at && at[RELAY] == 1);
+    at[RELAY] = 200;
+    ck_assert_int_eq(turn_shared_redeem(b, token, 5, 100, &relay, &port), ERR_NOT_FOUND);
+    at[RELAY] = 1;
+    ck_assert_int_eq(turn_shared_redeem(b, token, 5, 100, &relay, &port), ERR_OK);
+    munmap(memory, (size_t)st.st_size);
     end(a, b);
 }
 END_TEST
@@ -255,4 +284,4 @@ END_TEST
 UNIT_MAIN("turn_shared", test_ports_are_exclusive, test_reservation_goes_to_another_worker,
           test_reservation_expires_and_table_fills, test_reservations_of_one_user, test_reservation_counts,
           test_successor_releases_what_was_left, test_quotas_over_workers, test_slots_are_used_again,
-          test_other_sizes_do_not_fit)
+          test_other_sizes_do_not_fit, test_hostile_worker)
