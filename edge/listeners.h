@@ -28,7 +28,7 @@ enum err turn_listeners_open(const struct config_edge *self, struct turn_listene
 void web_listeners_close(struct web_listeners *sets, size_t n);
 void turn_listeners_close(struct turn_listeners *sets, size_t n);
 
-enum { LOCAL_ADDRESSES_MAX = 256 }; /* that are looked at */
+enum { LOCAL_ADDRESSES_MAX = 4096 }; /* that are looked at: what is beyond them is not known as our own */
 
 /* The addresses of this box's interfaces, link-local ones left out; returns how many of at most `most`. */
 size_t listeners_local_addresses(struct netaddr *out, size_t most);
