@@ -129,6 +129,13 @@ bool sock_set_cloexec(int fd)
     return flags >= 0 && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == 0;
 }
 
+void sock_widen_pipe(int fd, int bytes)
+{
+    int now = fcntl(fd, F_GETPIPE_SZ);
+    if (now >= 0 && now < bytes)
+        (void)fcntl(fd, F_SETPIPE_SZ, bytes); /* a pipe of 64 KiB works as well, only dearer */
+}
+
 long sock_peer_uid(int fd)
 {
     struct ucred cred;

@@ -22,6 +22,8 @@ int sock_pair(int fds[2], bool nonblocking);
 void sock_set_nodelay(int fd);
 bool sock_set_nonblock(int fd);
 bool sock_set_cloexec(int fd);
+/* Lets a pipe hold so many bytes, as far as the kernel grants it; does nothing to what is no pipe. */
+void sock_widen_pipe(int fd, int bytes);
 /* The effective uid at the other end of a Unix socket, or -1. */
 long sock_peer_uid(int fd);
 /* Local and remote address. */

@@ -16,6 +16,9 @@
 enum {
     STREAM_READS_PER_EVENT = 8,
     STREAM_SHORT_READ = 8 * 1024, /* well below a full TLS record */
+    RECORD_MAX = 16 * 1024,       /* what a TLS record carries (RFC 8446 §5.1), and */
+    RECORD_SEALED = RECORD_MAX + 256 + 5,
+    RECORDS_AT_ONCE = 8, /* sealed for one system call */
 };
 
 enum stream_state { STREAM_CONNECTING, STREAM_HANDSHAKING, STREAM_OPEN, STREAM_DEAD };
@@ -32,6 +35,7 @@ struct stream {
     void *ctx;
     struct buf in; /* kept: offered, not taken */
     struct buf out;
+    struct buf sealed; /* TLS records that the socket did not take; they go before anything of out */
     size_t low_water;
     size_t record_left; /* bytes of the record that has been begun, see stream_events.record */
     enum stream_state state;
@@ -68,6 +72,7 @@ static void stream_destroy(struct stream *s)
     SSL_free(s->ssl);
     buf_free(&s->in);
     buf_free(&s->out);
+    buf_free(&s->sealed);
     free(s);
 }
 
@@ -79,6 +84,7 @@ static void stream_fail(struct stream *s, enum err why, const char *words)
     ev_io_stop(s->loop, &s->reader);
     ev_io_stop(s->loop, &s->writer);
     buf_free(&s->out);
+    buf_free(&s->sealed);
     s->events->on_close(s->ctx, why, words);
 }
 
@@ -351,22 +357,23 @@ static void stream_write_failed(struct stream *s)
     }
     s->write_errno = errno;
     buf_free(&s->out);
+    buf_free(&s->sealed);
     ev_io_stop(s->loop, &s->writer);
     stream_read_later(s);
 }
 
-/* Bytes sent, 0 when it would block, -1 when it failed (and said so). */
-static ssize_t stream_write_tls(struct stream *s)
+/* A record of its own from the front of n bytes. Bytes sealed, 0 when it would block, -1 when it failed (and
+ * said so). */
+static ssize_t stream_seal(struct stream *s, const uint8_t *data, size_t n)
 {
-    size_t n = buf_len(&s->out);
     if (s->events->record) {
         if (s->record_left == 0)
-            s->record_left = s->events->record(buf_data(&s->out), n);
+            s->record_left = s->events->record(data, n);
         n = s->record_left < n ? s->record_left : n;
     }
     ERR_clear_error();
     errno = 0;
-    int sent = SSL_write(s->ssl, buf_data(&s->out), n > INT32_MAX ? INT32_MAX : (int)n);
+    int sent = SSL_write(s->ssl, data, n > INT32_MAX ? INT32_MAX : (int)n);
     if (sent > 0) {
         s->record_left -= s->record_left ? (size_t)sent : 0;
         return sent;
@@ -387,6 +394,102 @@ static ssize_t stream_write_tls(struct stream *s)
         stream_tls_failed(s);
         return -1;
     }
+}
+
+/* OpenSSL writes every record by itself. Where there are several, they are gathered here, for the time of one
+ * call, and leave together. */
+static struct {
+    size_t n;
+    uint8_t bytes[RECORDS_AT_ONCE * RECORD_SEALED];
+} gathered;
+
+static int gather_write(BIO *bio, const char *data, int n)
+{
+    (void)bio;
+    REQUIRE(n > 0 && (size_t)n <= sizeof gathered.bytes - gathered.n);
+    memcpy(gathered.bytes + gathered.n, data, (size_t)n);
+    gathered.n += (size_t)n;
+    return n;
+}
+
+static long gather_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+/* One for the process; NULL without memory for it. */
+static BIO *gather_bio(void)
+{
+    static BIO *bio;
+    static BIO_METHOD *method;
+    if (!method && (method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "records")) != NULL) {
+        BIO_meth_set_write(method, gather_write);
+        BIO_meth_set_ctrl(method, gather_ctrl);
+    }
+    if (!bio && method && (bio = BIO_new(method)) != NULL)
+        BIO_set_init(bio, 1);
+    return bio;
+}
+
+static void stream_set_wbio(struct stream *s, BIO *bio)
+{
+    BIO_up_ref(bio);
+    SSL_set0_wbio(s->ssl, bio);
+}
+
+/* Sends what was sealed earlier. False when the socket takes no more, or it failed (and said so). */
+static bool stream_send_sealed(struct stream *s)
+{
+    while (buf_len(&s->sealed) > 0) {
+        ssize_t n = write(s->fd_out, buf_data(&s->sealed), buf_len(&s->sealed));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN) {
+            ev_io_start(s->loop, &s->writer);
+            return false;
+        }
+        if (n < 0) {
+            stream_write_failed(s);
+            return false;
+        }
+        buf_consume(&s->sealed, (size_t)n);
+    }
+    return true;
+}
+
+/* Sends what was gathered; the rest is kept. False when it failed (and said so). */
+static bool stream_send_gathered(struct stream *s)
+{
+    ssize_t n = gathered.n > 0 ? write(s->fd_out, gathered.bytes, gathered.n) : 0;
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        stream_write_failed(s);
+        return false;
+    }
+    size_t sent = n > 0 ? (size_t)n : 0;
+    if (buf_append(&s->sealed, gathered.bytes + sent, gathered.n - sent) == ERR_OK)
+        return true;
+    stream_fail(s, ERR_MEMORY, "out of memory");
+    return false;
+}
+
+/* Bytes taken from the queue, 0 when it would block, -1 when it failed (and said so). */
+static ssize_t stream_write_tls(struct stream *s)
+{
+    const uint8_t *data = buf_data(&s->out);
+    size_t n = buf_len(&s->out), taken = 0;
+    ssize_t one = 1;
+    BIO *gather = n > RECORD_MAX ? gather_bio() : NULL;
+    if (!gather)
+        return stream_seal(s, data, n);
+    gathered.n = 0;
+    stream_set_wbio(s, gather);
+    while (one > 0 && taken < n && gathered.n + RECORD_SEALED <= sizeof gathered.bytes) {
+        one = stream_seal(s, data + taken, n - taken);
+        taken += one > 0 ? (size_t)one : 0;
+    }
+    stream_set_wbio(s, SSL_get_rbio(s->ssl));
+    return one >= 0 && stream_send_gathered(s) ? (ssize_t)taken : -1;
 }
 
 static ssize_t stream_write_plain(struct stream *s)
@@ -431,7 +534,7 @@ static bool stream_refill(struct stream *s)
 
 static void stream_flush(struct stream *s)
 {
-    while (!s->write_errno && stream_refill(s)) {
+    while (!s->write_errno && stream_send_sealed(s) && stream_refill(s)) {
         ssize_t n = s->ssl ? stream_write_tls(s) : stream_write_plain(s);
         if (n < 0)
             return;
@@ -447,13 +550,13 @@ static void stream_flush(struct stream *s)
     }
     if (s->released || s->state != STREAM_OPEN)
         return;
-    if (buf_len(&s->out) == 0) {
+    if (stream_queued(s) == 0) {
         buf_free(&s->out); /* an idle stream holds no memory */
         ev_io_stop(s->loop, &s->writer);
         if (s->shutdown_wanted && !s->shutdown_done)
             stream_finish_shutdown(s);
     }
-    if (s->was_above && buf_len(&s->out) <= s->low_water) {
+    if (s->was_above && stream_queued(s) <= s->low_water) {
         s->was_above = false;
         if (s->events->on_drained)
             s->events->on_drained(s->ctx);
@@ -518,6 +621,7 @@ static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out,
     s->unread.run = stream_read_unread;
     buf_init(&s->in, STREAM_KEEP + STREAM_READ);
     buf_init(&s->out, queue_limit);
+    buf_init(&s->sealed, sizeof gathered.bytes);
     ev_io_init(&s->reader, stream_on_readable, fd_in, EV_READ);
     ev_io_init(&s->writer, stream_on_writable, fd_out, EV_WRITE);
     s->reader.data = s->writer.data = s;
@@ -620,7 +724,7 @@ void stream_set_events(struct stream *s, const struct stream_events *events, voi
 
 size_t stream_queued(const struct stream *s)
 {
-    return buf_len(&s->out);
+    return buf_len(&s->out) + buf_len(&s->sealed);
 }
 
 size_t stream_room(const struct stream *s)

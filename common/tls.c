@@ -36,6 +36,10 @@ static int tls_refuse_password(char *out, int size, int writing, void *arg)
     return -1; /* a key with a passphrase is an error, never a prompt */
 }
 
+/* What we ask for comes in many records at once: four of them for one system call. The buffer is there only
+ * while something of a record is in it. Guests get one for a single record: there are thousands of them. */
+enum { TLS_CLIENT_READ = 68 * 1024 };
+
 static SSL_CTX *tls_ctx(const SSL_METHOD *method, int least)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
@@ -182,6 +186,8 @@ enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why
     char words[256];
     ERR_clear_error();
     SSL_CTX *ctx = tls_ctx(TLS_client_method(), TLS1_2_VERSION);
+    if (ctx)
+        SSL_CTX_set_default_read_buffer_len(ctx, TLS_CLIENT_READ);
     if (ctx && (ca_pem ? tls_trust(ctx, ca_pem) : SSL_CTX_set_default_verify_paths(ctx) == 1)) {
         tls_verify_install(ctx);
         ERR_clear_error();

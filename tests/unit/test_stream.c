@@ -187,6 +187,36 @@ START_TEST(test_tls)
 }
 END_TEST
 
+/* Records that were sealed together and that the socket takes in pieces only: all of them arrive, in order,
+ * and in front of the end; what waits is counted. */
+START_TEST(test_tls_small_socket)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    int small = 1; /* the kernel makes its least of it */
+    tls_pair(loop, &client, &server, "join.example.com");
+    ck_assert_int_eq(
+        setsockopt(SSL_get_fd(stream_ssl(server.stream)), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    stream_pause(client.stream);
+    end_fill(&server);
+    for (size_t before = 0; before != server.sent;) {
+        before = server.sent;
+        ev_run(loop, EVRUN_NOWAIT);
+        ev_run(loop, EVRUN_NOWAIT);
+    }
+    ck_assert_uint_lt(server.sent, TOTAL);
+    ck_assert_uint_gt(stream_queued(server.stream), LOW); /* or more would have been asked for */
+    stream_resume(client.stream);
+    ev_run(loop, 0);
+    ck_assert(client.eof && !client.bad);
+    ck_assert_uint_eq(client.got, TOTAL);
+    ck_assert_uint_eq(stream_queued(server.stream), 0);
+    finish(loop, &client, &server);
+}
+END_TEST
+
 START_TEST(test_tls_wrong_name)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -349,6 +379,7 @@ int main(void)
     tcase_add_loop_test(tc, test_tls, 0, 1);
     tcase_add_loop_test(tc, test_tls, 5000, 5001);
     tcase_add_test(tc, test_flush);
+    tcase_add_test(tc, test_tls_small_socket);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_answer_before_reset);
