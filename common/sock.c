@@ -51,6 +51,16 @@ int sock_bind_udp(const struct netaddr *addr, bool reuse_port)
     return sock_bind(addr, SOCK_DGRAM, reuse_port);
 }
 
+void sock_allow_fragments(int fd, uint8_t family)
+{
+    /* With OMIT, IPv6 would neither report nor heed Packet Too Big. */
+    int four = IP_PMTUDISC_OMIT, six = IPV6_PMTUDISC_DONT;
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &six, sizeof six);
+    else
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &four, sizeof four);
+}
+
 int sock_connect_tcp(const struct netaddr *addr)
 {
     struct sockaddr_storage sa;

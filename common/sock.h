@@ -12,6 +12,10 @@
  * except the any-address [::], which takes both. */
 int sock_listen_tcp(const struct netaddr *addr, bool reuse_port);
 int sock_bind_udp(const struct netaddr *addr, bool reuse_port);
+/* Whatever is sent from here on may be fragmented on its way. IPv4: no don't-fragment bit, and no learning of
+ * path MTUs from whoever sends ICMP. IPv6: this box has to do it, so it has to learn; 1280 is the least that
+ * a forger can make it believe. */
+void sock_allow_fragments(int fd, uint8_t family);
 /* Starts connecting; EINPROGRESS counts as success. TCP_NODELAY is set. */
 int sock_connect_tcp(const struct netaddr *addr);
 /* Unix stream sockets. The path's old socket is removed; mode 0600. ENAMETOOLONG for long paths. */

@@ -325,7 +325,7 @@ static void relay_send_whole(void *net, struct turn_relay *r, const struct turn_
     struct turn_udp *u = net;
     bool six = r->advertised.family == AF_INET6;
     int level = six ? IPPROTO_IPV6 : IPPROTO_IP, option = six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER;
-    int whole = IP_PMTUDISC_PROBE, usual = IP_PMTUDISC_OMIT; /* IPv6 has the same numbers */
+    int whole = IP_PMTUDISC_PROBE; /* IPv6 has the same number */
     relays_flush(u);
     setsockopt(r->socket.watcher.fd, level, option, &whole, sizeof whole);
     ssize_t sent = sendto(r->socket.watcher.fd, data, n, MSG_DONTWAIT, &peer->to.any, peer->len);
@@ -333,7 +333,7 @@ static void relay_send_whole(void *net, struct turn_relay *r, const struct turn_
         sent = sendto(r->socket.watcher.fd, data, n, MSG_DONTWAIT, &peer->to.any, peer->len);
     if (sent < 0)
         turn_drop(u->server, errno == EMSGSIZE ? TURN_DROP_too_long : TURN_DROP_send_failed);
-    setsockopt(r->socket.watcher.fd, level, option, &usual, sizeof usual);
+    sock_allow_fragments(r->socket.watcher.fd, r->advertised.family);
 }
 
 static void relay_readable(struct ev_loop *loop, ev_io *w, int revents)
@@ -369,11 +369,7 @@ static enum err relay_open(void *net, struct turn_relay *r, const struct netaddr
                : errno == EAFNOSUPPORT              ? ERR_UNSUPPORTED
                : errno == EMFILE || errno == ENFILE ? ERR_FULL
                                                     : ERR_SYSTEM;
-    /* No don't-fragment bit, and no learning of path MTUs from whoever sends ICMP (RFC 8656 §15). */
-    int omit = IP_PMTUDISC_OMIT;
-    bool six = addr->family == AF_INET6;
-    setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
-               sizeof omit);
+    sock_allow_fragments(fd, addr->family); /* RFC 8656 §15: DF is for DONT-FRAGMENT alone */
     turn_icmp_wanted(fd, addr->family);
     if (!u->server->config.gso_off)
         set_joined(u, fd);

@@ -73,13 +73,11 @@ enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *loca
     if (fd < 0)
         return ERR_SYSTEM;
     if (turn_socket_is_datagram(kind)) {
-        int size = SOCKET_BUFFER, omit = IP_PMTUDISC_OMIT;
-        bool six = local->family == AF_INET6;
+        int size = SOCKET_BUFFER;
         if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
             setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        setsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &omit,
-                   sizeof omit);
+        sock_allow_fragments(fd, local->family);
     }
     *out = (struct turn_socket){.kind = kind, .fd = fd, .local = *local};
     return ERR_OK;
