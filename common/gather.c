@@ -14,6 +14,8 @@ struct gather {
     void *ctx;
     ev_timer timer;
     LIST_ENTRY(gather) next;
+    size_t n_asked;
+    const struct worker *asked[]; /* NULL: has answered */
 };
 
 static LIST_HEAD(, gather) gathers = LIST_HEAD_INITIALIZER(gathers);
@@ -38,7 +40,7 @@ static void gather_finish(struct ev_loop *loop, ev_timer *t, int revents)
 struct gather *gather_ask(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_make *make,
                           double patience, gather_done *done, void *ctx)
 {
-    struct gather *g = calloc(1, sizeof *g);
+    struct gather *g = calloc(1, sizeof *g + n * sizeof g->asked[0]);
     if (!g)
         return NULL;
     g->loop = loop;
@@ -52,8 +54,9 @@ struct gather *gather_ask(struct ev_loop *loop, struct worker *const *workers, s
             continue;
         json_object_set_new(msg, "id", json_integer(g->id));
         if (worker_send(workers[i], msg, NULL, 0) == ERR_OK)
-            g->awaited++;
+            g->asked[g->n_asked++] = workers[i];
     }
+    g->awaited = g->n_asked;
     ev_timer_init(&g->timer, gather_finish, g->awaited ? patience : 0, 0);
     g->timer.data = g;
     ev_timer_start(loop, &g->timer);
@@ -79,6 +82,18 @@ struct gather *gather_start(struct ev_loop *loop, struct worker *const *workers,
     return gather_ask(loop, workers, n, brief ? gather_brief : gather_status, gather_patience, done, ctx);
 }
 
+/* Once for each that was asked: numbers of questions can be guessed, and a worker that was taken over neither
+ * answers for others nor ends their time to answer. */
+static bool gather_awaits(struct gather *g, const struct worker *w)
+{
+    for (size_t i = 0; i < g->n_asked; i++)
+        if (g->asked[i] == w) {
+            g->asked[i] = NULL;
+            return true;
+        }
+    return false;
+}
+
 void gather_message(struct worker *w, json_t *msg)
 {
     json_int_t id = json_integer_value(json_object_get(msg, "id"));
@@ -86,6 +101,8 @@ void gather_message(struct worker *w, json_t *msg)
     LIST_FOREACH (g, &gathers, next) {
         if (g->id != id)
             continue;
+        if (!gather_awaits(g, w))
+            return;
         json_object_set_new(msg, "worker", json_string(worker_name(w)));
         json_array_append(g->results, msg);
         if (g->awaited > 0 && --g->awaited == 0) {

@@ -24,7 +24,7 @@ typedef json_t *gather_make(void *ctx, struct worker *w);
 struct gather *gather_ask(struct ev_loop *loop, struct worker *const *workers, size_t n, gather_make *make,
                           double patience, gather_done *done, void *ctx);
 /* Passes on an answer of a worker, with its name in "worker"; it finds its gather by the "id" of the question.
- */
+ * Only the first answer of a worker that was asked counts. */
 void gather_message(struct worker *w, json_t *msg);
 /* Gives up: done is not called. */
 void gather_cancel(struct gather *g);

@@ -62,6 +62,8 @@ static struct {
     char how[96];
 } seen;
 
+static json_int_t last_id; /* of a question to a worker */
+
 static void on_start(void *ctx, struct worker *w)
 {
     (void)ctx;
@@ -72,8 +74,10 @@ static void on_start(void *ctx, struct worker *w)
 static void on_message(void *ctx, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     (void)ctx, (void)fds, (void)n_fds;
-    if (strcmp(type, "status") == 0)
+    if (strcmp(type, "status") == 0) {
+        last_id = json_integer_value(json_object_get(msg, "id"));
         gather_message(w, msg);
+    }
     if (strcmp(type, "ready") != 0)
         return;
     ck_assert_int_eq(json_integer_value(json_object_get(msg, "pid")), worker_pid(w));
@@ -199,9 +203,37 @@ START_TEST(test_gather)
 }
 END_TEST
 
+/* A worker that was taken over knows the numbers of others' questions, or guesses them. */
+START_TEST(test_gather_hears_each_once)
+{
+    struct worker *asked[2] = {0}, *stranger;
+    seen.loop = ev_default_loop(0);
+    for (unsigned i = 0; i < 2; i++)
+        asked[i] = worker_new(seen.loop, "good", i, &events, NULL);
+    stranger = worker_new(seen.loop, "good", 2, &events, NULL);
+    wait_for(&seen.ready, 3);
+    ck_assert_ptr_nonnull(gather_start(seen.loop, asked, 2, false, on_gathered, NULL));
+    wait_for(&gathered, 1);
+    ck_assert_ptr_nonnull(gather_start(seen.loop, asked, 2, false, on_gathered, NULL));
+    json_t *answer = json_pack("{sssI}", "type", "status", "id", last_id + 1);
+    for (int i = 0; i < 3; i++) {
+        gather_message(stranger, answer);
+        gather_message(asked[0], answer);
+    }
+    json_decref(answer);
+    ck_assert_uint_eq(gathered, 1);
+    wait_for(&gathered, 2);
+    ck_assert_uint_eq(results_seen, 2);
+    for (unsigned i = 0; i < 2; i++)
+        worker_free(asked[i]);
+    worker_free(stranger);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {test_death_and_restart, test_stubborn_worker_is_killed, test_gather};
+    const TTest *const tests[] = {test_death_and_restart, test_stubborn_worker_is_killed, test_gather,
+                                  test_gather_hears_each_once};
     if (argc > 1 && strcmp(argv[1], "worker") == 0)
         return worker_process_run(roles, argc - 1, argv + 1);
     return unit_run("worker", tests, sizeof tests / sizeof *tests);
