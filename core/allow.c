@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/box.h"
 #include "common/file.h"
@@ -265,6 +266,24 @@ static enum err allow_import(struct allow *a, const char *path)
 
 /* export ----------------------------------------------------------------------------------------------- */
 
+/* /dev/stdout, a pipe, a link: root must not put a file in its place. */
+static bool is_other_than_file(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static enum err export_into(struct allow *a, const char *path, const char *text, size_t n)
+{
+    FILE *out = fopen(path, "we");
+    bool written = out && fwrite(text, 1, n, out) == n;
+    if ((out && fclose(out) != 0) || !written) {
+        snprintf(a->why, sizeof a->why, "%s: cannot be written: %s", path, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    return ERR_OK;
+}
+
 static enum err allow_export(struct allow *a, const char *path)
 {
     struct allowlist own = {.rules = a->list.rules + allow_automatic(a), .n = a->list.n - allow_automatic(a)};
@@ -276,7 +295,8 @@ static enum err allow_export(struct allow *a, const char *path)
     allowlist_csv_write(memory, &own);
     enum err e = fclose(memory) == 0 ? ERR_OK : ERR_MEMORY;
     if (e == ERR_OK && path && strcmp(path, "-") != 0)
-        e = file_write(path, text, n, 0644, a->why, sizeof a->why);
+        e = is_other_than_file(path) ? export_into(a, path, text, n)
+                                     : file_write(path, text, n, 0644, a->why, sizeof a->why);
     else if (e == ERR_OK)
         fwrite(text, 1, n, stdout);
     free(text);

@@ -130,6 +130,9 @@ void edge_reload_free(struct edge_reload *reload);
 /* edge_status.c: `stile-edge status` and `stile-edge metrics`. */
 void edge_status_request(void *edge, struct request *r, const json_t *msg);
 void edge_metrics_request(void *edge, struct request *r, const json_t *msg);
+/* What a worker of that role ("web", "turn") said of itself, of its answer with its name; NULL when there is
+ * none, or it speaks for another role. */
+json_t *edge_status_part(const json_t *result, const char *role);
 /* edge_metrics.c: the text, from what workers answered (gather.h); the caller's to free, NULL when memory is
  * out. */
 char *edge_metrics_text(const struct edge *e, const json_t *results);

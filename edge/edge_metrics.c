@@ -91,7 +91,7 @@ static json_t *sources(const json_t *results, const char *key)
     json_t *list = json_array(), *result, *status;
     size_t i;
     json_array_foreach ((json_t *)(uintptr_t)results, i, result) {
-        status = json_object_get(result, key);
+        status = edge_status_part(result, key);
         if (!status)
             continue;
         json_object_set(status, "worker", json_object_get(result, "worker"));

@@ -90,6 +90,12 @@ static void edge_metrics_done(void *ctx, json_t *results)
     free(text);
 }
 
+json_t *edge_status_part(const json_t *result, const char *role)
+{
+    const char *name = json_string_value(json_object_get(result, "worker"));
+    return name && strncmp(name, role, strlen(role)) == 0 ? json_object_get(result, role) : NULL;
+}
+
 static void edge_status_done(void *ctx, json_t *results)
 {
     struct edge_status_request *r = ctx;
@@ -98,7 +104,7 @@ static void edge_status_done(void *ctx, json_t *results)
            *result;
     size_t i;
     json_array_foreach (results, i, result) {
-        json_t *t = json_object_get(result, "turn"), *w = json_object_get(result, "web");
+        json_t *t = edge_status_part(result, "turn"), *w = edge_status_part(result, "web");
         if (t) {
             json_array_extend(relays, json_object_get(t, "relays"));
             json_object_del(t, "relays");

@@ -148,14 +148,26 @@ static struct worker *next_running(struct edge *e)
     return NULL;
 }
 
+/* An address of a web worker's message, written anew: texts as long as a message may be would take the room
+ * in the turn worker's queue that we need ourselves. */
+static bool address_again(const json_t *msg, const char *key, char out[NETADDR_TEXT])
+{
+    const char *text = json_string_value(json_object_get(msg, key));
+    struct netaddr a;
+    if (!text || netaddr_parse(text, 0, &a) != ERR_OK)
+        return false;
+    netaddr_print(&a, out);
+    return true;
+}
+
 void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd)
 {
-    const char *client = json_string_value(json_object_get(msg, "client")),
-               *server = json_string_value(json_object_get(msg, "server"));
+    char client[NETADDR_TEXT], server[NETADDR_TEXT];
+    bool right = fd >= 0 && address_again(msg, "client", client) && address_again(msg, "server", server);
     struct worker *to = next_running(e);
     if (handing_of(e, web) >= HANDOVERS_MOST)
         return; /* it does not keep to what it was told */
-    json_t *adopt = to && client && server && fd >= 0
+    json_t *adopt = to && right
                         ? json_pack("{ss ss ss sb si}", "type", "adopt", "client", client, "server", server,
                                     "tls", json_is_true(json_object_get(msg, "tls")), "web", (int)web)
                         : NULL;

@@ -173,7 +173,11 @@ static enum err user_become_owner(struct user_asker *a, char *why)
     char name[64];
     snprintf(name, sizeof name, "%s", pw->pw_name);
     enum err e = box_make_state_dir(&a->box, name, why);
-    return e == ERR_OK ? sandbox_become(name, why, SCHEMA_WHY) : e;
+    if (e == ERR_OK)
+        e = sandbox_become(name, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        sandbox_harden(); /* the database may be of a daemon that was taken over: nothing of root is left */
+    return e;
 }
 
 static enum err user_open_database(struct user_asker *a, char *why)

@@ -32,6 +32,9 @@ printf '%s\r\n' Url,Deployment,HttpMethods,MatchType,Description 'https://docs.e
 check "rules are imported" import rules.csv
 is "the revision counts up" "$(revision)" 2
 is "they are exported as they came" "$(allow export | cksum)" "$(cksum <rules.csv)"
+ln -s link.csv link
+check "they are exported into what a link names" allow export link
+is "which stays a link, with the rules behind it" "$(readlink link) $(cksum <link.csv)" "link.csv $(cksum <rules.csv)"
 check "imported again" import rules.csv
 is "they change nothing" "$(revision)" 2
 printf 'Url,ExpectedResult\nhttps://docs.example.com/guide/1,allow\nhttps://docs.example.com/other,block\n' >tests.csv
