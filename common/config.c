@@ -322,6 +322,31 @@ static const struct schema_row turn_rows[] = {
          "is above stays unanswered"},
     SCHEMA_END};
 
+#define BANS(member) offsetof(struct config_bans, member)
+#define RULE(member) offsetof(struct config_ban_rule, member)
+#define X(name, threshold_default, window_default, duration_default, words)                                  \
+    static const struct schema_row ban_##name##_rows[] = {                                                   \
+        {"threshold", SCHEMA_INT, RULE(threshold), .edge_live = true, .min = 0, .max = 1000000,              \
+         .default_text = #threshold_default, .help = "so many in one window ban the address; 0: never"},     \
+        {"window", SCHEMA_INT, RULE(window), .edge_live = true, .min = 1, .max = 86400,                      \
+         .default_text = #window_default, .help = "seconds in which they are counted"},                      \
+        {"duration", SCHEMA_INT, RULE(duration), .edge_live = true, .min = 1, .max = 31622400,               \
+         .default_text = #duration_default, .help = "seconds that the ban lasts"},                           \
+        SCHEMA_END};
+BAN_CATEGORIES(X)
+#undef X
+
+static const struct schema_row bans_rows[] = {
+    {"enabled", SCHEMA_BOOL, BANS(enabled), .edge_live = true, .default_text = "true",
+     .help = "ban addresses by themselves; without it only 'stile-edge ban add' does"},
+    {"exempt", SCHEMA_STRINGS, BANS(exempt), .edge_live = true, .max = 1000, .check = check_cidr,
+     .help = "networks that are never banned"},
+#define X(name, threshold, window, duration, words)                                                          \
+    {#name, SCHEMA_OBJECT, BANS(name), .rows = ban_##name##_rows, .help = words},
+    BAN_CATEGORIES(X)
+#undef X
+        SCHEMA_END};
+
 #define TOP(member) offsetof(struct config, member)
 const struct schema_row config_rows[] = {
     {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
@@ -334,6 +359,8 @@ const struct schema_row config_rows[] = {
     {"cores", SCHEMA_OBJECTS, TOP(cores), .required = true, .min = 1, .max = 16, .rows = core_rows,
      .size = sizeof(struct config_core), .help = "the boxes in the LAN"},
     {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
+    {"bans", SCHEMA_OBJECT, TOP(bans), .rows = bans_rows,
+     .help = "which addresses an edge's web ports shut out for a while"},
     SCHEMA_END};
 
 /* Checks between keys, and what follows from the values. ----------------------------------------------------
@@ -485,9 +512,11 @@ void config_swap_live(struct config *running, struct config *merged)
 {
     struct config old = *running;
     running->turn = merged->turn;
+    running->bans = merged->bans;
     running->revision = merged->revision;
     running->json = merged->json;
     merged->turn = old.turn;
+    merged->bans = old.bans;
     merged->revision = old.revision;
     merged->json = old.json;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/ban_categories.h"
 #include "common/netaddr.h"
 #include "common/schema.h"
 
@@ -65,6 +66,20 @@ struct config_turn {
     long challenge_limit;
 };
 
+/* When offences of one category (common/ban_categories.h) ban an address. */
+struct config_ban_rule {
+    long threshold;        /* offences; 0: never */
+    long window, duration; /* seconds */
+};
+
+struct config_bans {
+    bool enabled;
+    struct schema_strings exempt;
+#define X(name, threshold, window, duration, words) struct config_ban_rule name;
+    BAN_CATEGORIES(X)
+#undef X
+};
+
 struct config {
     long revision;
     char *join_url;
@@ -72,6 +87,7 @@ struct config {
     struct schema_objects edges; /* of struct config_edge */
     struct schema_objects cores; /* of struct config_core */
     struct config_turn turn;
+    struct config_bans bans;
     /* Derived by config_load: */
     char join_host[256];
     uint16_t join_port;
@@ -89,8 +105,8 @@ void config_free(struct config *c);
  * differ beyond that, ", " between them, "" for none: they count from the next start. */
 enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
                       char *waiting, size_t size, char *why);
-/* Gives running the TURN settings, the revision and the document of merged, and merged those of running.
- * Everything else of running stays where it is: others point to it. */
+/* Gives running the settings of TURN and of bans, the revision and the document of merged, and merged those
+ * of running. Everything else of running stays where it is: others point to it. */
 void config_swap_live(struct config *running, struct config *merged);
 
 /* NULL when there is none of that name. */

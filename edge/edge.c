@@ -79,11 +79,10 @@ static void edge_on_hangup(void *edge)
 }
 
 /* What our own tools may ask over the socket. */
-static const struct request_verb edge_verbs[] = {{"status", edge_status_request, .alone = false},
-                                                 {"metrics", edge_metrics_request, .alone = false},
-                                                 {"user", edge_users_request, .alone = true},
-                                                 {"reload", edge_reload_request, .alone = true},
-                                                 {0}};
+static const struct request_verb edge_verbs[] = {
+    {"status", edge_status_request, .alone = false}, {"metrics", edge_metrics_request, .alone = false},
+    {"user", edge_users_request, .alone = true},     {"ban", edge_bans_request, .alone = true},
+    {"reload", edge_reload_request, .alone = true},  {0}};
 
 /* Starting ---------------------------------------------------------------------------------------------- */
 
@@ -100,6 +99,8 @@ static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const 
     (void)tunnel;
     text_copy(e->last_tunnel_reason, sizeof e->last_tunnel_reason, reason);
     text_copy(e->last_tunnel_core, sizeof e->last_tunnel_core, core);
+    if (!reason) /* up: this core's address is exempt */
+        edge_bans_configure(e);
 }
 
 static const struct attachments_events edge_attachment_events = {.uplink = edge_web_uplink,
@@ -124,7 +125,9 @@ static enum err edge_start(struct edge *e, char *why)
 {
     char path[PATH_MAX];
     edge_users_open(e);
-    enum err err = edge_web_start(e, why);
+    enum err err = edge_bans_start(e, why);
+    if (err == ERR_OK)
+        err = edge_web_start(e, why);
     if (err == ERR_OK && e->box->config.turn.enabled)
         err = edge_turn_start(e, why);
     if (err == ERR_OK)
@@ -166,6 +169,7 @@ static void edge_free(struct edge *e)
                 close(e->turn_mailboxes[i][end]);
     json_decref(e->allowlist);
     users_close(e->users);
+    edge_bans_stop(e);
     edge_certificate_stop(e);
     edge_acme_stop(e);
     daemon_end(&e->daemon);

@@ -1,8 +1,8 @@
 /*
  * The edge's main process: config, sockets, workers, sshd, control channels. `stile-edge run` makes one and
  * runs it. Its parts: edge.c (start, signals, stop), edge_web.c and edge_turn.c (what their workers are
- * told), edge_users.c (the local credentials database), edge_reload.c (changes while running),
- * edge_status.c.
+ * told), edge_users.c (the local credentials database), edge_bans.c (who is shut out), edge_reload.c (changes
+ * while running), edge_status.c.
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -13,9 +13,11 @@
 #include "common/cert.h"
 #include "common/daemon.h"
 #include "common/local_server.h"
+#include "common/log.h"
 #include "common/requests.h"
 #include "common/tls_tickets.h"
 #include "common/worker.h"
+#include "edge/bans.h"
 #include "edge/listeners.h"
 #include "edge/tunnel/attachments.h"
 #include "edge/tunnel/sshd.h"
@@ -69,6 +71,9 @@ struct edge {
     struct users *users;                          /* NULL: the database does not work, */
     char users_problem[SCHEMA_WHY];               /* for this reason */
     struct edge_reload *reload;                   /* while one is under way */
+    struct bans *bans;                            /* edge_bans.c */
+    ev_timer bans_timer;                          /* runs while there are bans */
+    struct log_limit bans_log;
     /* the rest */
     struct sshd *sshd;
     struct attachments *attachments;
@@ -124,6 +129,14 @@ void edge_users_send(const struct edge *e, const struct secrets *secrets, struct
 void edge_users_request(void *edge, struct request *r, const json_t *msg);
 /* Reads the database anew if it was changed behind our back; true: workers have to hear of it. */
 bool edge_users_refresh(struct edge *e);
+/* edge_bans.c: the ban list. */
+enum err edge_bans_start(struct edge *e, char *why);
+void edge_bans_stop(struct edge *e);
+void edge_bans_configure(struct edge *e);     /* the config or the addresses that are exempt have changed */
+json_t *edge_bans_json(const struct edge *e); /* the addresses, for a worker's setup */
+void edge_bans_heard(struct edge *e, const json_t *msg); /* a worker's `offences` */
+json_t *edge_bans_status(const struct edge *e);
+void edge_bans_request(void *edge, struct request *r, const json_t *msg);
 /* edge_reload.c: config and secrets read anew while calls go on: SIGHUP, `stile-edge reload`. */
 void edge_reload_request(void *edge, struct request *r, const json_t *msg);
 void edge_reload_free(struct edge_reload *reload);
@@ -147,5 +160,6 @@ int edge_metrics_command(int argc, char **argv);
 int edge_cert_command(int argc, char **argv); /* cert.c */
 int edge_reload_command(int argc, char **argv);
 int edge_user_command(int argc, char **argv);
+int edge_ban_command(int argc, char **argv);
 
 #endif

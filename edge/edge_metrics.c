@@ -15,6 +15,8 @@ static const struct metrics_row web_rows[] = {
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_address", NULL, "reason=\"address\"",
      "connections closed at once: too many from one address, too many altogether, no protocol of ours"},
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_full", NULL, "reason=\"full\"", NULL},
+    {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_banned", NULL, "reason=\"banned\"",
+     NULL},
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_protocol", NULL, "reason=\"protocol\"",
      NULL},
     {"stile_web_handshakes_failed_total", METRICS_COUNTER, "handshake_failed", NULL, NULL,
@@ -59,6 +61,17 @@ static const struct metrics_row web_rows[] = {
     {"stile_web_request_seconds", METRICS_HISTOGRAM, "seconds.*", "stage", NULL,
      "how long requests took: edge: from head to the end of the answer; tunnel: from there to core, the "
      "bridge and back, up to the head of the answer"},
+    {0},
+};
+
+static const struct metrics_row bans_rows[] = {
+    {"stile_bans", METRICS_GAUGE, "active", NULL, NULL, "addresses that are banned now"},
+    {"stile_bans_total", METRICS_COUNTER, "banned.*", "category", NULL, "bans, by what they were for"},
+    {"stile_bans_ended_total", METRICS_COUNTER, "ended", NULL, NULL, "bans whose time was over"},
+    {"stile_bans_removed_total", METRICS_COUNTER, "removed", NULL, NULL,
+     "bans that were taken back, by hand or by the config"},
+    {"stile_bans_full_total", METRICS_COUNTER, "full", NULL, NULL,
+     "offenders who were not banned because there are too many bans"},
     {0},
 };
 
@@ -114,6 +127,9 @@ char *edge_metrics_text(const struct edge *e, const json_t *results)
     if (e->n_turn)
         turn_metrics(m, turn);
     metrics_rows(m, web_rows, web, "worker");
+    json_t *bans = json_pack("[o]", edge_bans_status(e));
+    metrics_rows(m, bans_rows, bans, NULL);
+    json_decref(bans);
     json_decref(turn);
     json_decref(web);
     return metrics_end(m);

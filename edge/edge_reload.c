@@ -124,6 +124,7 @@ static void reload_commit(struct edge_reload *r)
     config_swap_live(&box->config, &r->merged);
     box->secrets = r->fresh.secrets;
     r->fresh.secrets = old;
+    edge_bans_configure(e);
     r->gather =
         gather_ask(e->loop, e->turn, e->n_turn, reload_commit_message, reload_patience, reload_committed, r);
     if (r->gather)
@@ -264,8 +265,9 @@ void edge_reload_request(void *edge, struct request *request, const json_t *msg)
 static const char help[] =
     "usage: stile-edge reload [--dir DIR] [--run-dir DIR]\n"
     "\n"
-    "The running edge reads stile.json and secrets.json again and takes over the TURN settings, all of\n"
-    "them or none, without touching calls that are going on. Keys that need a restart are named.\n"
+    "The running edge reads stile.json and secrets.json again and takes over the settings of TURN and of\n"
+    "bans, all of them or none, without touching calls that are going on. Keys that need a restart are\n"
+    "named.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";

@@ -123,6 +123,7 @@ static void edge_status_done(void *ctx, json_t *results)
                                "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
                                (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
     json_object_set_new(answer, "usage", edge_usage(turn));
+    json_object_set_new(answer, "bans", edge_bans_status(e));
     json_object_set_new(answer, "services", edge_status_services(e));
     json_object_set_new(answer, "database_problem", json_string(e->users ? "" : e->users_problem));
     json_object_set_new(answer, "certificate", cert_json(&e->certificate.info));
@@ -207,6 +208,13 @@ static void edge_status_guests(const json_t *web)
     json_decref(rows);
 }
 
+static void edge_status_bans(const json_t *bans)
+{
+    json_int_t n = json_integer_value(json_object_get(bans, "active"));
+    if (n)
+        printf("Banned addresses: %lld; 'stile-edge ban list' shows them\n", (long long)n);
+}
+
 static void edge_status_text(const json_t *status)
 {
     static const struct table_column tunnels[] = {{"Core", "core", TABLE_TEXT},
@@ -245,6 +253,7 @@ static void edge_status_text(const json_t *status)
                 "none: no core in the config");
     status_print_allowlist(status);
     edge_status_guests(json_object_get(status, "web"));
+    edge_status_bans(json_object_get(status, "bans"));
     edge_usage_print(usage);
     table_print(stdout, "Services", services, json_object_get(status, "services"), "none");
     table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");

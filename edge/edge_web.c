@@ -30,6 +30,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
     if (msg)
         json_object_set_new(msg, "load_balancers",
                             schema_strings_json(&e->box->config.web_proxy.load_balancers));
+    if (msg)
+        json_object_set_new(msg, "bans", edge_bans_json(e));
     if (msg && e->acme.answers)
         json_object_set(msg, "acme", e->acme.answers);
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
@@ -45,6 +47,8 @@ static void edge_web_on_message(void *edge, struct worker *w, const char *type, 
         gather_message(w, msg);
     else if (strcmp(type, "hand") == 0)
         edge_turn_hand(e, worker_index(w), msg, n_fds == 1 ? fds[0] : -1);
+    else if (strcmp(type, "offences") == 0)
+        edge_bans_heard(e, msg);
     else if (strcmp(type, "uplink_closed") == 0)
         attachments_uplink_closed(e->attachments, worker_index(w),
                                   (long)json_integer_value(json_object_get(msg, "id")));

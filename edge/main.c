@@ -12,6 +12,7 @@ static const struct verb verbs[] = {
     {"cert", edge_cert_command, "the certificate that guests see: show, csr, install"},
     {"reload", edge_reload_command, "read the config and the secrets again, while calls go on"},
     {"user", edge_user_command, "TURN users of this edge: add, list, disable, remove, token"},
+    {"ban", edge_ban_command, "addresses that are shut out: list, add, remove"},
     {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
     {"attach", attach_command, NULL},
     {"worker", edge_workers_command, NULL},

@@ -290,3 +290,17 @@ json_t *attachments_status(const struct attachments *all)
     }
     return list;
 }
+
+/* SSH_CONNECTION is "client port server port". */
+size_t attachments_cores(const struct attachments *all, struct netaddr *out, size_t most)
+{
+    const struct attachment *a;
+    size_t n = 0;
+    LIST_FOREACH (a, &all->list, next) {
+        char address[NETADDR_TEXT];
+        snprintf(address, sizeof address, "%.*s", (int)strcspn(a->ssh, " "), a->ssh);
+        if (a->control && n < most && netaddr_parse(address, 0, &out[n]) == ERR_OK)
+            n++;
+    }
+    return n;
+}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "common/box.h"
+#include "common/netaddr.h"
 #include "edge/tunnel/control.h"
 
 struct attachments;
@@ -39,5 +40,7 @@ void attachments_uplink_closed(struct attachments *a, unsigned channel, long id)
 void attachments_worker_gone(struct attachments *a, unsigned channel);
 /* Array of control_status objects, each with the number of its data channels. */
 json_t *attachments_status(const struct attachments *a);
+/* Where the cores' SSH connections that are up come from, at most `most`; how many there are in out. */
+size_t attachments_cores(const struct attachments *a, struct netaddr *out, size_t most);
 
 #endif

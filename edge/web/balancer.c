@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/web/banned.h"
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 #include "proto/proxy_header.h"
@@ -77,8 +78,8 @@ static void hand_on(struct proxied *p, const struct proxy_header *h, size_t used
     int fd = proxied_free(p);
     set_low_water(fd, 1);
     if (!h->local) {
-        bool counted = web_connection_count(w, &client, (size_t)w->limits.connections_per_address);
-        if (!counted) {
+        if (banned_refuses(w, &client) ||
+            !web_connection_count(w, &client, (size_t)w->limits.connections_per_address)) {
             close(fd);
             web_connection_closed(w, &balancer);
             return;

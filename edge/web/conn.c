@@ -62,8 +62,10 @@ static size_t on_early_data(void *ctx, const uint8_t *data, size_t n)
 void conn_on_stream_close(void *ctx, enum err why, const char *words)
 {
     struct conn *c = ctx;
-    if (c->state == CONN_HANDSHAKE)
+    if (c->state == CONN_HANDSHAKE) {
         c->web->counters.handshake_failed++;
+        offence_note(c->web, &c->client, BAN_handshakes);
+    }
     if (log_enabled(LOG_DEBUG)) {
         char client[NETADDR_TEXT];
         log_event(LOG_DEBUG, "Guest Gone", "client=%s reason=\"%s\"", netaddr_print(&c->client, client),
@@ -238,6 +240,8 @@ static void conn_sweep(struct conn *c, ev_tstamp now)
         return;
     if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER) {
         c->web->counters.timed_out++;
+        if (c->state == CONN_HANDSHAKE)
+            offence_note(c->web, &c->client, BAN_handshakes);
         conn_kill(c);
     } else {
         c->protocol->expired(c);
@@ -254,14 +258,33 @@ void conns_sweep(struct web *w)
     }
 }
 
+static void conn_drain(struct conn *c)
+{
+    c->draining = true;
+    if (c->protocol && c->state != CONN_LINGER)
+        c->protocol->drain(c);
+}
+
 void conns_drain(struct web *w)
 {
     struct conn *next;
     for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
         next = LIST_NEXT(c, link);
-        c->draining = true;
-        if (c->protocol && c->state != CONN_LINGER)
-            c->protocol->drain(c);
+        conn_drain(c);
+    }
+}
+
+void conns_drain_those(struct web *w, bool (*chosen)(const struct web *w, const struct netaddr *client))
+{
+    struct conn *next;
+    for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
+        next = LIST_NEXT(c, link);
+        if (c->state == CONN_WEBSOCKET || c->state == CONN_TURN || !chosen(w, &c->client))
+            continue;
+        if (c->state == CONN_HANDSHAKE)
+            conn_kill(c);
+        else
+            conn_drain(c);
     }
 }
 

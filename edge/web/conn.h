@@ -17,6 +17,8 @@ void conn_kill(struct conn *c);
 void conns_sweep(struct web *w);
 /* Closes what is idle, the others as soon as their exchange is over. */
 void conns_drain(struct web *w);
+/* The same for connections of some clients; calls (WebSockets of HTTP/1, TURN) go on. */
+void conns_drain_those(struct web *w, bool (*chosen)(const struct web *w, const struct netaddr *client));
 /* Makes web->held exact. */
 void conns_account(struct web *w);
 /* Closes the greediest, when all of them together hold more than limits.queue_memory. */

@@ -32,6 +32,7 @@ static void tell_why(struct conn *c)
         return;
     }
     w->http2_abuses[abuse]++;
+    offence_note(w, &c->client, BAN_http2_abuses);
     web_event(w, &w->abuse_log, "HTTP/2 Abuse",
               json_pack("{s:s, s:s}", "client", netaddr_print_ip(&c->client, client), "reason",
                         h2_abuse_words(abuse)));

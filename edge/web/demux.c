@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/sock.h"
+#include "edge/web/banned.h"
 #include "edge/web/conn.h"
 #include "edge/web/handover.h"
 
@@ -28,6 +29,10 @@ static void let_go(struct web *w, int fd, const struct netaddr *client)
 
 static void hand_on(struct web *w, int fd, const struct netaddr *client, uint8_t first)
 {
+    if (banned_refuses(w, client)) { /* since it was accepted, or behind a load balancer */
+        let_go(w, fd, client);
+        return;
+    }
     if (first == TLS_HANDSHAKE && w->tls) {
         conn_new(w, fd, client, true);
         return;
@@ -36,8 +41,9 @@ static void hand_on(struct web *w, int fd, const struct netaddr *client, uint8_t
     if (first <= STUN_LAST && w->turn) {
         if (sock_local(fd, &server) == ERR_OK)
             (void)handover_send(w, fd, client, &server, false);
-    } else {
-        w->counters.refused_protocol += first != TLS_HANDSHAKE;
+    } else if (first != TLS_HANDSHAKE) {
+        w->counters.refused_protocol++;
+        offence_note(w, client, BAN_malformed);
     }
     let_go(w, fd, client);
 }

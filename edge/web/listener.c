@@ -8,6 +8,7 @@
 
 #include "common/sock.h"
 #include "edge/web/balancer.h"
+#include "edge/web/banned.h"
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 
@@ -55,7 +56,7 @@ static void take(struct listener *l, int fd, const struct sockaddr_storage *from
     struct netaddr client;
     bool known = netaddr_from_sockaddr((const struct sockaddr *)from, n, &client) == ERR_OK,
          balancer = known && balancer_is(l->web, &client);
-    if (!known || !admit(l->web, &client, balancer))
+    if (!known || (!balancer && banned_refuses(l->web, &client)) || !admit(l->web, &client, balancer))
         close(fd);
     else if (balancer)
         balancer_new(l->web, fd, &client, l->https);

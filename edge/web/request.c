@@ -138,6 +138,8 @@ void request_start_malformed(struct request *r, const struct request_origin *ori
 {
     r->web->counters.requests++;
     r->web->counters.malformed++;
+    if (why->status != 408) /* a slow network is no offence */
+        offence_note(r->web, origin->client, BAN_malformed);
     tell_refusal(r, origin, span_from(""), "", why->status, why->words);
     answer_status(r, why->status);
 }
@@ -183,6 +185,7 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
             r->web->counters.refused_host++;
         else
             r->web->counters.malformed++;
+        offence_note(r->web, origin->client, status == 421 ? BAN_refused : BAN_malformed);
         tell_refusal(r, origin, method, "", status, status == 421 ? "no rule is for this host" : why);
         answer_status(r, status);
         return;
@@ -235,6 +238,8 @@ static bool judge(struct request *r, const struct request_origin *origin, struct
         w->counters.refused_host++;
     else
         w->counters.refused_rule++;
+    if (v.status != 500)
+        offence_note(w, origin->client, v.result == ALLOWLIST_MALFORMED ? BAN_malformed : BAN_refused);
     if (v.result != ALLOWLIST_MALFORMED)
         canonical_print(&c, url, sizeof url);
     tell_refusal(r, origin, http_message_method(m), url, v.status, v.why);

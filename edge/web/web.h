@@ -10,11 +10,13 @@
 
 #include "common/address_table.h"
 #include "common/buf.h"
+#include "common/hashmap.h"
 #include "common/histogram.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/tls_tickets.h"
 #include "edge/web/acme.h"
+#include "edge/web/offences.h"
 #include "edge/web/web_limits.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
@@ -32,6 +34,7 @@ struct proxied;
 #define WEB_COUNTERS(X)                                                                                      \
     X(accepted)         /* connections */                                                                    \
     X(refused_address)  /* connections closed: too many from one address */                                  \
+    X(refused_banned)   /* connections closed: the address is banned */                                      \
     X(refused_full)     /* connections closed: too many altogether */                                        \
     X(refused_protocol) /* connections closed: first byte of nothing that is served here */                  \
     X(handshake_failed)                                                                                      \
@@ -92,6 +95,8 @@ struct web {
     struct address_table *addresses;
     struct netcidr *balancers; /* who must say in front of a connection whose it is */
     size_t n_balancers;
+    struct hashmap banned;         /* banned.c */
+    struct offences *offences;     /* NULL: memory was out at the start */
     size_t n_connections;          /* accepted and not yet closed */
     LIST_HEAD(, pending) pending;  /* first byte not seen yet */
     LIST_HEAD(, proxied) proxied;  /* from load balancers, header not seen yet */

@@ -10,6 +10,7 @@
 #include "common/fatal.h"
 #include "common/tls.h"
 #include "edge/web/balancer.h"
+#include "edge/web/banned.h"
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 #include "edge/web/handover.h"
@@ -36,6 +37,7 @@ bool web_connection_count(struct web *w, const struct netaddr *client, size_t mo
     if (address_table_add(w->addresses, client, most))
         return true;
     w->counters.refused_address++;
+    offence_note(w, client, BAN_limits);
     web_event(w, &w->limit_log, "Too Many Connections",
               json_pack("{s:s, s:I}", "client", netaddr_print_ip(client, text), "limit",
                         (json_int_t)w->limits.connections_per_address));
@@ -188,6 +190,7 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
         take_tickets(w, type, msg);
     take_balancers(w, type, msg);
     acme_take(&w->acme, json_object_get(msg, "acme"));
+    banned_change(w, json_object_get(msg, "bans"), NULL);
     take_policy(w, type, msg);
     take_listeners(w, msg, fds, n_fds);
     (void)ipc_send(w->main, json_pack("{s:s}", "type", "ready"), NULL, 0);
@@ -209,6 +212,12 @@ static void on_acme(struct web *w, const char *type, json_t *msg, int *fds, size
 {
     (void)type, (void)fds, (void)n_fds;
     acme_take(&w->acme, json_object_get(msg, "answers"));
+}
+
+static void on_bans(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    (void)type, (void)fds, (void)n_fds;
+    banned_change(w, json_object_get(msg, "add"), json_object_get(msg, "remove"));
 }
 
 static void on_policy(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -290,6 +299,7 @@ static const struct {
     {"setup", on_setup, true},    {"tls", on_tls, false},         {"policy", on_policy, false},
     {"handed", on_handed, false}, {"tickets", on_tickets, false}, {"uplink", on_uplink, false},
     {"acme", on_acme, false},     {"status", on_status, true},    {"uplink_close", on_uplink_close, false},
+    {"bans", on_bans, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -318,6 +328,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
     balancer_sweep(w);
     conns_sweep(w);
     uplinks_sweep(w);
+    offences_tell(w);
 }
 
 static void on_round_begin(struct ev_loop *loop, ev_check *check, int revents)
@@ -349,6 +360,8 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     LIST_INIT(&w->dead);
     LIST_INIT(&w->dead_exchanges);
     LIST_INIT(&w->uplinks);
+    banned_init(w);
+    w->offences = offences_new();
     REQUIRE(getrandom(&w->id_high, sizeof w->id_high, 0) == sizeof w->id_high);
     ev_timer_init(&w->sweep, on_sweep, 1, 1);
     ev_prepare_init(&w->bury, on_round_end);
@@ -397,6 +410,8 @@ void web_worker_free(struct web *w)
         uplink_free(LIST_FIRST(&w->uplinks));
     address_table_free(w->addresses);
     free(w->balancers);
+    banned_free(w);
+    offences_free(w->offences);
     acme_free(&w->acme);
     SSL_CTX_free(w->tls);
     allowlist_free(&w->allowlist);

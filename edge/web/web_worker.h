@@ -2,11 +2,12 @@
  * The web worker: guests' HTTPS on one side, data channels to the cores on the other. One process, one loop.
  *
  * Messages from main:
- *   setup        {https: k, http: m, cert_pem, key_pem, https_port, allowlist, revision, limits?, turn?}: k + m
+ *   setup        {https: k, http: m, cert_pem, key_pem, https_port, allowlist, revision, limits?, turn?, bans?}: k + m
  * listening descriptors, https first; https_port is the public one, for redirects; limits: see web_limits.h.
  *                With turn true the https sockets take TURN as well.
  *   tls          {cert_pem, key_pem}              for new connections; old ones keep theirs
  *   policy       {revision, allowlist}
+ *   bans         {add, remove}                    addresses (IPv6: /64s) that are banned, and that are not any more
  *   uplink       {id, core, tunnel, channel} with two descriptors [read end, write end]: a data channel
  *   uplink_close {id}
  *   handed       {}                               a `hand` has arrived at a turn worker, or is lost
@@ -16,6 +17,7 @@
  *   refused      {message, reason}                a message of main's that could not be obeyed
  *   uplink_closed {id, reason}
  *   hand         {client, server, tls} with one descriptor: a TURN connection, for a turn worker
+ *   offences     {list: [[address, category, n], ...]}   of the last second, see common/ban_categories.h
  *   event        {event, ...}                     what an administrator may want to see, rate-limited
  *   status       {id, web: {...}}
  */

@@ -53,7 +53,8 @@ static struct {
     struct netaddr https, http;
     SSL_CTX *client_tls;
     json_t *last_status;
-    unsigned ready, refused, events, uplinks_closed;
+    unsigned ready, refused, events, uplinks_closed, offences;
+    char last_offences[1024];
     char last_event[1024];
     bool turn;            /* to be set before box_setup: the HTTPS port takes TURN */
     const char *balancer; /* the same: a network of load balancers */
@@ -338,6 +339,11 @@ static void main_on_message(void *ctx, const char *type, json_t *msg, int *fds, 
     else if (strcmp(type, "status") == 0) {
         json_decref(box.last_status);
         box.last_status = json_incref(msg);
+    } else if (strcmp(type, "offences") == 0) {
+        char *text = json_dumps(json_object_get(msg, "list"), JSON_COMPACT);
+        snprintf(box.last_offences, sizeof box.last_offences, "%s", text);
+        free(text);
+        box.offences++;
     } else if (strcmp(type, "event") == 0) {
         char *text = json_dumps(msg, JSON_COMPACT);
         snprintf(box.last_event, sizeof box.last_event, "%s", text);
