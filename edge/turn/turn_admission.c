@@ -7,7 +7,8 @@
 struct turn_admission {
     const struct turn_config *config;
     struct address_table *clients, *shaking; /* by address */
-    size_t n, most, n_handshakes;
+    size_t n, most, n_handshakes, n_unproven;
+    TAILQ_HEAD(, turn_pass) unproven; /* oldest first */
 };
 
 struct turn_admission *turn_admission_new(const struct turn_config *config, size_t most)
@@ -17,6 +18,7 @@ struct turn_admission *turn_admission_new(const struct turn_config *config, size
         return NULL;
     a->config = config;
     a->most = most;
+    TAILQ_INIT(&a->unproven);
     a->clients = address_table_new(most);
     a->shaking = address_table_new(config->handshakes_max);
     if (a->clients && a->shaking)
@@ -70,9 +72,33 @@ void turn_admission_handshake_done(struct turn_admission *a, struct turn_pass *p
     pass->handshaking = pass->address_handshakes = false;
 }
 
+void turn_admission_proven(struct turn_admission *a, struct turn_pass *pass, bool is)
+{
+    if (!pass->end || pass->unproven == !is)
+        return;
+    if (is)
+        TAILQ_REMOVE(&a->unproven, pass, link);
+    else
+        TAILQ_INSERT_TAIL(&a->unproven, pass, link);
+    a->n_unproven += is ? (size_t)-1 : 1;
+    pass->unproven = !is;
+}
+
+void turn_admission_unproven(struct turn_admission *a, struct turn_pass *pass,
+                             void (*end)(struct turn_pass *pass))
+{
+    pass->end = end;
+    turn_admission_proven(a, pass, false);
+    while (a->n_unproven > a->config->unproven_max && TAILQ_FIRST(&a->unproven) != pass) {
+        struct turn_pass *oldest = TAILQ_FIRST(&a->unproven);
+        oldest->end(oldest);
+    }
+}
+
 void turn_admission_leave(struct turn_admission *a, struct turn_pass *pass)
 {
     turn_admission_handshake_done(a, pass);
+    turn_admission_proven(a, pass, true);
     if (pass->by_address)
         address_table_remove(a->clients, &pass->address);
     if (pass->inside)

@@ -21,6 +21,7 @@ void turn_config_init(struct turn_config *c)
         .address_connections_max = 1000,
         .handshakes_max = 256,
         .address_handshakes_max = 64,
+        .unproven_max = 8192,
         .connections_max = 32,
         .tcp_relays = true,
         .lifetime_default = 600,
@@ -285,7 +286,7 @@ enum err turn_config_check(const struct turn_config *c, char *why, size_t why_si
     else if (c->challenge_limit < 1 || c->challenge_limit > 1000000)
         wrong = "quota.challenges: must be 1 to 1000000";
     else if (c->handshakes_max < 1 || c->handshakes_max > TURN_HANDSHAKES_MAX ||
-             c->address_handshakes_max < 1)
+             c->address_handshakes_max < 1 || c->unproven_max < 1)
         wrong = "connections: handshakes must be 1 to 65536, address_handshakes at least 1";
     else if (c->connections_max < 1 || c->connections_max > TURN_CONNECTIONS_MAX)
         wrong = "quota.connections: must be 1 to 1024";

@@ -20,7 +20,7 @@
  *                "connections": 32, "user_connections": 0,
  *                "allocation_kbps": 0, "user_kbps": 0,                                        0: no limit
  *                "challenges": 64 },                                                 a second and address
- *     "connections": { "address": 1000, "handshakes": 256, "address_handshakes": 64 },
+ *     "connections": { "address": 1000, "handshakes": 256, "address_handshakes": 64, "unproven": 8192 },
  *     "lifetime": { "default": 600, "longest": 3600, "nonce": 600 },                             seconds
  *     "alternate_servers": [],                       "IP" or "IP:PORT", see struct turn_config
  *     "alternate_domain": "join.example.com",        absent: none
@@ -122,8 +122,9 @@ struct turn_config {
     uint32_t quota_connections; /* the same, per user; 0: no limit */
 
     /* In one worker, see turn_admission.h: streams and DTLS sessions of one address (0: no limit); TLS and
-     * DTLS handshakes under way, in all and of one address (at least 1). */
-    uint32_t address_connections_max, handshakes_max, address_handshakes_max;
+     * DTLS handshakes under way, in all and of one address (at least 1); clients within TLS or DTLS that have
+     * no allocation (at least 1): above that the oldest one goes. */
+    uint32_t address_connections_max, handshakes_max, address_handshakes_max, unproven_max;
 
     /* Where clients are sent (300) when this worker drains or has no room; port 0: the one that they used
      * here. What their certificates are good for, "": nothing is said. */

@@ -305,7 +305,8 @@ static void read_connections(struct reader *r, const json_t *v)
     struct turn_config *c = r->config;
     const struct number_row rows[] = {{"address", &c->address_connections_max},
                                       {"handshakes", &c->handshakes_max},
-                                      {"address_handshakes", &c->address_handshakes_max}};
+                                      {"address_handshakes", &c->address_handshakes_max},
+                                      {"unproven", &c->unproven_max}};
     read_numbers(r, v, "connections", rows, sizeof rows / sizeof *rows);
 }
 
@@ -564,10 +565,11 @@ json_t *turn_config_to_json(const struct turn_config *c)
         json && numbers && json_object_update(json, numbers) == 0 &&
         json_object_set_new(json, "tcp_relays", json_boolean(c->tcp_relays)) == 0 &&
         json_object_set_new(json, "alternate_servers", write_alternates(c)) == 0 &&
-        json_object_set_new(json, "connections",
-                            json_pack("{s:I, s:I, s:I}", "address", (json_int_t)c->address_connections_max,
-                                      "handshakes", (json_int_t)c->handshakes_max, "address_handshakes",
-                                      (json_int_t)c->address_handshakes_max)) == 0 &&
+        json_object_set_new(
+            json, "connections",
+            json_pack("{s:I, s:I, s:I, s:I}", "address", (json_int_t)c->address_connections_max, "handshakes",
+                      (json_int_t)c->handshakes_max, "address_handshakes",
+                      (json_int_t)c->address_handshakes_max, "unproven", (json_int_t)c->unproven_max)) == 0 &&
         json_object_set_new(json, "shared_secrets", write_shared_secrets(c)) == 0 &&
         json_object_set_new(json, "password_algorithms", write_password_algorithms(c)) == 0;
     if (good && c->software)

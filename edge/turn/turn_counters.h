@@ -51,6 +51,7 @@ enum turn_drop {
     X(connections, "stream connections accepted")                                                            \
     X(connections_refused, "stream connections and DTLS sessions refused, too many")                         \
     X(sessions, "DTLS sessions begun")                                                                       \
+    X(unproven_closed, "TLS and DTLS clients without an allocation closed, too many: newer ones came")       \
     X(cookies, "DTLS clients asked to prove their address")                                                  \
     X(handshakes, "TLS and DTLS handshakes completed")                                                       \
     X(handshakes_failed, "TLS and DTLS handshakes that failed, or took too long")                            \

@@ -211,6 +211,7 @@ static void client_allocated(struct turn_client *client, bool is)
 {
     struct session *s = client->via;
     s->allocated = is;
+    turn_admission_proven(s->dtls->admission, &s->pass, is);
     if (s->state != SESSION_OPEN)
         return; /* the wheel has it already */
     turn_wheel_remove(&s->idle);
@@ -422,6 +423,14 @@ static struct session *session_new(struct turn_dtls *d)
     return s;
 }
 
+/* A newer client takes its place. */
+static void session_end(struct turn_pass *pass)
+{
+    struct session *s = (struct session *)(void *)((char *)pass - offsetof(struct session, pass));
+    s->dtls->server->counters.events[TURN_EVENT_unproven_closed]++;
+    session_free(s);
+}
+
 static bool spare_ready(struct turn_dtls *d)
 {
     if (!d->tls->datagram)
@@ -455,6 +464,7 @@ static void session_begin(struct turn_dtls *d, struct session *before)
     d->server->counters.events[TURN_EVENT_sessions]++;
     hashmap_insert(&d->sessions, &s->node, hashmap_hash_words(&d->sessions, s->client.key.word, 3));
     session_due(s, TURN_DTLS_HANDSHAKE);
+    turn_admission_unproven(d->admission, &s->pass, session_end);
     session_handshake(s);
 }
 

@@ -98,6 +98,7 @@ static void client_allocated(struct turn_client *client, bool is)
 {
     struct connection *c = client->via;
     c->allocated = is;
+    turn_admission_proven(c->tcp->admission, &c->pass, is);
     turn_wheel_remove(&c->idle);
     if (!is)
         turn_wheel_add(&c->tcp->idle, &c->idle, c->tcp->idle.now + TURN_TCP_IDLE + 1);
@@ -272,6 +273,14 @@ static void connection_refuse(struct connection *c)
     connection_free(c);
 }
 
+/* A newer client takes its place. */
+static void connection_end(struct turn_pass *pass)
+{
+    struct connection *c = (struct connection *)(void *)((char *)pass - offsetof(struct connection, pass));
+    c->tcp->server->counters.events[TURN_EVENT_unproven_closed]++;
+    connection_free(c);
+}
+
 /* From here on the descriptor is the stream's. */
 static void connection_plain(struct connection *c)
 {
@@ -293,7 +302,9 @@ static void connection_tls(struct connection *c)
     connection_due(c, TURN_TCP_HANDSHAKE);
     c->stream =
         stream_new_tls_server(t->loop, c->first.fd, t->tls->stream, &handshake_events, c, TURN_TCP_QUEUE, 0);
-    if (!c->stream) {
+    if (c->stream) {
+        turn_admission_unproven(t->admission, &c->pass, connection_end);
+    } else {
         c->first.fd = -1;
         connection_free(c);
     }

@@ -117,5 +117,52 @@ START_TEST(test_handshakes)
 }
 END_TEST
 
+static struct turn_pass *ended;
+
+static void end(struct turn_pass *pass)
+{
+    ck_assert_ptr_null(ended);
+    ended = pass;
+    turn_admission_leave(admission, pass);
+}
+
+/* Within TLS and without an allocation: the oldest makes room. */
+START_TEST(test_unproven)
+{
+    struct turn_pass passes[6] = {0};
+    start(100);
+    config.unproven_max = 2;
+    for (int i = 0; i < 3; i++)
+        ck_assert(enter("192.0.2.1", &passes[i]));
+    for (int i = 3; i < 6; i++)
+        ck_assert(enter("192.0.2.2", &passes[i]));
+    turn_admission_unproven(admission, &passes[0], end);
+    turn_admission_unproven(admission, &passes[1], end);
+    turn_admission_proven(admission, &passes[0], true); /* has an allocation */
+    turn_admission_unproven(admission, &passes[2], end);
+    ck_assert_ptr_null(ended);
+    turn_admission_unproven(admission, &passes[3], end);
+    ck_assert_ptr_eq(ended, &passes[1]);
+    turn_admission_proven(admission, &passes[0], false); /* and has lost it: that ends nobody */
+    ck_assert_ptr_eq(ended, &passes[1]);
+    turn_admission_proven(admission, &passes[5], true); /* one on plain TCP */
+    turn_admission_proven(admission, &passes[5], false);
+    turn_admission_leave(admission, &passes[2]);
+    turn_admission_leave(admission, &passes[3]);
+    ended = NULL;
+    turn_admission_unproven(admission, &passes[4], end);
+    ck_assert_ptr_null(ended);
+    config.unproven_max = 1;
+    ck_assert(enter("192.0.2.2", &passes[3]));
+    turn_admission_leave(admission, &passes[4]);
+    turn_admission_unproven(admission, &passes[3], end);
+    ck_assert_ptr_eq(ended, &passes[0]);
+    turn_admission_leave(admission, &passes[3]);
+    turn_admission_leave(admission, &passes[5]);
+    ck_assert_uint_eq(turn_admission_count(admission), 0);
+    stop();
+}
+END_TEST
+
 UNIT_MAIN("turn_admission", test_total, test_per_address, test_bridges_are_not_counted_by_address,
-          test_handshakes)
+          test_handshakes, test_unproven)

@@ -50,7 +50,7 @@ START_TEST(test_round_trip)
         "\"quota\":{\"total\":9,\"user\":8,\"address\":7,\"permissions\":6,\"channels\":5,"
         "\"connections\":4,\"user_connections\":3,"
         "\"allocation_kbps\":4000,\"user_kbps\":20000,\"challenges\":32},"
-        "\"connections\":{\"address\":11,\"handshakes\":12,\"address_handshakes\":13},"
+        "\"connections\":{\"address\":11,\"handshakes\":12,\"address_handshakes\":13,\"unproven\":77},"
         "\"lifetime\":{\"default\":700,\"longest\":800,\"nonce\":900},"
         "\"tcp_relays\":false,\"alternate_servers\":[\"203.0.113.11\",\"[2001:db8::11]:3478\"],"
         "\"alternate_domain\":\"join.example.com\",\"channel_numbers\":\"rfc5766\",\"binding\":"

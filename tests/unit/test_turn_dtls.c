@@ -408,6 +408,35 @@ START_TEST(test_limits)
 }
 END_TEST
 
+/* Sessions of strangers take memory, and handshakes are soon done: only so many, the newest. */
+START_TEST(test_unproven)
+{
+    enum { N = 5 };
+    struct client c[N];
+    start("\"connections\":{\"unproven\":3}");
+    for (int i = 0; i < N; i++) {
+        c[i] = client_make("192.0.2.1:5000");
+        c[i].address.port = (uint16_t)(5000 + i);
+        if (i >= 3)
+            SSL_do_handshake(c[i].ssl);
+        for (int k = 0; k < 10 && !SSL_is_init_finished(c[i].ssl); k++) {
+            SSL_do_handshake(c[i].ssl);
+            client_send(&c[i]);
+            for (; sent.count; sent.count--) { /* some of it are alerts for who was ended */
+                unsigned to = sent.to.port - 5000u;
+                BIO_write(c[to].in, sent.data[sent.first], (int)sent.n[sent.first]);
+                sent.first = (sent.first + 1) % DATAGRAMS;
+            }
+        }
+    }
+    ck_assert_uint_eq(turn_dtls_count(dtls), 3);
+    ck_assert_uint_eq(event(TURN_EVENT_unproven_closed), 2);
+    for (int i = 0; i < N; i++)
+        client_free(&c[i]);
+    stop();
+}
+END_TEST
+
 /* RFC 6347 §4.2.8: a client that lost its session begins again from the same address; a late copy of its
  * first hello ends nothing. */
 START_TEST(test_begins_anew)
@@ -549,5 +578,5 @@ END_TEST
 
 UNIT_MAIN("turn_dtls", test_classic_stun, test_session, test_no_state_before_the_cookie,
           test_cookie_is_its_owners, test_cookies_grow_old, test_deadlines, test_retransmission, test_limits,
-          test_begins_anew, test_records_ahead, test_messages_ahead, test_close, test_junk,
+          test_unproven, test_begins_anew, test_records_ahead, test_messages_ahead, test_close, test_junk,
           test_certificate_changes)
