@@ -308,17 +308,12 @@ static void raise_descriptor_limit(void)
 }
 
 /* What reads strangers' packets is not root, and leaves no core with keys in it. */
-static enum err give_up_privileges(const struct turn_config *c, char *why, size_t why_size)
+static enum err give_up_privileges(char *why, size_t why_size)
 {
-    enum { LOW_PORTS = 1024 };
     enum err e = sandbox_become(getpwnam(BOX_USER) ? BOX_USER : "nobody", why, why_size);
-    if (e != ERR_OK)
-        return e;
-    if (c->port_min < LOW_PORTS)
-        sandbox_harden_main();
-    else
+    if (e == ERR_OK)
         sandbox_harden();
-    return ERR_OK;
+    return e;
 }
 
 int turn_command(int argc, char **argv)
@@ -350,7 +345,7 @@ int turn_command(int argc, char **argv)
     }
     raise_descriptor_limit();
     sockets = between_make(&between, &config) ? sockets_open(&o, &per_worker) : NULL;
-    if (sockets && give_up_privileges(&config, why, sizeof why) != ERR_OK)
+    if (sockets && give_up_privileges(why, sizeof why) != ERR_OK)
         log_event(LOG_ERR, "Cannot Start", "reason=\"%s\"", why);
     else if (sockets)
         status = serve(&o, &config, sockets, per_worker, &between);
