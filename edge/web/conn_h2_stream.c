@@ -120,11 +120,30 @@ static bool check_head(struct h2_exchange *x, struct http_message *m, bool end)
     return true;
 }
 
+/* One address must not take all the streams to core, which HTTP/2 makes so cheap. */
+static bool count_stream(struct conn *c)
+{
+    struct web *w = c->web;
+    char client[NETADDR_TEXT];
+    if (address_table_add(w->streams, &c->client, (size_t)w->limits.streams_per_address))
+        return true;
+    w->counters.refused_streams++;
+    web_event(w, &w->limit_log, "Too Many Requests",
+              json_pack("{s:s, s:I}", "client", netaddr_print_ip(&c->client, client), "limit",
+                        (json_int_t)w->limits.streams_per_address));
+    return false;
+}
+
 static void on_head(void *ctx, struct h2_stream *st, struct http_message *m, bool end)
 {
     struct conn *c = ctx;
+    if (!count_stream(c)) {
+        h2_stream_reset(st, H2_REFUSED_STREAM); /* RFC 9113 §8.7: may be sent again */
+        return;
+    }
     struct h2_exchange *x = exchange_new(c, st);
     if (!x) {
+        address_table_remove(c->web->streams, &c->client);
         h2_stream_reset(st, H2_INTERNAL_ERROR);
         return;
     }
@@ -259,6 +278,7 @@ static void on_close(void *ctx, struct h2_stream *st, uint32_t code)
         return;
     x->stream = NULL;
     request_over(x);
+    address_table_remove(c->web->streams, &c->client);
     c->h2->grown -= x->window - h2_limits_guest.stream_window;
     c->web->n_websockets -= x->websocket;
     http_message_free(&x->trailers);

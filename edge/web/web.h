@@ -35,6 +35,7 @@ struct proxied;
     X(accepted)         /* connections */                                                                    \
     X(refused_address)  /* connections closed: too many from one address */                                  \
     X(refused_banned)   /* connections closed: the address is banned */                                      \
+    X(refused_streams)  /* HTTP/2 requests refused: too many from one address */                             \
     X(refused_full)     /* connections closed: too many altogether */                                        \
     X(refused_protocol) /* connections closed: first byte of nothing that is served here */                  \
     X(handshake_failed)                                                                                      \
@@ -92,8 +93,8 @@ struct web {
     struct acme acme;
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;
-    struct address_table *addresses;
-    struct netcidr *balancers; /* who must say in front of a connection whose it is */
+    struct address_table *addresses, *streams; /* of connections, and of what runs on them over HTTP/2 */
+    struct netcidr *balancers;                 /* who must say in front of a connection whose it is */
     size_t n_balancers;
     struct hashmap banned;         /* banned.c */
     struct offences *offences;     /* NULL: memory was out at the start */

@@ -10,7 +10,9 @@
 #define WEB_LIMITS(X)                                                                                        \
     X(connections, 20000, 1, 1000000)           /* open at once */                                           \
     X(connections_per_address, 1000, 1, 100000) /* IPv4 address or IPv6 /64 */                               \
-    X(handshake_seconds, 10, 1, 600)            /* from accepting to the end of the TLS handshake */         \
+    X(streams_per_address, 2500, 1,                                                                          \
+      1000000)                       /* the same, over HTTP/2: requests that run; core takes 10000 */        \
+    X(handshake_seconds, 10, 1, 600) /* from accepting to the end of the TLS handshake */                    \
     X(head_seconds, 15, 1, 600)      /* from the first byte of a head (or accepting) to its end */           \
     X(idle_seconds, 75, 1, 86400)    /* between requests on one connection */                                \
     X(body_seconds, 30, 1, 3600)     /* how long a sender may stay behind body_rate */                       \

@@ -182,7 +182,8 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     if (json_object_get(msg, "log_level"))
         log_set_level((int)number_of(msg, "log_level"));
     w->addresses = address_table_new((size_t)w->limits.connections);
-    REQUIRE(w->addresses);
+    w->streams = address_table_new((size_t)w->limits.connections); /* no stream without a connection */
+    REQUIRE(w->addresses && w->streams);
     w->https_port = (uint16_t)number_of(msg, "https_port");
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
@@ -409,6 +410,7 @@ void web_worker_free(struct web *w)
     while (!LIST_EMPTY(&w->uplinks))
         uplink_free(LIST_FIRST(&w->uplinks));
     address_table_free(w->addresses);
+    address_table_free(w->streams);
     free(w->balancers);
     banned_free(w);
     offences_free(w->offences);

@@ -543,8 +543,39 @@ START_TEST(test_queue_memory)
 }
 END_TEST
 
+/* From several connections of one address together: core's streams are for everybody. */
+START_TEST(test_streams_per_address)
+{
+    static struct h2_guest second;
+    box_setup("{\"streams_per_address\":3}");
+    core_attach(0);
+    run_for(0.05);
+    h2g_connect(&guest, "join.example.com");
+    h2g_connect(&second, "join.example.com");
+    struct h2_answer *first = h2g_ask(&guest, "POST", "/echo", false, NULL);
+    (void)h2g_ask(&guest, "POST", "/echo", false, NULL);
+    (void)h2g_ask(&second, "POST", "/echo", false, NULL);
+    RUN_UNTIL(box_count("requests") == 3);
+    struct h2_answer *refused = h2g_ask(&second, "GET", "/hello", true, NULL);
+    RUN_UNTIL(refused->closed);
+    ck_assert_uint_eq(refused->code, H2_REFUSED_STREAM);
+    ck_assert(!refused->got_head);
+    ck_assert_int_eq((int)box_count("refused_streams"), 1);
+    ck_assert(strstr(box.last_event, "Too Many Requests"));
+    h2_stream_end(first->stream, NULL);
+    RUN_UNTIL(first->closed);
+    struct h2_answer *good = h2g_ask(&second, "GET", "/hello", true, NULL);
+    RUN_UNTIL(good->closed);
+    ck_assert(h2g_has(good, "hello"));
+    h2g_close(&guest);
+    h2g_close(&second);
+    box_stop();
+}
+END_TEST
+
 UNIT_MAIN("conn_h2", test_requests, test_protocol_by_alpn, test_hygiene, test_echo_with_trailers,
           test_refusals, test_interim_answers, test_early_answer, test_websocket, test_big_bodies,
           test_stalled_reader_stops_its_stream_only, test_stalled_upload_stops_its_stream_only,
           test_cut_answers, test_guest_vanishes, test_resets_are_deferred, test_uplink_dies, test_deadlines,
-          test_deadlines_of_the_connection, test_window_grows, test_drain, test_queue_memory)
+          test_deadlines_of_the_connection, test_window_grows, test_drain, test_queue_memory,
+          test_streams_per_address)
