@@ -55,7 +55,7 @@ struct turn_socket {
 };
 
 /* Opens and binds a socket the way the workers want it: SO_REUSEPORT (one per worker on the same address),
- * IPv6 only, large buffers, no path MTU discovery; TCP is listening already. ERR_SYSTEM with errno set. */
+ * IPv6 only, large buffers, sock_allow_fragments; TCP is listening already. ERR_SYSTEM with errno set. */
 enum err turn_socket_open(enum turn_socket_kind kind, const struct netaddr *local, struct turn_socket *out);
 
 /* A worker's mailbox, which the others write to (turn_mail.h): main makes one for each worker, keeps both
