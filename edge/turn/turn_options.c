@@ -34,6 +34,8 @@
     X(allow_peer,      "CIDR",            "private network that peers may be in (again for more)") \
     X(deny_peer,       "CIDR",            "network that no peer may be in (again for more)") \
     X(channel_numbers, "rfc8656|rfc5766", "channel numbers up to 0x4FFF or, for older clients, 0x7FFE") \
+    X(alternate_server, "IP[:PORT]",      "where clients go that this server has no room for (again for more);\n" \
+                                          "without a port, the one that they used here") \
     X(user_quota,      "N",               "allocations per user (0: no limit)") \
     X(address_quota,   "N",               "allocations per client address (0: no limit)") \
     X(total_quota,     "N",               "allocations in all (0: no limit)") \
@@ -198,6 +200,17 @@ static bool read_ports(struct turn_config *c, const char *value)
         return wrong(OPTION_relay_ports, value, "no MIN-MAX");
     c->port_min = (uint16_t)least;
     c->port_max = (uint16_t)most;
+    return true;
+}
+
+static bool read_alternate(struct turn_config *c, const char *value)
+{
+    struct netaddr a;
+    if (netaddr_parse(value, 0, &a) != ERR_OK || netaddr_is_any(&a))
+        return wrong(OPTION_alternate_server, value, "no IP[:PORT]");
+    if (c->n_alternates == TURN_ALTERNATES_MAX)
+        return wrong(OPTION_alternate_server, value, "one too many");
+    c->alternates[c->n_alternates++] = a;
     return true;
 }
 
@@ -386,6 +399,8 @@ static bool read_option(enum option_id id, char *value, struct turn_options *o, 
         return read_cidr(id, value, &c->deny_peers, &c->n_deny_peers);
     case OPTION_channel_numbers:
         return read_channel_numbers(c, value);
+    case OPTION_alternate_server:
+        return read_alternate(c, value);
     case OPTION_user_quota:
         return read_quota(id, value, &c->quota_user);
     case OPTION_address_quota:

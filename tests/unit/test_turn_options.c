@@ -58,12 +58,16 @@ START_TEST(test_all_options)
     ck_assert_int_eq(
         parse(ENOUGH "--workers 3 --channel-numbers rfc5766 --user-quota 5 --address-quota 6 --total-quota 7 "
                      "--allocation-kbps 4000 --user-kbps 9000 --challenge-limit 7 --binding authenticated "
-                     "--gso off --software Stile "
+                     "--gso off --software Stile --alternate-server 203.0.113.11 "
+                     "--alternate-server [2001:db8::2]:3479 "
                      "--stats-interval 10 --log-level error"),
         TURN_OPTIONS_OK);
     ck_assert_uint_eq(options.workers, 3);
     ck_assert(config.channels_rfc5766);
     ck_assert(config.gso_off);
+    ck_assert_uint_eq(config.n_alternates, 2);
+    ck_assert_uint_eq(config.alternates[0].port, 0);
+    ck_assert_uint_eq(config.alternates[1].port, 3479);
     ck_assert_uint_eq(config.quota_user, 5);
     ck_assert_uint_eq(config.quota_address, 6);
     ck_assert_uint_eq(config.quota_total, 7);
