@@ -142,6 +142,17 @@ static const char *check_file(const char *value)
     return *value && strlen(value) < 1000 ? NULL : "a file name";
 }
 
+static const char *check_log_file(const char *value)
+{
+    bool right = !*value || strcmp(value, "-") == 0 || (*value == '/' && strlen(value) < 1000);
+    return right && !strpbrk(value, "\"\\\r\n") ? NULL : "\"\", \"-\" or the full path of a file";
+}
+
+static const char *check_log_format(const char *value)
+{
+    return strcmp(value, "combined") == 0 || strcmp(value, "json") == 0 ? NULL : "\"combined\" or \"json\"";
+}
+
 static const char *check_realm(const char *value)
 {
     return *value && strlen(value) <= 127 && !strpbrk(value, "\"\\\r\n") ? NULL
@@ -219,6 +230,18 @@ static const struct schema_row core_rows[] = {
      .help = "the SSH client key that edges accept"},
     SCHEMA_END};
 
+#define ACCESS_LOG(member) offsetof(struct config_access_log, member)
+static const struct schema_row access_log_rows[] = {
+    {"file", SCHEMA_STRING, ACCESS_LOG(file), .edge_live = true, .default_text = "\"\"",
+     .check = check_log_file,
+     .help = "where the edge writes a line for every finished request: a full path; - for standard error "
+             "(the journal); empty: nowhere"},
+    {"format", SCHEMA_STRING, ACCESS_LOG(format), .edge_live = true, .default_text = "\"combined\"",
+     .check = check_log_format, .help = "combined (as Apache and nginx have it, and more behind it) or json"},
+    {"query", SCHEMA_BOOL, ACCESS_LOG(query), .edge_live = true, .default_text = "false",
+     .help = "URLs with their query, which may hold secrets"},
+    SCHEMA_END};
+
 #define WEB(member) offsetof(struct config_web_proxy, member)
 static const struct schema_row web_rows[] = {
     {"enabled", SCHEMA_BOOL, WEB(enabled), .default_text = "true",
@@ -237,6 +260,8 @@ static const struct schema_row web_rows[] = {
      .help = "networks of load balancers in front of the edge: their connections must begin with a PROXY "
              "protocol header "
              "(version 1 or 2), whose client counts in logs and limits"},
+    {"access_log", SCHEMA_OBJECT, WEB(access_log), .rows = access_log_rows,
+     .help = "the edges' log of guests' requests"},
     SCHEMA_END};
 
 #define LIFETIME(member)                                                                                     \
@@ -513,10 +538,12 @@ void config_swap_live(struct config *running, struct config *merged)
     struct config old = *running;
     running->turn = merged->turn;
     running->bans = merged->bans;
+    running->web_proxy.access_log = merged->web_proxy.access_log;
     running->revision = merged->revision;
     running->json = merged->json;
     merged->turn = old.turn;
     merged->bans = old.bans;
+    merged->web_proxy.access_log = old.web_proxy.access_log;
     merged->revision = old.revision;
     merged->json = old.json;
 }

@@ -33,6 +33,12 @@ struct config_core {
     char *key; /* "ssh-ed25519 AAAA…" */
 };
 
+struct config_access_log {
+    char *file;   /* "": none; "-": standard error */
+    char *format; /* "combined" or "json" */
+    bool query;
+};
+
 struct config_web_proxy {
     bool enabled;
     struct schema_strings targets;
@@ -41,6 +47,7 @@ struct config_web_proxy {
     json_t *extra_rules;
     long tunnels_per_edge;
     struct schema_strings load_balancers;
+    struct config_access_log access_log;
 };
 
 struct config_turn {
@@ -105,8 +112,8 @@ void config_free(struct config *c);
  * differ beyond that, ", " between them, "" for none: they count from the next start. */
 enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
                       char *waiting, size_t size, char *why);
-/* Gives running the settings of TURN and of bans, the revision and the document of merged, and merged those
- * of running. Everything else of running stays where it is: others point to it. */
+/* Gives running the settings of TURN, of bans and of the access log, the revision and the document of merged,
+ * and merged those of running. Everything else of running stays where it is: others point to it. */
 void config_swap_live(struct config *running, struct config *merged);
 
 /* NULL when there is none of that name. */

@@ -88,6 +88,9 @@ void edge_certificate_stop(struct edge *e);
 /* edge_acme.c: for port 80. */
 void edge_acme_start(struct edge *e);
 void edge_acme_stop(struct edge *e);
+/* edge_access_log.c: opened, for a web worker that starts; anew, for all of them. */
+void edge_access_log_start(const struct edge *e, struct worker *w);
+void edge_access_log_reopen(const struct edge *e);
 /* edge_web.c: allow-list, workers. why has SCHEMA_WHY bytes. */
 enum err edge_web_start(struct edge *e, char *why);
 bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel,

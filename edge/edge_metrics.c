@@ -58,6 +58,10 @@ static const struct metrics_row web_rows[] = {
      "bytes to guests, on connections that have ended"},
     {"stile_web_responses_total", METRICS_COUNTER, "codes.*", "class", NULL,
      "answers, by class of their status"},
+    {"stile_web_access_log_lines_total", METRICS_COUNTER, "access_log.lines", NULL, NULL,
+     "lines of the access log"},
+    {"stile_web_access_log_dropped_total", METRICS_COUNTER, "access_log.dropped", NULL, NULL,
+     "lines lost because the file did not take them"},
     {"stile_web_request_seconds", METRICS_HISTOGRAM, "seconds.*", "stage", NULL,
      "how long requests took: edge: from head to the end of the answer; tunnel: from there to core, the "
      "bridge and back, up to the head of the answer"},

@@ -125,6 +125,7 @@ static void reload_commit(struct edge_reload *r)
     box->secrets = r->fresh.secrets;
     r->fresh.secrets = old;
     edge_bans_configure(e);
+    edge_access_log_reopen(e);
     r->gather =
         gather_ask(e->loop, e->turn, e->n_turn, reload_commit_message, reload_patience, reload_committed, r);
     if (r->gather)
@@ -267,7 +268,7 @@ static const char help[] =
     "\n"
     "The running edge reads stile.json and secrets.json again and takes over the settings of TURN and of\n"
     "bans, all of them or none, without touching calls that are going on. Keys that need a restart are\n"
-    "named.\n"
+    "named. The access log is opened anew.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";

@@ -37,6 +37,7 @@ static void edge_web_on_start(void *edge, struct worker *w)
     if (worker_send(w, msg, fds, l->n_https + l->n_http) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
     OPENSSL_cleanse(keys, sizeof keys);
+    edge_access_log_start(e, w);
 }
 
 static void edge_web_on_message(void *edge, struct worker *w, const char *type, json_t *msg, int *fds,

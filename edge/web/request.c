@@ -21,10 +21,12 @@ struct request {
     struct h2_stream *stream;  /* NULL: not sent, or done with */
     struct http_message again; /* the head, while the request may be sent once more; else empty */
     double began, sent;        /* web->now when it began, and when it was last sent up */
+    struct access_note *note;  /* for the access log; NULL: it is off */
     char id[REQUEST_ID_TEXT + 1];
     bool head; /* HEAD: an answer has no body */
     bool websocket;
     bool answered;   /* on_head was called */
+    bool aborted;    /* on_abort was called */
     bool over;       /* the answer is complete or given up */
     bool body_ended; /* request_end was called, or there was no body */
     bool retried;
@@ -56,6 +58,49 @@ static void let_stream_go(struct request *r, uint32_t code)
     r->stream = NULL;
 }
 
+/* The access log ---------------------------------------------------------------------------------------- */
+
+static void note_begin(struct request *r, const struct request_origin *origin, const struct http_message *m)
+{
+    r->note = access_log_begin(&r->web->access_log, origin->client, origin->received, origin->tls, m);
+}
+
+static void note_uplink(struct request *r, const struct uplink *u)
+{
+    if (!r->note)
+        return;
+    snprintf(r->note->core, sizeof r->note->core, "%s", uplink_core(u));
+    r->note->tunnel = uplink_tunnel(u);
+}
+
+static void note_head(struct request *r, unsigned status)
+{
+    if (!r->note)
+        return;
+    bool upgraded = r->websocket && status == 200 && r->note->http[0] == '1';
+    r->note->status = upgraded ? 101 : status;
+    r->note->first = r->web->now - r->began;
+}
+
+static void note_bytes(struct request *r, size_t in, size_t out)
+{
+    if (!r->note)
+        return;
+    r->note->bytes_in += in;
+    r->note->bytes_out += out;
+}
+
+static void note_end(struct request *r)
+{
+    struct access_note *n = r->note;
+    if (!n)
+        return;
+    n->id = r->id;
+    n->total = r->web->now - r->began;
+    n->end = r->aborted ? ACCESS_ABORTED : r->over ? ACCESS_COMPLETE : ACCESS_GONE;
+    access_log_end(&r->web->access_log, n, ev_now(r->web->loop));
+}
+
 void request_free(struct request *r)
 {
     if (!r)
@@ -63,6 +108,7 @@ void request_free(struct request *r)
     let_stream_go(r, H2_CANCEL);
     if (r->over && !r->websocket)
         histogram_add(&r->web->latency.edge, r->web->now - r->began);
+    note_end(r);
     http_message_free(&r->again);
     free(r);
 }
@@ -90,11 +136,20 @@ static void answer_page(struct request *r, struct http_message *m, const struct 
     r->answered = r->over = true;
     add_date(r->web, m);
     m->no_body = bodiless;
+    note_head(r, m->status);
+    note_bytes(r, 0, bodiless ? 0 : buf_len(body));
     guest->on_head(ctx, m, bodiless);
     if (bodiless)
         return;
     guest->on_data(ctx, buf_data(body), buf_len(body));
     guest->on_end(ctx, NULL);
+}
+
+/* Without memory even for a page. */
+static void give_up(struct request *r)
+{
+    r->over = r->aborted = true;
+    r->guest->on_abort(r->ctx);
 }
 
 static void answer_reason(struct request *r, unsigned status, const char *reason)
@@ -108,8 +163,7 @@ static void answer_reason(struct request *r, unsigned status, const char *reason
     if (page_make(status, reason, r->id, &m, &body) == ERR_OK) {
         answer_page(r, &m, &body);
     } else {
-        r->over = true;
-        r->guest->on_abort(r->ctx);
+        give_up(r);
     }
     buf_free(&body);
     http_message_free(&m);
@@ -140,6 +194,7 @@ void request_start_malformed(struct request *r, const struct request_origin *ori
     r->web->counters.malformed++;
     if (why->status != 408) /* a slow network is no offence */
         offence_note(r->web, origin->client, BAN_malformed);
+    note_begin(r, origin, NULL);
     tell_refusal(r, origin, span_from(""), "", why->status, why->words);
     answer_status(r, why->status);
 }
@@ -157,7 +212,7 @@ static void answer_challenge(struct request *r, const char *text)
         buf_append_str(&body, text) == ERR_OK)
         answer_page(r, &answer, &body);
     else
-        r->guest->on_abort(r->ctx);
+        give_up(r);
     buf_free(&body);
     http_message_free(&answer);
 }
@@ -208,7 +263,7 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
     if (page_make_redirect(plain ? 301 : 308, url, &answer, &none) == ERR_OK)
         answer_page(r, &answer, &none);
     else
-        r->guest->on_abort(r->ctx);
+        give_up(r);
     http_message_free(&answer);
 }
 
@@ -264,6 +319,7 @@ static unsigned send_up(struct request *r, const struct http_message *m, bool en
         return busy ? 503 : 502;
     }
     r->sent = r->web->now;
+    note_uplink(r, u);
     enum err e = h2_session_request(uplink_session(u), m, end, r, &r->stream);
     return e == ERR_OK ? 0 : 503;
 }
@@ -277,6 +333,7 @@ void request_start(struct request *r, const struct request_origin *origin, struc
     r->head = span_is(http_message_method(m), "HEAD");
     r->websocket = m->websocket;
     r->body_ended = end;
+    note_begin(r, origin, m);
     if (!origin->tls) {
         answer_redirect(r, origin, m);
         return;
@@ -303,6 +360,7 @@ size_t request_room(const struct request *r)
 
 void request_write(struct request *r, const uint8_t *data, size_t n)
 {
+    note_bytes(r, n, 0);
     if (r->stream && h2_stream_write(r->stream, data, n) != ERR_OK)
         h2_stream_reset(r->stream, H2_INTERNAL_ERROR);
 }
@@ -363,6 +421,7 @@ void request_answer_head(struct request *r, struct http_message *m, bool end)
     r->web->counters.codes[m->status / 100]++;
     r->answered = true;
     r->over = end;
+    note_head(r, m->status);
     if (m->websocket)
         r->web->counters.websockets++;
     r->guest->on_head(r->ctx, m, end);
@@ -377,6 +436,7 @@ void request_answer_interim(struct request *r, struct http_message *m)
 
 void request_answer_data(struct request *r, const uint8_t *data, size_t n)
 {
+    note_bytes(r, 0, n);
     r->guest->on_data(r->ctx, data, n);
 }
 
@@ -414,7 +474,7 @@ void request_answer_closed(struct request *r, uint32_t code, bool dead)
     if (r->over)
         return;
     if (r->answered) {
-        r->over = true;
+        r->over = r->aborted = true;
         r->web->counters.aborted++;
         r->guest->on_abort(r->ctx);
     } else if (!send_again(r, code, dead)) {

@@ -257,6 +257,16 @@ struct h2_session *uplink_session(struct uplink *u)
     return u->session;
 }
 
+const char *uplink_core(const struct uplink *u)
+{
+    return u->core;
+}
+
+int uplink_tunnel(const struct uplink *u)
+{
+    return u->tunnel;
+}
+
 void uplink_give_up(struct h2_stream *st, uint32_t code)
 {
     struct uplink *u = h2_session_ctx(h2_stream_session(st));

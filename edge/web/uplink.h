@@ -23,6 +23,8 @@ struct uplink *uplink_find(struct web *w, int64_t id);
  */
 struct uplink *uplink_choose(struct web *w, bool websocket, bool *busy);
 struct h2_session *uplink_session(struct uplink *u);
+const char *uplink_core(const struct uplink *u);
+int uplink_tunnel(const struct uplink *u);
 /* The guest has given up what runs on this stream of an uplink: nothing more of it is told. Core hears of it
  * at once, or a little later when guests give up very much: above a rate core would end the whole channel,
  * which guests must not bring about. */

@@ -15,6 +15,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/tls_tickets.h"
+#include "edge/web/access_log.h"
 #include "edge/web/acme.h"
 #include "edge/web/offences.h"
 #include "edge/web/web_limits.h"
@@ -108,6 +109,7 @@ struct web {
     size_t held; /* bytes that wait for guests, and for cores, in all connections; not below the truth */
     struct web_counters counters;
     struct web_latency latency;
+    struct access_log access_log;
     double now;     /* monotonic seconds, as of the beginning of this round: for durations */
     ev_check clock; /* reads it */
     uint64_t http2_abuses[H2_ABUSE_NONE];

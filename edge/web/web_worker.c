@@ -249,6 +249,16 @@ static void on_uplink_close(struct web *w, const char *type, json_t *msg, int *f
         uplink_close(u, "closed by main");
 }
 
+static void on_access_log(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    int fd = n_fds ? fds[0] : -1;
+    if (n_fds)
+        fds[0] = -1;
+    if (access_log_use(&w->access_log, fd, json_is_true(json_object_get(msg, "json")),
+                       json_is_true(json_object_get(msg, "query"))) != ERR_OK)
+        refuse_message(w, type, "out of memory");
+}
+
 static void on_handed(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     (void)type, (void)msg, (void)fds, (void)n_fds;
@@ -270,6 +280,9 @@ static json_t *status_of(const struct web *w)
     H2_ABUSES(X)
 #undef X
     json_object_set_new(o, "http2_abuses", abuses);
+    json_object_set_new(o, "access_log",
+                        json_pack("{s:I, s:I}", "lines", (json_int_t)w->access_log.lines, "dropped",
+                                  (json_int_t)w->access_log.dropped));
     json_object_set_new(o, "seconds",
                         json_pack("{s:o, s:o}", "edge", histogram_json(&w->latency.edge), "tunnel",
                                   histogram_json(&w->latency.tunnel)));
@@ -297,10 +310,17 @@ static const struct {
     void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
     bool before_setup;
 } messages[] = {
-    {"setup", on_setup, true},    {"tls", on_tls, false},         {"policy", on_policy, false},
-    {"handed", on_handed, false}, {"tickets", on_tickets, false}, {"uplink", on_uplink, false},
-    {"acme", on_acme, false},     {"status", on_status, true},    {"uplink_close", on_uplink_close, false},
+    {"setup", on_setup, true},
+    {"tls", on_tls, false},
+    {"policy", on_policy, false},
+    {"handed", on_handed, false},
+    {"tickets", on_tickets, false},
+    {"uplink", on_uplink, false},
+    {"acme", on_acme, false},
+    {"status", on_status, true},
+    {"uplink_close", on_uplink_close, false},
     {"bans", on_bans, false},
+    {"access_log", on_access_log, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -330,6 +350,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
     conns_sweep(w);
     uplinks_sweep(w);
     offences_tell(w);
+    access_log_flush(&w->access_log);
 }
 
 static void on_round_begin(struct ev_loop *loop, ev_check *check, int revents)
@@ -355,6 +376,7 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     allowlist_init(&w->allowlist);
     http_message_init(&w->parsed);
     buf_init(&w->out, OUT_MAX);
+    access_log_init(&w->access_log);
     LIST_INIT(&w->pending);
     LIST_INIT(&w->proxied);
     LIST_INIT(&w->conns);
@@ -409,6 +431,7 @@ void web_worker_free(struct web *w)
     conns_free(w);
     while (!LIST_EMPTY(&w->uplinks))
         uplink_free(LIST_FIRST(&w->uplinks));
+    access_log_free(&w->access_log);
     address_table_free(w->addresses);
     address_table_free(w->streams);
     free(w->balancers);

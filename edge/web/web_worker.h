@@ -10,6 +10,7 @@
  *   bans         {add, remove}                    addresses (IPv6: /64s) that are banned, and that are not any more
  *   uplink       {id, core, tunnel, channel} with two descriptors [read end, write end]: a data channel
  *   uplink_close {id}
+ *   access_log   {json, query} with one descriptor, or without any: off
  *   handed       {}                               a `hand` has arrived at a turn worker, or is lost
  *   status       {id}                             answered by status {id, web}
  * and to main:

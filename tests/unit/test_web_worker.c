@@ -511,6 +511,55 @@ START_TEST(test_websocket)
 }
 END_TEST
 
+/* One line each, in the order in which they finished; the id is the one that the bridge was told. */
+START_TEST(test_access_log)
+{
+    static const char *const expected[][6] = {
+        {"GET", "https://join.example.com/big", "h1", "complete", "core1", "Evil\"\\1"},
+        {"GET", "https://narrow.example.com/app", "h1", "complete", NULL, ""}};
+    struct guest g;
+    int ends[2];
+    char text[4096], *at = text;
+    ck_assert_int_eq(pipe(ends), 0);
+    box_start();
+    ipc_send(box.main_side, json_pack("{s:s, s:b}", "type", "access_log", "json", 1), &ends[1], 1);
+    close(ends[1]);
+    (void)box_count("requests"); /* it has arrived */
+    guest_connect(&g, true, "join.example.com");
+    guest_send(&g, HEAD_OF("GET", "/big?5") "User-Agent: Evil\"\\1\r\n\r\n");
+    RUN_UNTIL(guest_has(&g, "content-length: 5\r\n") && buf_data(&g.in)[buf_len(&g.in) - 6] == '\n');
+    struct span id = http_message_find(&box.cores[0].last, "x-request-id");
+    buf_reset(&g.in);
+    guest_send(&g, "GET /app HTTP/1.1\r\nHost: narrow.example.com\r\nConnection: close\r\n\r\n");
+    RUN_UNTIL(g.eof);
+    guest_close(&g);
+    ipc_send(box.main_side, json_pack("{s:s}", "type", "access_log"), NULL,
+             0); /* off: what waits is written */
+    (void)box_count("requests");
+    ssize_t n = read(ends[0], text, sizeof text - 1);
+    ck_assert_int_gt(n, 0);
+    text[n] = '\0';
+    for (size_t i = 0; i < 2; i++) {
+        json_t *o = json_loads(at, JSON_DISABLE_EOF_CHECK, NULL);
+        static const char *const names[] = {"method", "url", "protocol", "end", "core", "user_agent"};
+        ck_assert_msg(o != NULL, "%s", at);
+        for (size_t k = 0; k < 6; k++)
+            if (expected[i][k])
+                ck_assert_str_eq(json_string_value(json_object_get(o, names[k])), expected[i][k]);
+        ck_assert_int_eq((int)json_integer_value(json_object_get(o, "status")), i ? 421 : 200);
+        if (i == 0) {
+            ck_assert_int_eq((int)json_integer_value(json_object_get(o, "bytes_out")), 5);
+            ck_assert_uint_eq(id.len, 24);
+        }
+        json_decref(o);
+        at = strchr(at, '\n') + 1;
+    }
+    ck_assert_str_eq(at, "");
+    close(ends[0]);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_no_uplink)
 {
     struct guest g;
@@ -771,6 +820,7 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_hygiene, test_refusals, test_refusal_names_the_rule, test_policy_change, test_port_80,
           test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
-          test_websocket, test_no_uplink, test_uplink_dies, test_refused_stream_is_retried_elsewhere,
-          test_drained_uplink, test_uplinks_share, test_broken_answers, test_deadlines,
-          test_limits_per_address, test_not_tls, test_drain, test_bad_messages)
+          test_websocket, test_access_log, test_no_uplink, test_uplink_dies,
+          test_refused_stream_is_retried_elsewhere, test_drained_uplink, test_uplinks_share,
+          test_broken_answers, test_deadlines, test_limits_per_address, test_not_tls, test_drain,
+          test_bad_messages)

@@ -1,0 +1,61 @@
+/* The web workers' access log: workers open no files, so main opens it, and hands each the descriptor. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "edge/edge.h"
+
+/* Appended to by all workers at once, a batch of whole lines per write. O_NONBLOCK: a pipe without a reader
+ * is an error now, and a full one is none of the workers' trouble. */
+static int access_log_open(const char *file)
+{
+    return strcmp(file, "-") == 0
+               ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)
+               : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/* fd -1: off. */
+static void access_log_send(const struct edge *e, struct worker *w, int fd)
+{
+    const struct config_access_log *c = &e->box->config.web_proxy.access_log;
+    (void)worker_send(w,
+                      json_pack("{ss sb sb}", "type", "access_log", "json", strcmp(c->format, "json") == 0,
+                                "query", c->query),
+                      &fd, fd >= 0); /* one that is down is told when it starts */
+}
+
+/* False: it cannot be opened, which was logged; who has the old one keeps it. */
+static bool access_log_get(const struct edge *e, int *fd)
+{
+    const char *file = e->box->config.web_proxy.access_log.file;
+    *fd = -1;
+    if (!*file)
+        return true;
+    *fd = access_log_open(file);
+    if (*fd < 0)
+        log_event(LOG_ERR, "Access Log Not Opened", "file=\"%s\" reason=\"%s\"", file, strerror(errno));
+    return *fd >= 0;
+}
+
+void edge_access_log_start(const struct edge *e, struct worker *w)
+{
+    int fd;
+    if (!*e->box->config.web_proxy.access_log.file || !access_log_get(e, &fd))
+        return;
+    access_log_send(e, w, fd);
+    close(fd);
+}
+
+void edge_access_log_reopen(const struct edge *e)
+{
+    int fd;
+    if (!access_log_get(e, &fd))
+        return;
+    for (size_t i = 0; i < e->n_web; i++)
+        if (e->web[i])
+            access_log_send(e, e->web[i], fd);
+    if (fd >= 0)
+        close(fd);
+}
