@@ -648,8 +648,8 @@ struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const str
         return NULL;
     if (sock_remote(fd_in, &s->peer) != ERR_OK)
         s->peer = (struct netaddr){0};
-    if (!sock_set_nonblock(fd_in) || !sock_set_nonblock(fd_out) || !sock_set_cloexec(fd_in) ||
-        !sock_set_cloexec(fd_out))
+    if (!sock_set_nonblock(fd_in) || !sock_set_cloexec(fd_in) ||
+        (fd_out != fd_in && (!sock_set_nonblock(fd_out) || !sock_set_cloexec(fd_out))))
         return stream_fail_later(s, errno);
     ev_io_start(loop, &s->reader);
     return s;
