@@ -372,6 +372,15 @@ static const struct schema_row bans_rows[] = {
 #undef X
         SCHEMA_END};
 
+static const struct schema_row limit_rows[] = {
+#define X(name, normal, least, most, words)                                                                  \
+    {#name,        SCHEMA_INT,  offsetof(struct web_limits, name),                                           \
+     .min = least, .max = most, .default_text = #normal,                                                     \
+     .help = words},
+    WEB_LIMITS(X)
+#undef X
+        SCHEMA_END};
+
 #define TOP(member) offsetof(struct config, member)
 const struct schema_row config_rows[] = {
     {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
@@ -384,6 +393,8 @@ const struct schema_row config_rows[] = {
     {"cores", SCHEMA_OBJECTS, TOP(cores), .required = true, .min = 1, .max = 16, .rows = core_rows,
      .size = sizeof(struct config_core), .help = "the boxes in the LAN"},
     {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
+    {"web_limits", SCHEMA_OBJECT, TOP(web_limits), .rows = limit_rows,
+     .help = "what each web worker of an edge allows its guests"},
     {"bans", SCHEMA_OBJECT, TOP(bans), .rows = bans_rows,
      .help = "which addresses an edge's web ports shut out for a while"},
     SCHEMA_END};

@@ -11,6 +11,7 @@
 #include "common/ban_categories.h"
 #include "common/netaddr.h"
 #include "common/schema.h"
+#include "common/web_limits.h"
 
 struct config_edge {
     char *name;
@@ -95,6 +96,7 @@ struct config {
     struct schema_objects cores; /* of struct config_core */
     struct config_turn turn;
     struct config_bans bans;
+    struct web_limits web_limits;
     /* Derived by config_load: */
     char join_host[256];
     uint16_t join_port;

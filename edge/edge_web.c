@@ -31,6 +31,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
         json_object_set_new(msg, "load_balancers",
                             schema_strings_json(&e->box->config.web_proxy.load_balancers));
     if (msg)
+        json_object_set_new(msg, "limits", web_limits_json(&e->box->config.web_limits));
+    if (msg)
         json_object_set_new(msg, "bans", edge_bans_json(e));
     if (msg && e->acme.answers)
         json_object_set(msg, "acme", e->acme.answers);

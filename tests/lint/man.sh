@@ -6,7 +6,7 @@ fail() { echo "not ok - lint: $*"; bad=1; }
 while read -r key; do
     grep -qE "^\.It Cm ([a-z_]+ , )*$key\b" docs/man/stile.json.5 || fail "docs/man/stile.json.5 does not name the key $key"
 done < <(grep -oE '^    \{"[a-z_]+", SCHEMA_' common/config.c | cut -d'"' -f2
-    sed -nE 's/^ +X\(([a-z0-9_]+), .*/\1/p' common/ban_categories.h)
+    sed -nE 's/^ +X\(([a-z0-9_]+), .*/\1/p' common/ban_categories.h common/web_limits.h)
 build=${BUILD:-build}
 for program in stile-core stile-edge; do
     while read -r verb; do

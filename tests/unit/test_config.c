@@ -49,7 +49,34 @@ START_TEST(test_good)
     ck_assert_int_eq(c.turn.allocation_lifetime.default_s, 600);
     ck_assert_int_eq(c.turn.allocation_lifetime.longest, 3600);
     ck_assert_int_eq(c.turn.channels_per_allocation, 64);
+    ck_assert(c.bans.enabled);
+    ck_assert_int_eq(c.bans.refused.threshold, 600);
+    ck_assert_int_eq(c.bans.http2_abuses.duration, 3600);
     config_free(&c);
+}
+END_TEST
+
+/* The config's defaults are those of the table, and what it says reaches a worker as it was said. */
+START_TEST(test_web_limits)
+{
+    struct config c;
+    struct web_limits normal, heard;
+    char why[SCHEMA_WHY], *text = strdup(good);
+    ck_assert_int_eq(config_parse("stile.json", text, &c, why), ERR_OK);
+    web_limits_default(&normal);
+    ck_assert_mem_eq(&c.web_limits, &normal, sizeof normal);
+    config_free(&c);
+    free(text);
+    ck_assert_int_ge(
+        asprintf(&text, "%.*s, \"web_limits\": {\"head_seconds\": 7}}", (int)strlen(good) - 2, good), 0);
+    ck_assert_msg(config_parse("stile.json", text, &c, why) == ERR_OK, "%s", why);
+    json_t *told = web_limits_json(&c.web_limits);
+    ck_assert_int_eq(web_limits_from_json(told, &heard, why, sizeof why), ERR_OK);
+    normal.head_seconds = 7;
+    ck_assert_mem_eq(&heard, &normal, sizeof normal);
+    json_decref(told);
+    config_free(&c);
+    free(text);
 }
 END_TEST
 
@@ -214,6 +241,7 @@ int main(void)
     Suite *suite = suite_create("config");
     TCase *tc = tcase_create("config");
     tcase_add_test(tc, test_good);
+    tcase_add_test(tc, test_web_limits);
     tcase_add_test(tc, test_policy);
     tcase_add_loop_test(tc, test_bad, 0, (int)(sizeof bad / sizeof bad[0]));
     tcase_add_test(tc, test_merge);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/address_table.h"
+#include "common/web_limits.h"
 #include "edge/web/page.h"
-#include "edge/web/web_limits.h"
 #include "tests/unit/unit.h"
 
 static struct netaddr address(const char *text)

@@ -1,19 +1,28 @@
-#include "edge/web/web_limits.h"
+#include "common/web_limits.h"
 
 #include <stdio.h>
 #include <string.h>
 
 void web_limits_default(struct web_limits *l)
 {
-#define X(name, normal, least, most) l->name = normal;
+#define X(name, normal, least, most, words) l->name = normal;
     WEB_LIMITS(X)
 #undef X
+}
+
+json_t *web_limits_json(const struct web_limits *l)
+{
+    json_t *o = json_object();
+#define X(name, normal, least, most, words) json_object_set_new(o, #name, json_integer(l->name));
+    WEB_LIMITS(X)
+#undef X
+    return o;
 }
 
 /* The place of a limit by its name, and its bounds; NULL when there is none. */
 static long *limit_find(struct web_limits *l, const char *name, long *least, long *most)
 {
-#define X(row, normal, low, high)                                                                            \
+#define X(row, normal, low, high, words)                                                                     \
     if (strcmp(name, #row) == 0) {                                                                           \
         *least = low;                                                                                        \
         *most = high;                                                                                        \
