@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -11,9 +12,15 @@
  * is an error now, and a full one is none of the workers' trouble. */
 static int access_log_open(const char *file)
 {
-    return strcmp(file, "-") == 0
-               ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)
-               : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    enum { HOW = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, MODE = 0640 };
+    if (strcmp(file, "-") == 0)
+        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    int fd = open(file, HOW | O_CREAT | O_EXCL, MODE);
+    if (fd < 0 && errno == EEXIST)
+        return open(file, HOW);
+    if (fd >= 0)
+        (void)fchmod(fd, MODE); /* our umask is stricter; this one is for a group of readers */
+    return fd;
 }
 
 /* fd -1: off. */
