@@ -12,13 +12,13 @@
 #include "common/round.h"
 #include "common/sock.h"
 #include "common/tls.h"
+#include "common/tls_gather.h"
 
 enum {
     STREAM_READS_PER_EVENT = 8,
     STREAM_SHORT_READ = 8 * 1024, /* well below a full TLS record */
-    RECORD_MAX = 16 * 1024,       /* what a TLS record carries (RFC 8446 §5.1), and */
-    RECORD_SEALED = RECORD_MAX + 256 + 5,
-    RECORDS_AT_ONCE = 8, /* sealed for one system call */
+    SEALED_MAX =
+        TLS_GATHER_MAX + 4 * TLS_RECORD_SEALED, /* what may wait: data, and answers that reading made */
 };
 
 enum stream_state { STREAM_CONNECTING, STREAM_HANDSHAKING, STREAM_OPEN, STREAM_DEAD };
@@ -189,16 +189,39 @@ static void stream_tls_failed(struct stream *s)
         stream_fail(s, ERR_TLS, words);
 }
 
+/* SSL_read, and what SSL_get_error says to it. Reading may write (RFC 8446 §4.6.3: an update of keys is
+ * answered): that must not overtake records that wait already. ERR_FULL or ERR_MEMORY when such answers have
+ * no room. */
+static enum err stream_read_records(struct stream *s, int *n, int *error)
+{
+    bool gather = buf_len(&s->sealed) > 0 && tls_gather_begin(s->ssl);
+    ERR_clear_error();
+    errno = 0;
+    *n = SSL_read(s->ssl, scratch, (int)sizeof scratch);
+    *error = *n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, *n);
+    if (!gather)
+        return ERR_OK;
+    int saved = errno;
+    size_t sealed;
+    const uint8_t *records = tls_gather_end(s->ssl, &sealed);
+    enum err e = buf_append(&s->sealed, records, sealed);
+    errno = saved;
+    return e;
+}
+
 /* One read into scratch: bytes, 0 when there is nothing now, or -1 when the stream ended or failed (and said
  * so). */
 static ssize_t stream_read_tls(struct stream *s)
 {
-    ERR_clear_error();
-    errno = 0;
-    int n = SSL_read(s->ssl, scratch, (int)sizeof scratch);
+    int n, error;
+    enum err kept = stream_read_records(s, &n, &error);
+    if (kept != ERR_OK) {
+        stream_fail(s, kept, "the peer asks for answers that it does not read");
+        return -1;
+    }
     if (n > 0)
         return n;
-    switch (SSL_get_error(s->ssl, n)) {
+    switch (error) {
     case SSL_ERROR_WANT_READ:
         return 0;
     case SSL_ERROR_WANT_WRITE:
@@ -396,48 +419,6 @@ static ssize_t stream_seal(struct stream *s, const uint8_t *data, size_t n)
     }
 }
 
-/* OpenSSL writes every record by itself. Where there are several, they are gathered here, for the time of one
- * call, and leave together. */
-static struct {
-    size_t n;
-    uint8_t bytes[RECORDS_AT_ONCE * RECORD_SEALED];
-} gathered;
-
-static int gather_write(BIO *bio, const char *data, int n)
-{
-    (void)bio;
-    REQUIRE(n > 0 && (size_t)n <= sizeof gathered.bytes - gathered.n);
-    memcpy(gathered.bytes + gathered.n, data, (size_t)n);
-    gathered.n += (size_t)n;
-    return n;
-}
-
-static long gather_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio, (void)number, (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
-/* One for the process; NULL without memory for it. */
-static BIO *gather_bio(void)
-{
-    static BIO *bio;
-    static BIO_METHOD *method;
-    if (!method && (method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "records")) != NULL) {
-        BIO_meth_set_write(method, gather_write);
-        BIO_meth_set_ctrl(method, gather_ctrl);
-    }
-    if (!bio && method && (bio = BIO_new(method)) != NULL)
-        BIO_set_init(bio, 1);
-    return bio;
-}
-
-static void stream_set_wbio(struct stream *s, BIO *bio)
-{
-    BIO_up_ref(bio);
-    SSL_set0_wbio(s->ssl, bio);
-}
-
 /* Sends what was sealed earlier. False when the socket takes no more, or it failed (and said so). */
 static bool stream_send_sealed(struct stream *s)
 {
@@ -459,37 +440,35 @@ static bool stream_send_sealed(struct stream *s)
 }
 
 /* Sends what was gathered; the rest is kept. False when it failed (and said so). */
-static bool stream_send_gathered(struct stream *s)
+static bool stream_send_gathered(struct stream *s, const uint8_t *data, size_t n)
 {
-    ssize_t n = gathered.n > 0 ? write(s->fd_out, gathered.bytes, gathered.n) : 0;
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+    ssize_t written = n > 0 ? write(s->fd_out, data, n) : 0;
+    if (written < 0 && errno != EAGAIN && errno != EINTR) {
         stream_write_failed(s);
         return false;
     }
-    size_t sent = n > 0 ? (size_t)n : 0;
-    if (buf_append(&s->sealed, gathered.bytes + sent, gathered.n - sent) == ERR_OK)
+    size_t sent = written > 0 ? (size_t)written : 0;
+    if (buf_append(&s->sealed, data + sent, n - sent) == ERR_OK)
         return true;
     stream_fail(s, ERR_MEMORY, "out of memory");
     return false;
 }
 
-/* Bytes taken from the queue, 0 when it would block, -1 when it failed (and said so). */
+/* Bytes taken from the queue, 0 when it would block, -1 when it failed (and said so). OpenSSL writes every
+ * record by itself; where there are several, they leave together. */
 static ssize_t stream_write_tls(struct stream *s)
 {
     const uint8_t *data = buf_data(&s->out);
-    size_t n = buf_len(&s->out), taken = 0;
+    size_t n = buf_len(&s->out), taken = 0, sealed;
     ssize_t one = 1;
-    BIO *gather = n > RECORD_MAX ? gather_bio() : NULL;
-    if (!gather)
+    if (n <= TLS_RECORD_MAX || !tls_gather_begin(s->ssl))
         return stream_seal(s, data, n);
-    gathered.n = 0;
-    stream_set_wbio(s, gather);
-    while (one > 0 && taken < n && gathered.n + RECORD_SEALED <= sizeof gathered.bytes) {
+    while (one > 0 && taken < n && tls_gather_has_room()) {
         one = stream_seal(s, data + taken, n - taken);
         taken += one > 0 ? (size_t)one : 0;
     }
-    stream_set_wbio(s, SSL_get_rbio(s->ssl));
-    return one >= 0 && stream_send_gathered(s) ? (ssize_t)taken : -1;
+    const uint8_t *records = tls_gather_end(s->ssl, &sealed);
+    return one >= 0 && stream_send_gathered(s, records, sealed) ? (ssize_t)taken : -1;
 }
 
 static ssize_t stream_write_plain(struct stream *s)
@@ -621,7 +600,7 @@ static struct stream *stream_alloc(struct ev_loop *loop, int fd_in, int fd_out,
     s->unread.run = stream_read_unread;
     buf_init(&s->in, STREAM_KEEP + STREAM_READ);
     buf_init(&s->out, queue_limit);
-    buf_init(&s->sealed, sizeof gathered.bytes);
+    buf_init(&s->sealed, SEALED_MAX);
     ev_io_init(&s->reader, stream_on_readable, fd_in, EV_READ);
     ev_io_init(&s->writer, stream_on_writable, fd_out, EV_WRITE);
     s->reader.data = s->writer.data = s;

@@ -217,6 +217,34 @@ START_TEST(test_tls_small_socket)
 }
 END_TEST
 
+/* RFC 8446 §4.6.3: the answer to an update of keys must not overtake records that wait for a full socket. */
+START_TEST(test_tls_key_updates)
+{
+    enum { UPDATES = 20 };
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    int small = 1, updates = 0;
+    tls_pair(loop, &client, &server, "join.example.com");
+    ck_assert_int_eq(
+        setsockopt(SSL_get_fd(stream_ssl(server.stream)), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    SSL *ssl = stream_ssl(client.stream);
+    ck_assert_int_eq(SSL_version(ssl), TLS1_3_VERSION);
+    end_fill(&server);
+    while (updates < UPDATES && !client.eof && !client.closed) {
+        if (SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1)
+            updates++;
+        ev_run(loop, EVRUN_ONCE);
+    }
+    ck_assert_int_gt(updates, 2);
+    ev_run(loop, 0);
+    ck_assert_msg(client.eof && !client.bad, "%s", client.words);
+    ck_assert_uint_eq(client.got, TOTAL);
+    finish(loop, &client, &server);
+}
+END_TEST
+
 START_TEST(test_tls_wrong_name)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -380,6 +408,7 @@ int main(void)
     tcase_add_loop_test(tc, test_tls, 5000, 5001);
     tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_small_socket);
+    tcase_add_test(tc, test_tls_key_updates);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_answer_before_reset);
