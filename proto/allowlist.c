@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
+
 static const char *const method_names[] = {
 #define X(name) #name,
     ALLOWLIST_METHODS(X)
@@ -197,7 +199,7 @@ static enum err rule_from_json(const json_t *o, struct allowlist *a, char *why, 
         return wrong(why, why_size, "host: a host name is wanted");
     if (strlen(text[1]) >= sizeof host || (text[2] && strlen(text[2]) >= sizeof path))
         return wrong(why, why_size, "host or path: too long");
-    snprintf(description, sizeof description, "%s", text[0] ? text[0] : "");
+    text_copy(description, sizeof description, text[0]); /* whole characters */
     snprintf(host, sizeof host, "%s", text[1]);
     snprintf(path, sizeof path, "%s", text[2] ? text[2] : "/");
     const json_t *port = json_object_get(o, "port"), *methods = json_object_get(o, "methods");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/csv.h"
+#include "common/text.h"
 
 /* Columns ---------------------------------------------------------------------------------------------- */
 
@@ -210,7 +211,7 @@ static enum err row_rule(struct sheet *s, struct allowlist *a)
         return problem(s, "MatchType: \"%.30s\": prefix or exact is wanted", match);
     memcpy(path, u.path.at, u.path.len);
     path[u.path.len] = '\0';
-    snprintf(description, sizeof description, "%s", sheet_field(s, COLUMN_DESCRIPTION));
+    text_copy(description, sizeof description, sheet_field(s, COLUMN_DESCRIPTION));
     r.websocket = u.websocket;
     r.exact = strcasecmp(match, "prefix") != 0;
     enum err e = row_authority(s, u.authority, host, &r.port);

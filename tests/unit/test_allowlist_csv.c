@@ -100,6 +100,20 @@ START_TEST(test_written_is_read)
 }
 END_TEST
 
+START_TEST(test_long_description)
+{
+    char csv[600] = "Url,Description\nhttps://a/,x";
+    for (int i = 0; i < 200; i++)
+        strcat(csv, "\xc3\xbc"); /* two bytes a character: the limit falls into one */
+    allowlist_init(&list);
+    ck_assert_int_eq(load(csv), ERR_OK);
+    json_t *json = allowlist_to_json(&list);
+    ck_assert_ptr_nonnull(json);
+    json_decref(json);
+    allowlist_free(&list);
+}
+END_TEST
+
 static unsigned seen;
 
 static void each(void *ctx, const struct allowlist_test *t)
@@ -145,4 +159,4 @@ START_TEST(test_tests)
 END_TEST
 
 UNIT_MAIN("allowlist_csv", test_rules, test_columns_in_any_order, test_refused, test_written_is_read,
-          test_tests)
+          test_long_description, test_tests)
