@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/sock.h"
@@ -88,7 +89,7 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
     w->ipc = NULL;
     w->pid = 0;
     if (!w->stopping) {
-        if (ev_now(loop) - w->started >= long_enough)
+        if (clock_monotonic() - w->started >= long_enough)
             w->backoff = backoff_first;
         log_event(LOG_ERR, "Worker Crashed", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, how,
                   w->backoff);
@@ -131,7 +132,7 @@ static void worker_start(struct worker *w)
 {
     int fds[2];
     pid_t parent = getpid();
-    w->started = ev_now(w->loop);
+    w->started = clock_monotonic();
     if (sock_pair(fds, false) < 0) {
         worker_not_started(w);
         return;

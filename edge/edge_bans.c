@@ -58,7 +58,7 @@ static void bans_event(struct edge *e, const char *event, const struct ban *ban,
     unsigned dropped = 0;
     const char *why = ban_reason(ban);
     if (!by_hand &&
-        !log_limit_allow(&e->bans_log, (int64_t)ev_now(e->loop), EVENT_BURST, EVENT_SECONDS, &dropped))
+        !log_limit_allow(&e->bans_log, (int64_t)clock_monotonic(), EVENT_BURST, EVENT_SECONDS, &dropped))
         return;
     log_event(LOG_NOTICE, event, "address=%s category=\"%s\" seconds=%.0f reason=%s not_logged=%u",
               ban_print(&ban->client, address), ban_category_name(ban->category), ban->until - ban->since,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/fatal.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -217,7 +218,7 @@ static void sshd_spawn(struct sshd *s)
 {
     char config[PATH_MAX];
     pid_t parent = getpid();
-    s->started = ev_now(s->loop);
+    s->started = clock_monotonic();
     box_run_file(s->box, "sshd_config", config);
     pid_t pid = fork();
     if (pid == 0)
@@ -243,7 +244,7 @@ static void sshd_on_exit(struct ev_loop *loop, ev_child *c, int revents)
     if (!s->reason[0])
         snprintf(s->reason, sizeof s->reason, "ended (%s %d)", WIFSIGNALED(c->rstatus) ? "signal" : "status",
                  WIFSIGNALED(c->rstatus) ? WTERMSIG(c->rstatus) : WEXITSTATUS(c->rstatus));
-    if (ev_now(loop) - s->started >= long_enough)
+    if (clock_monotonic() - s->started >= long_enough)
         s->backoff = backoff_first;
     log_event(LOG_ERR, "SSH Server Down", "reason=\"%s\" restart_in=%.1fs", s->reason, s->backoff);
     sshd_start_in(s, s->backoff);

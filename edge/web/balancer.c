@@ -16,7 +16,7 @@ struct proxied {
     LIST_ENTRY(proxied) link;
     struct web *web;
     ev_io io;
-    ev_tstamp deadline;
+    double deadline;
     struct netaddr balancer;
     bool https;
     size_t seen; /* bytes that were there and did not suffice */
@@ -130,7 +130,7 @@ void balancer_new(struct web *w, int fd, const struct netaddr *balancer, bool ht
     p->web = w;
     p->balancer = *balancer;
     p->https = https;
-    p->deadline = ev_now(w->loop) + (ev_tstamp)w->limits.handshake_seconds;
+    p->deadline = w->now + (double)w->limits.handshake_seconds;
     ev_io_init(&p->io, on_readable, fd, EV_READ);
     p->io.data = p;
     ev_io_start(w->loop, &p->io);
@@ -142,7 +142,7 @@ void balancer_sweep(struct web *w)
     struct proxied *next;
     for (struct proxied *p = LIST_FIRST(&w->proxied); p; p = next) {
         next = LIST_NEXT(p, link);
-        if (ev_now(w->loop) > p->deadline) {
+        if (w->now > p->deadline) {
             w->counters.timed_out++;
             proxied_close(p);
         }

@@ -10,7 +10,7 @@
 
 void conn_set_deadline(struct conn *c, long seconds)
 {
-    c->deadline = seconds ? ev_now(c->web->loop) + (ev_tstamp)seconds : 0;
+    c->deadline = seconds ? c->web->now + (double)seconds : 0;
 }
 
 const char *conn_server_name(const struct conn *c)
@@ -208,7 +208,7 @@ void conns_shed(struct web *w)
 /* Deadlines -------------------------------------------------------------------------------------------- */
 
 /* A reader that takes nothing at all for send_seconds is given up. */
-static bool reader_is_stuck(struct conn *c, ev_tstamp now)
+static bool reader_is_stuck(struct conn *c, double now)
 {
     uint64_t sent = stream_bytes_out(c->stream);
     if (stream_queued(c->stream) == 0) {
@@ -217,10 +217,10 @@ static bool reader_is_stuck(struct conn *c, ev_tstamp now)
         c->sent_mark = sent;
         c->sent_since = now;
     }
-    return c->sent_since > 0 && now - c->sent_since > (ev_tstamp)c->web->limits.send_seconds;
+    return c->sent_since > 0 && now - c->sent_since > (double)c->web->limits.send_seconds;
 }
 
-static void conn_sweep(struct conn *c, ev_tstamp now)
+static void conn_sweep(struct conn *c, double now)
 {
     conn_account(c);
     if (reader_is_stuck(c, now)) {
@@ -250,7 +250,7 @@ static void conn_sweep(struct conn *c, ev_tstamp now)
 
 void conns_sweep(struct web *w)
 {
-    ev_tstamp now = ev_now(w->loop);
+    double now = w->now;
     struct conn *next;
     for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
         next = LIST_NEXT(c, link);

@@ -140,8 +140,8 @@ static size_t read_head(struct conn *c, const uint8_t *data, size_t n)
 static void body_progress(struct conn *c, size_t n)
 {
     const struct web_limits *l = &c->web->limits;
-    ev_tstamp most = ev_now(c->web->loop) + (ev_tstamp)l->body_seconds;
-    c->deadline += (ev_tstamp)n / (ev_tstamp)l->body_rate;
+    double most = c->web->now + (double)l->body_seconds;
+    c->deadline += (double)n / (double)l->body_rate;
     if (c->deadline > most)
         c->deadline = most;
 }

@@ -66,7 +66,7 @@ static void note_head(struct conn_h2 *h2)
     if (!h2_session_in_head(h2->session))
         h2->head_since = 0;
     else if (h2->head_since == 0)
-        h2->head_since = ev_now(h2->conn->web->loop);
+        h2->head_since = h2->conn->web->now;
 }
 
 static void note_settled(struct conn_h2 *h2)
@@ -147,7 +147,7 @@ static bool h2_start(struct conn *c)
     c->h2 = h2;
     c->state = CONN_HTTP2;
     c->web->counters.http2_connections++;
-    h2->settle_by = ev_now(c->web->loop) + (ev_tstamp)c->web->limits.handshake_seconds;
+    h2->settle_by = c->web->now + (double)c->web->limits.handshake_seconds;
     c->deadline = 0;
     if (c->draining)
         h2_session_drain(h2->session);
@@ -155,7 +155,7 @@ static bool h2_start(struct conn *c)
     return true;
 }
 
-static void h2_sweep(struct conn *c, ev_tstamp now)
+static void h2_sweep(struct conn *c, double now)
 {
     struct conn_h2 *h2 = c->h2;
     struct h2_exchange *next;
@@ -164,7 +164,7 @@ static void h2_sweep(struct conn *c, ev_tstamp now)
         next = h2_exchange_next(x);
         h2_exchange_sweep(x, now);
     }
-    bool late_head = h2->head_since > 0 && now - h2->head_since > (ev_tstamp)c->web->limits.head_seconds;
+    bool late_head = h2->head_since > 0 && now - h2->head_since > (double)c->web->limits.head_seconds;
     bool unsettled = h2->settle_by > 0 && now > h2->settle_by;
     if (late_head || unsettled) {
         c->web->counters.timed_out++;

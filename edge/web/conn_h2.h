@@ -16,8 +16,8 @@ struct conn_h2 {
     LIST_HEAD(, h2_exchange) exchanges;
     size_t held;          /* bytes of requests' bodies that core does not take yet */
     size_t grown;         /* bytes by which streams' receive windows were raised */
-    ev_tstamp head_since; /* a head began then and has not ended; 0: none */
-    ev_tstamp settle_by;  /* our SETTINGS are to be acknowledged; 0: they are */
+    double head_since; /* a head began then and has not ended; 0: none */
+    double settle_by;  /* our SETTINGS are to be acknowledged; 0: they are */
 };
 
 enum {
@@ -30,7 +30,7 @@ enum {
 /* conn_h2_stream.c */
 extern const struct h2_events conn_h2_session_events;
 /* Looks at a stream's deadlines. */
-void h2_exchange_sweep(struct h2_exchange *x, ev_tstamp now);
+void h2_exchange_sweep(struct h2_exchange *x, double now);
 struct h2_exchange *h2_exchange_next(const struct h2_exchange *x);
 /* Gives up what runs on every stream; the streams themselves end with the session. */
 void h2_exchanges_give_up(struct conn_h2 *h2);

@@ -19,8 +19,8 @@ struct h2_exchange {
     size_t unconsumed;            /* bytes of the answer whose window is not given back */
     uint64_t body_bytes;
     uint64_t sent_mark; /* bytes out at the last look: does the reader read? */
-    ev_tstamp sent_since;
-    ev_tstamp deadline; /* 0: none */
+    double sent_since;
+    double deadline; /* 0: none */
     uint32_t window;    /* receive window */
     uint8_t interims;
     bool expects_continue, wants_websocket, websocket;
@@ -33,7 +33,7 @@ static const struct request_guest guest_events;
 
 static void set_deadline(struct h2_exchange *x, long seconds)
 {
-    x->deadline = seconds ? ev_now(x->conn->web->loop) + (ev_tstamp)seconds : 0;
+    x->deadline = seconds ? x->conn->web->now + (double)seconds : 0;
 }
 
 static void request_over(struct h2_exchange *x)
@@ -163,10 +163,10 @@ static void on_head(void *ctx, struct h2_stream *st, struct http_message *m, boo
 static void body_progress(struct h2_exchange *x, size_t n)
 {
     const struct web_limits *l = &x->conn->web->limits;
-    ev_tstamp most = ev_now(x->conn->web->loop) + (ev_tstamp)l->body_seconds;
+    double most = x->conn->web->now + (double)l->body_seconds;
     if (x->websocket || x->wants_websocket || x->answer_begun || x->deadline == 0)
         return;
-    x->deadline += (ev_tstamp)n / (ev_tstamp)l->body_rate;
+    x->deadline += (double)n / (double)l->body_rate;
     if (x->deadline > most)
         x->deadline = most;
 }
@@ -426,7 +426,7 @@ static void expired(struct h2_exchange *x)
 }
 
 /* A reader that gives no window for send_seconds while bytes wait for it (CVE-2019-9517). */
-static bool reader_is_stuck(struct h2_exchange *x, ev_tstamp now)
+static bool reader_is_stuck(struct h2_exchange *x, double now)
 {
     uint64_t sent = h2_stream_sent(x->stream);
     if (h2_stream_queued(x->stream) == 0) {
@@ -435,10 +435,10 @@ static bool reader_is_stuck(struct h2_exchange *x, ev_tstamp now)
         x->sent_mark = sent;
         x->sent_since = now;
     }
-    return x->sent_since > 0 && now - x->sent_since > (ev_tstamp)x->conn->web->limits.send_seconds;
+    return x->sent_since > 0 && now - x->sent_since > (double)x->conn->web->limits.send_seconds;
 }
 
-void h2_exchange_sweep(struct h2_exchange *x, ev_tstamp now)
+void h2_exchange_sweep(struct h2_exchange *x, double now)
 {
     if (!x->stream)
         return;

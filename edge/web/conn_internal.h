@@ -36,7 +36,7 @@ struct conn_protocol {
     /* The handshake is over; the stream has these events already. False: the connection cannot be served. */
     bool (*start)(struct conn *c);
     /* Once a second; may be NULL. */
-    void (*sweep)(struct conn *c, ev_tstamp now);
+    void (*sweep)(struct conn *c, double now);
     /* c->deadline has passed. */
     void (*expired)(struct conn *c);
     /* The worker stops: what is idle is closed, the rest as soon as it is over. */
@@ -62,8 +62,8 @@ struct conn {
     size_t unconsumed;      /* answer bytes queued, whose window is not given back */
     size_t accounted;       /* bytes of web->held that are this one's */
     uint64_t sent_mark;     /* bytes out at the last look: does the reader read? */
-    ev_tstamp sent_since;   /* 0: nothing waits */
-    ev_tstamp deadline;     /* 0: none */
+    double sent_since;   /* 0: nothing waits */
+    double deadline;     /* 0: none */
     struct netaddr client;
     enum conn_state state;
     unsigned lingered;

@@ -17,7 +17,7 @@ struct pending {
     LIST_ENTRY(pending) link;
     struct web *web;
     ev_io io;
-    ev_tstamp deadline;
+    double deadline;
     struct netaddr client;
 };
 
@@ -97,7 +97,7 @@ void demux_new(struct web *w, int fd, const struct netaddr *client)
     }
     p->web = w;
     p->client = *client;
-    p->deadline = ev_now(w->loop) + (ev_tstamp)w->limits.handshake_seconds;
+    p->deadline = w->now + (double)w->limits.handshake_seconds;
     ev_io_init(&p->io, on_readable, fd, EV_READ);
     p->io.data = p;
     ev_io_start(w->loop, &p->io);
@@ -118,7 +118,7 @@ void demux_sweep(struct web *w)
     struct pending *next;
     for (struct pending *p = LIST_FIRST(&w->pending); p; p = next) {
         next = LIST_NEXT(p, link);
-        if (ev_now(w->loop) > p->deadline) {
+        if (w->now > p->deadline) {
             w->counters.timed_out++;
             pending_close(p);
         }

@@ -74,7 +74,7 @@ void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fi
 {
     char text[LOG_LINE];
     unsigned dropped;
-    if (!fields || !log_limit_allow(l, (int64_t)ev_now(w->loop), EVENT_BURST, EVENT_SECONDS, &dropped)) {
+    if (!fields || !log_limit_allow(l, (int64_t)w->now, EVENT_BURST, EVENT_SECONDS, &dropped)) {
         json_decref(fields);
         return;
     }
