@@ -242,6 +242,17 @@ static const struct schema_row access_log_rows[] = {
      .help = "URLs with their query, which may hold secrets"},
     SCHEMA_END};
 
+#define DOMAIN(member) offsetof(struct config_further_domain, member)
+static const struct schema_row domain_rows[] = {
+    {"join_url", SCHEMA_STRING, DOMAIN(join_url), .required = true, .check = check_url,
+     .help = "the URL that guests of this domain open, https://HOST[:PORT]"},
+    {"targets", SCHEMA_STRINGS, DOMAIN(targets), .edge_live = true, .max = 64, .check = check_hostport,
+     .help = "HOST[:PORT] of its web bridges; empty: found in DNS by its join host"},
+    {"bridge_ca", SCHEMA_STRING, DOMAIN(bridge_ca), .edge_live = true, .check = check_file,
+     .help = "file with the CA certificates that sign its bridges'; absent: the system's"},
+    {"extra_rules", SCHEMA_ANY, DOMAIN(extra_rules), .help = "further rules of the allow-list for it"},
+    SCHEMA_END};
+
 #define WEB(member) offsetof(struct config_web_proxy, member)
 static const struct schema_row web_rows[] = {
     {"enabled", SCHEMA_BOOL, WEB(enabled), .default_text = "true",
@@ -254,6 +265,9 @@ static const struct schema_row web_rows[] = {
      .default_text = "[\"GET\",\"POST\",\"PUT\",\"HEAD\",\"DELETE\"]",
      .help = "methods of the two automatic rules of the allow-list"},
     {"extra_rules", SCHEMA_ANY, WEB(extra_rules), .help = "further rules of the allow-list"},
+    {"domains", SCHEMA_OBJECTS, WEB(domains), .max = CONFIG_DOMAINS_MAX - 1, .rows = domain_rows,
+     .size = sizeof(struct config_further_domain),
+     .help = "further join URLs beside the first one, each with web bridges of its own"},
     {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .edge_live = true, .min = 1, .max = 16,
      .default_text = "2", .help = "SSH connections from each core to each edge"},
     {"load_balancers", SCHEMA_STRINGS, WEB(load_balancers), .max = 100, .check = check_cidr,
@@ -485,6 +499,8 @@ static enum err derive_core(const struct schema_source *source, const struct con
 static enum err config_derive(const struct schema_source *source, struct config *c, char *why)
 {
     enum err e = config_split_url(c->join_url, c->join_host, &c->join_port);
+    if (e == ERR_OK)
+        e = config_derive_domains(source, c, why);
     for (size_t i = 0; i < c->edges.n && e == ERR_OK; i++)
         e = derive_edge(source, c, i, why);
     for (size_t i = 0; i < c->cores.n && e == ERR_OK; i++)

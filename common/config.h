@@ -40,12 +40,25 @@ struct config_access_log {
     bool query;
 };
 
+/* One of web_proxy.domains: its keys mean what those of web_proxy (and join_url) mean for the first domain.
+ */
+struct config_further_domain {
+    char *join_url;
+    struct schema_strings targets;
+    char *bridge_ca;
+    json_t *extra_rules;
+    /* Derived by config_load: */
+    char host[256];
+    uint16_t port;
+};
+
 struct config_web_proxy {
     bool enabled;
     struct schema_strings targets;
     char *bridge_ca; /* file beside stile.json; NULL: the system's CAs */
     struct schema_strings methods;
     json_t *extra_rules;
+    struct schema_objects domains; /* of struct config_further_domain */
     long tunnels_per_edge;
     struct schema_strings load_balancers;
     struct config_access_log access_log;
@@ -98,10 +111,32 @@ struct config {
     struct config_bans bans;
     struct web_limits web_limits;
     /* Derived by config_load: */
-    char join_host[256];
+    char join_host[256]; /* of the first domain: all of them are in config_join_hosts */
     uint16_t join_port;
     json_t *json; /* the document itself */
 };
+
+enum { CONFIG_DOMAINS_MAX = 64 };
+
+/* A join host and the web bridges behind it, as the config has it, which owns all of it. */
+struct config_domain {
+    const char *join_url, *host; /* host: lower case, without port */
+    uint16_t port;
+    const struct schema_strings *targets;
+    const char *bridge_ca; /* NULL: the system's CAs */
+    const json_t *extra_rules;
+};
+
+/* How many domains there are, 1 to CONFIG_DOMAINS_MAX: the first is that of join_url, behind it come
+ * web_proxy.domains in their order. */
+size_t config_domains(const struct config *c);
+struct config_domain config_domain_at(const struct config *c, size_t i);
+/* The key below which domain i stands, for messages: "web_proxy" or "web_proxy.domains[N]". Returns out. */
+const char *config_domain_key(size_t i, char *out, size_t size);
+/* The join hosts of all domains, the first one's first; returns how many. They live as long as the config. */
+size_t config_join_hosts(const struct config *c, const char *hosts[CONFIG_DOMAINS_MAX]);
+/* For config.c: hosts and ports of further domains, each host once. */
+enum err config_derive_domains(const struct schema_source *source, struct config *c, char *why);
 
 /* Reads and judges FILE (or text, with name for messages). On error why[SCHEMA_WHY] has "FILE:LINE: KEY:
  * problem and what would be right". The caller frees with config_free; *out is set only on success. */

@@ -38,8 +38,9 @@ static struct core_tunnel *core_tunnel_of(struct core *c, const struct worker *w
 
 static json_t *core_policy(const struct core *c)
 {
-    return json_pack("{sI ss sO}", "revision", (json_int_t)c->box->config.revision, "join_url",
-                     c->box->config.join_url, "allowlist", c->allowlist);
+    return json_pack("{sI ss so sO}", "revision", (json_int_t)c->box->config.revision, "join_url",
+                     c->box->config.join_url, "join_urls", policy_join_urls(&c->box->config), "allowlist",
+                     c->allowlist);
 }
 
 static json_t *core_targets_message(const struct core *c)

@@ -95,6 +95,9 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
         snprintf(e->policy_problem, sizeof e->policy_problem,
                  "revision %ld is older than %ld, which is in force", revision, e->policy_revision);
         err = ERR_CONFIG;
+    } else if (err == ERR_OK) {
+        err = policy_check_join_urls(json_object_get(msg, "join_urls"), e->policy_problem,
+                                     sizeof e->policy_problem);
     }
     if (err != ERR_OK) {
         log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision,

@@ -97,6 +97,129 @@ START_TEST(test_policy)
 }
 END_TEST
 
+/* A first domain and two further ones, the last with rules for a host beside its own. */
+static const char domains[] = DOC(
+    "https://join.example.com",
+    "\"targets\":[\"10.1.2.3\"],\"extra_rules\":[{\"host\":\"more.example.com\"}],\n"
+    "\"domains\":[{\"join_url\":\"https://Meet.example.org:8443\",\"targets\":[\"10.9.9.9\"],"
+    "\"bridge_ca\":\"meet.pem\"},\n{\"join_url\":\"https://third.example.net\",\"extra_rules\":"
+    "[{\"host\":\"Files.example.net\",\"path\":\"/a\"},{\"host\":\"third.example.net\",\"path\":\"/x\"}]}]",
+    EDGE(""), "");
+
+START_TEST(test_domains)
+{
+    struct config c;
+    char why[SCHEMA_WHY], key[64];
+    const char *hosts[CONFIG_DOMAINS_MAX];
+    ck_assert_msg(config_parse("stile.json", domains, &c, why) == ERR_OK, "%s", why);
+    ck_assert_uint_eq(config_domains(&c), 3);
+    ck_assert_uint_eq(config_join_hosts(&c, hosts), 3);
+    ck_assert_str_eq(hosts[0], "join.example.com");
+    ck_assert_str_eq(hosts[1], "meet.example.org");
+    ck_assert_str_eq(hosts[2], "third.example.net");
+    struct config_domain first = config_domain_at(&c, 0), second = config_domain_at(&c, 1);
+    ck_assert_str_eq(first.targets->items[0], "10.1.2.3");
+    ck_assert_ptr_null(first.bridge_ca);
+    ck_assert_ptr_nonnull(first.extra_rules);
+    ck_assert_str_eq(second.targets->items[0], "10.9.9.9");
+    ck_assert_str_eq(second.bridge_ca, "meet.pem");
+    ck_assert_uint_eq(second.port, 8443);
+    ck_assert_ptr_null(second.extra_rules);
+    ck_assert_str_eq(c.turn.realm, "join.example.com");
+    ck_assert_str_eq(config_domain_key(0, key, sizeof key), "web_proxy");
+    ck_assert_str_eq(config_domain_key(2, key, sizeof key), "web_proxy.domains[1]");
+    config_free(&c);
+}
+END_TEST
+
+static const char *text_at(const json_t *array, size_t i)
+{
+    return json_string_value(json_array_get(array, i));
+}
+
+START_TEST(test_policy_of_domains)
+{
+    struct config c;
+    struct policy p;
+    char why[SCHEMA_WHY];
+    ck_assert_int_eq(config_parse("stile.json", domains, &c, why), ERR_OK);
+    ck_assert_msg(policy_make(&c, &p, why, sizeof why) == ERR_OK, "%s", why);
+    ck_assert_uint_eq(p.automatic, 6);
+    ck_assert_uint_eq(p.list.n, 9);
+    static const uint8_t of[] = {0, 0, 1, 1, 2, 2, 0, 2, 2};
+    ck_assert_mem_eq(p.domains, of, sizeof of);
+    ck_assert_str_eq(p.list.rules[2].host, "meet.example.org");
+    ck_assert_uint_eq(p.list.rules[2].port, 8443);
+    ck_assert(p.list.rules[3].websocket);
+    ck_assert_uint_eq(policy_domain_of(&p, &c, "third.example.net"), 2);
+    ck_assert_uint_eq(policy_domain_of(&p, &c, "files.example.net"), 2);
+    ck_assert_uint_eq(policy_domain_of(&p, &c, "new.example.net"), 0);
+    json_t *hosts = policy_hosts(&p, 2), *urls = policy_join_urls(&c);
+    ck_assert_uint_eq(json_array_size(hosts), 2);
+    ck_assert_str_eq(text_at(hosts, 0), "third.example.net");
+    ck_assert_str_eq(text_at(hosts, 1), "files.example.net");
+    ck_assert_uint_eq(json_array_size(urls), 3);
+    ck_assert_str_eq(text_at(urls, 1), "https://Meet.example.org:8443");
+    ck_assert_int_eq(policy_check_join_urls(urls, why, sizeof why), ERR_OK);
+    json_decref(hosts);
+    json_decref(urls);
+    policy_free(&p);
+    config_free(&c);
+}
+END_TEST
+
+/* Rules that are none, and hosts that two domains would serve. */
+START_TEST(test_bad_rules)
+{
+    static const struct {
+        const char *web, *says;
+    } wrong[] = {
+        {"\"extra_rules\":[{\"path\":\"/\"}]", "web_proxy.extra_rules: rule 1: host: a host name is wanted"},
+        {"\"domains\":[{\"join_url\":\"https://b.example\",\"extra_rules\":[{\"host\":\"b.example\"},{}]}]",
+         "web_proxy.domains[0].extra_rules: rule 2: host"},
+        {"\"domains\":[{\"join_url\":\"https://b.example\",\"extra_rules\":[{\"host\":\"A.example\"}]}]",
+         "web_proxy.domains[0].extra_rules: rule 1: host \"a.example\" belongs to the domain of "
+         "https://a.example"},
+        {"\"extra_rules\":[{\"host\":\"x.example\"},{\"host\":\"b.example\"}],"
+         "\"domains\":[{\"join_url\":\"https://b.example\"}]",
+         "web_proxy.extra_rules: rule 2: host \"b.example\" belongs to the domain of https://b.example"},
+        {"\"extra_rules\":[{\"host\":\"x.example\"}],"
+         "\"domains\":[{\"join_url\":\"https://b.example\",\"extra_rules\":[{\"host\":\"x.example\"}]}]",
+         "web_proxy.domains[0].extra_rules: rule 1: host \"x.example\" belongs to the domain of "
+         "https://a.example"},
+    };
+    struct config c;
+    struct policy p;
+    char why[SCHEMA_WHY], text[1500];
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(text, sizeof text, DOC("https://a.example", "%s", EDGE(""), ""), wrong[i].web);
+        ck_assert_msg(config_parse("stile.json", text, &c, why) == ERR_OK, "%s", why);
+        ck_assert_int_eq(policy_make(&c, &p, why, sizeof why), ERR_CONFIG);
+        ck_assert_msg(strstr(why, wrong[i].says), "said: %s\nnot: %s", why, wrong[i].says);
+        config_free(&c);
+    }
+}
+END_TEST
+
+/* The member join_urls of a policy: none is an older core's. */
+START_TEST(test_join_urls)
+{
+    static const char *const wrong[] = {"[]",
+                                        "{}",
+                                        "\"https://a.example\"",
+                                        "[\"http://a.example\"]",
+                                        "[\"https://a.example\",1]",
+                                        "[\"https://a.example/x\"]"};
+    char why[SCHEMA_WHY];
+    ck_assert_int_eq(policy_check_join_urls(NULL, why, sizeof why), ERR_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        json_t *urls = json_loads(wrong[i], JSON_DECODE_ANY, NULL);
+        ck_assert_msg(policy_check_join_urls(urls, why, sizeof why) == ERR_CONFIG, "%s", wrong[i]);
+        json_decref(urls);
+    }
+}
+END_TEST
+
 static const struct {
     const char *text, *says;
 } bad[] = {
@@ -109,6 +232,26 @@ static const struct {
     {DOC("https://user@a.example", "", EDGE(""), ""), "join_url"},
     {DOC("https://a.example/path", "", EDGE(""), ""), "join_url"},
     {DOC("https://a.example:0", "", EDGE(""), ""), "join_url"},
+    {DOC("https://a.example", "\"domains\":[{\"targets\":[]}]", EDGE(""), ""),
+     "web_proxy.domains[0].join_url: missing"},
+    {DOC("https://a.example", "\"domains\":[\n{\"join_url\":\"http://b.example\"}]", EDGE(""), ""),
+     "stile.json:4: web_proxy.domains[0].join_url: \"http://b.example\" is not a URL of the form https"},
+    {DOC("https://a.example", "\"domains\":[{\"join_url\":\"https://b.example/room\"}]", EDGE(""), ""),
+     "web_proxy.domains[0].join_url: \"https://b.example/room\" is not"},
+    {DOC("https://a.example", "\"domains\":[\n{\"join_url\":\"https://A.example.:8443\"}]", EDGE(""), ""),
+     "stile.json:4: web_proxy.domains[0].join_url: \"https://A.example.:8443\" has the host of "
+     "\"https://a.example\""},
+    {DOC("https://a.example",
+         "\"domains\":[{\"join_url\":\"https://b.example\"},\n{\"join_url\":\"https://b.example/\"}]",
+         EDGE(""), ""),
+     "stile.json:4: web_proxy.domains[1].join_url: \"https://b.example/\" has the host of "
+     "\"https://b.example\""},
+    {DOC("https://a.example", "\"domains\":[{\"join_url\":\"https://b.example\",\"methods\":[\"GET\"]}]",
+         EDGE(""), ""),
+     "web_proxy.domains[0].methods: unknown key; known here: join_url, targets"},
+    {DOC("https://a.example", "\"domains\":[{\"join_url\":\"https://b.example\",\"targets\":[\"x y\"]}]",
+         EDGE(""), ""),
+     "web_proxy.domains[0].targets[0]: \"x y\" is not HOST"},
     {DOC("https://a.example", "\"enabld\":true", EDGE(""), ""),
      "stile.json:3: web_proxy.enabld: unknown key; known here: enabled"},
     {DOC("https://a.example", "\"enabled\":1", EDGE(""), ""), "web_proxy.enabled: 1 is not true or false"},
@@ -243,6 +386,10 @@ int main(void)
     tcase_add_test(tc, test_good);
     tcase_add_test(tc, test_web_limits);
     tcase_add_test(tc, test_policy);
+    tcase_add_test(tc, test_domains);
+    tcase_add_test(tc, test_policy_of_domains);
+    tcase_add_test(tc, test_bad_rules);
+    tcase_add_test(tc, test_join_urls);
     tcase_add_loop_test(tc, test_bad, 0, (int)(sizeof bad / sizeof bad[0]));
     tcase_add_test(tc, test_merge);
     tcase_add_test(tc, test_lines);
