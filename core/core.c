@@ -10,11 +10,9 @@
 #include "common/gather.h"
 #include "common/log.h"
 #include "common/text.h"
-#include "common/tls.h"
 #include "common/verb.h"
 #include "proto/policy.h"
 
-enum { PEM_MAX = 4 * 1024 * 1024 };
 static const double stop_grace = 3;
 
 static const char run_help[] =
@@ -43,24 +41,21 @@ static json_t *core_policy(const struct core *c)
                      c->allowlist);
 }
 
-static json_t *core_targets_message(const struct core *c)
-{
-    return json_pack("{ss so}", "type", "targets", "targets", targets_status(c->targets));
-}
-
 static void core_tunnel_on_start(void *core, struct worker *w)
 {
     struct core *c = core;
     const struct core_tunnel *t = core_tunnel_of(c, w);
     const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
     json_t *msg =
-        json_pack("{ss ss s{ss ss si ss} si ss ss* ss si sI so sO si}", "type", "setup", "core", c->box->name,
+        json_pack("{ss ss s{ss ss si ss} si ss sI so sO so si}", "type", "setup", "core", c->box->name,
                   "edge", "name", edge->name, "host", edge->ssh_host, "port", edge->ssh_target_port,
-                  "host_key", edge->host_key, "index", (int)t->index, "client_key", c->client_key,
-                  "bridge_ca", c->bridge_ca, "join_host", c->box->config.join_host, "join_port",
-                  c->box->config.join_port, "revision", (json_int_t)c->box->config.revision, "policy",
-                  core_policy(c), "allowlist", c->allowlist, "log_level", daemon_log_level());
-    if (worker_send(w, msg, NULL, 0) != ERR_OK || worker_send(w, core_targets_message(c), NULL, 0) != ERR_OK)
+                  "host_key", edge->host_key, "index", (int)t->index, "client_key", c->client_key, "revision",
+                  (json_int_t)c->box->config.revision, "policy", core_policy(c), "allowlist", c->allowlist,
+                  "domains", domains_policy(c->domains, &c->policy), "log_level", daemon_log_level());
+    enum err err = worker_send(w, msg, NULL, 0);
+    for (size_t i = 0; i < domains_count(c->domains) && err == ERR_OK; i++)
+        err = worker_send(w, domains_targets(c->domains, i), NULL, 0);
+    if (err != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s", worker_name(w));
 }
 
@@ -95,10 +90,11 @@ static void core_tunnel_on_target_failed(struct core *c, const json_t *msg)
 {
     struct netaddr addr;
     const char *address = json_string_value(json_object_get(msg, "address"));
-    if (!address || netaddr_parse(address, 0, &addr) != ERR_OK)
+    const char *domain = json_string_value(json_object_get(msg, "domain"));
+    if (!domain || !address || netaddr_parse(address, 0, &addr) != ERR_OK)
         return;
     addr.port = (uint16_t)json_integer_value(json_object_get(msg, "port"));
-    targets_hint_failed(c->targets, &addr);
+    domains_hint_failed(c->domains, domain, &addr);
 }
 
 static void core_tunnel_on_message(void *core, struct worker *w, const char *type, json_t *msg, int *fds,
@@ -136,15 +132,16 @@ static void core_tunnel_on_exit(void *core, struct worker *w, const char *how, b
 static const struct worker_events core_tunnel_events = {core_tunnel_on_start, core_tunnel_on_message,
                                                         core_tunnel_on_exit};
 
-static void core_on_targets(void *core)
+static void core_on_targets(void *core, size_t domain)
 {
     struct core *c = core;
     for (size_t i = 0; i < c->n_tunnels; i++)
         if (c->tunnels[i].worker)
-            (void)worker_send(c->tunnels[i].worker, core_targets_message(c), NULL, 0);
+            (void)worker_send(c->tunnels[i].worker, domains_targets(c->domains, domain), NULL,
+                              0); /* one that is down gets them in its setup */
 }
 
-static const struct targets_events core_targets_events = {core_on_targets};
+static const struct domains_events core_domains_events = {core_on_targets};
 
 static enum err core_start_tunnels(struct core *c, char *why)
 {
@@ -169,20 +166,21 @@ static enum err core_start_tunnels(struct core *c, char *why)
 /* Start and stop ------------------------------------------------------------------------------------------
  */
 
-static enum err core_load_keys(struct core *c, char *why)
+static enum err core_load_key(struct core *c, char *why)
 {
-    char path[PATH_MAX], problem[256];
-    const char *ca = c->box->config.web_proxy.bridge_ca;
-    enum err err =
-        file_read_secret(box_file(c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why, SCHEMA_WHY);
-    if (err == ERR_OK && ca)
-        err = file_read(box_file(c->box, ca, path), PEM_MAX, &c->bridge_ca, NULL, why, SCHEMA_WHY);
+    char path[PATH_MAX];
+    return file_read_secret(box_file(c->box, BOX_CORE_KEY, path), 16384, &c->client_key, NULL, why,
+                            SCHEMA_WHY);
+}
+
+static enum err core_load_policy(struct core *c, char *why)
+{
+    enum err err = policy_make(&c->box->config, &c->policy, why, SCHEMA_WHY);
     if (err != ERR_OK)
         return err;
-    err = tls_client_ctx(c->bridge_ca, &c->bridge_ctx, problem, sizeof problem);
-    if (err != ERR_OK)
-        snprintf(why, SCHEMA_WHY, "web_proxy.bridge_ca: %s: %s", ca ? path : "system", problem);
-    return err;
+    c->allowlist = allowlist_to_json(&c->policy.list);
+    snprintf(why, SCHEMA_WHY, "out of memory");
+    return c->allowlist ? ERR_OK : ERR_MEMORY;
 }
 
 static enum err core_find_self(struct core *c, char *why)
@@ -201,17 +199,14 @@ static enum err core_start(struct core *c, char *why)
 {
     enum err err = core_find_self(c, why);
     if (err == ERR_OK)
-        err = policy_allowlist(&c->box->config, &c->allowlist, why, SCHEMA_WHY);
+        err = core_load_policy(c, why);
     if (err == ERR_OK)
-        err = core_load_keys(c, why);
+        err = core_load_key(c, why);
+    if (err == ERR_OK)
+        err = domains_new(c->loop, c->box, &c->box->config, &core_domains_events, c, &c->domains, why);
     if (err != ERR_OK)
         return err;
-    c->targets = targets_new(c->loop, c->box->config.join_host, &c->box->config.web_proxy.targets,
-                             c->bridge_ctx, &core_targets_events, c);
-    if (!c->targets) {
-        snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
-        return ERR_SYSTEM;
-    }
+    domains_start(c->domains);
     err = core_start_tunnels(c, why);
     return err == ERR_OK ? core_status_start(c, why) : err;
 }
@@ -238,11 +233,10 @@ static void core_free(struct core *c)
     local_server_free(c->status);
     for (size_t i = 0; i < c->n_tunnels; i++)
         worker_free(c->tunnels[i].worker);
-    targets_free(c->targets);
-    SSL_CTX_free(c->bridge_ctx);
+    domains_free(c->domains);
     json_decref(c->allowlist);
+    policy_free(&c->policy);
     file_wipe(c->client_key);
-    free(c->bridge_ca);
     daemon_end(&c->daemon);
     free(c);
 }

@@ -6,13 +6,12 @@
 #define CORE_CORE_H
 
 #include <ev.h>
-#include <openssl/ssl.h>
 #include <stdbool.h>
 
 #include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/worker.h"
-#include "core/bridge/targets.h"
+#include "core/bridge/domains.h"
 
 enum { CORE_TUNNELS_MAX = 256 };
 
@@ -33,10 +32,10 @@ struct core {
     struct ev_loop *loop;  /* the daemon's */
     const struct box *box; /* the daemon's */
     const struct config_core *self;
-    char *client_key, *bridge_ca; /* PEM texts; bridge_ca NULL: the system's */
-    SSL_CTX *bridge_ctx;
-    json_t *allowlist;
-    struct targets *targets;
+    char *client_key; /* PEM text */
+    struct policy policy;
+    json_t *allowlist; /* the policy's */
+    struct domains *domains;
     struct core_tunnel tunnels[CORE_TUNNELS_MAX];
     size_t n_tunnels;
     struct local_server *status;

@@ -14,6 +14,8 @@ static const struct metrics_row egress_rows[] = {
     {"stile_egress_waiting_requests", METRICS_GAUGE, "egress.waiting", NULL, NULL,
      "requests that wait for a connection to the bridge"},
     {"stile_egress_requests_total", METRICS_COUNTER, "egress.requests", NULL, NULL, "requests from edges"},
+    {"stile_domain_requests_total", METRICS_COUNTER, "egress.domains.*", "domain", NULL,
+     "requests for the bridges of a domain"},
     {"stile_egress_websockets_total", METRICS_COUNTER, "egress.websockets", NULL, NULL,
      "WebSockets among them"},
     {"stile_egress_retries_total", METRICS_COUNTER, "egress.retries", NULL, NULL,
@@ -67,17 +69,41 @@ static void tunnels(struct metrics *m, const json_t *rows)
     }
 }
 
+/* Names and addresses come from our DNS and our config. A name that does not resolve has no address. */
+static void target(struct metrics *m, const char *domain, const json_t *row)
+{
+    char address[80];
+    json_int_t port = json_integer_value(json_object_get(row, "port"));
+    const char *ip = text_of(row, "address");
+    snprintf(address, sizeof address,
+             strchr(ip, ':') ? "[%s]:%lld"
+             : *ip           ? "%s:%lld"
+                             : "%s",
+             ip, (long long)port);
+    metrics_value(m, is_active(row), "domain", domain, "target", text_of(row, "name"), "address", address,
+                  NULL);
+}
+
 static void targets(struct metrics *m, const struct core *c)
 {
-    json_t *rows = targets_status(c->targets), *row;
-    size_t i, active = 0;
-    json_array_foreach (rows, i, row)
-        active += is_active(row);
-    metrics_family(m, "stile_targets", METRICS_GAUGE, "bridge targets that are known");
-    metrics_value(m, (double)json_array_size(rows), NULL);
-    metrics_family(m, "stile_targets_active", METRICS_GAUGE, "bridge targets that answer");
-    metrics_value(m, (double)active, NULL);
-    json_decref(rows);
+    json_t *domains = domains_status(c->domains), *domain, *row;
+    size_t i, k;
+    metrics_family(m, "stile_targets", METRICS_GAUGE, "bridge targets of a domain that are known");
+    json_array_foreach (domains, i, domain)
+        metrics_value(m, (double)json_array_size(json_object_get(domain, "targets")), "domain",
+                      text_of(domain, "domain"), NULL);
+    metrics_family(m, "stile_targets_active", METRICS_GAUGE, "bridge targets of a domain that answer");
+    json_array_foreach (domains, i, domain) {
+        size_t active = 0;
+        json_array_foreach (json_object_get(domain, "targets"), k, row)
+            active += is_active(row);
+        metrics_value(m, (double)active, "domain", text_of(domain, "domain"), NULL);
+    }
+    metrics_family(m, "stile_target_active", METRICS_GAUGE, "1 while a bridge target answers");
+    json_array_foreach (domains, i, domain)
+        json_array_foreach (json_object_get(domain, "targets"), k, row)
+            target(m, text_of(domain, "domain"), row);
+    json_decref(domains);
 }
 
 char *core_metrics_text(const struct core *c, const json_t *rows, const json_t *results)

@@ -20,9 +20,11 @@ struct core_status_request {
 static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel *t, const json_t *results)
 {
     const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
-    json_t *row = json_pack("{ss ss si ss ss ss sf}", "edge", edge->name, "target", edge->ssh, "index",
-                            (int)t->index, "domain", c->box->config.join_host, "state", t->state, "reason",
-                            t->reason, "since", t->since);
+    char domains[CONFIG_DOMAINS_TEXT];
+    json_t *row =
+        json_pack("{ss ss si ss ss ss sf}", "edge", edge->name, "target", edge->ssh, "index", (int)t->index,
+                  "domain", config_domains_print(&c->box->config, domains, sizeof domains), "state", t->state,
+                  "reason", t->reason, "since", t->since);
     size_t i;
     json_t *result;
     json_array_foreach ((json_t *)(uintptr_t)results, i, result) {
@@ -60,18 +62,34 @@ static void core_metrics_done(void *ctx, json_t *results)
     free(text);
 }
 
+/* The targets of all domains, each row with its domain. */
+static json_t *core_status_targets(const json_t *domains)
+{
+    json_t *all = json_array(), *domain, *row;
+    size_t i, k;
+    json_array_foreach ((json_t *)(uintptr_t)domains, i, domain) {
+        json_array_foreach (json_object_get(domain, "targets"), k, row) {
+            json_object_set(row, "domain", json_object_get(domain, "domain"));
+            json_array_append(all, row);
+        }
+    }
+    return all;
+}
+
 static void core_status_done(void *ctx, json_t *results)
 {
     struct core_status_request *r = ctx;
     struct core *c = r->core;
-    json_t *tunnels = core_status_tunnels(c, results), *workers = json_array();
+    json_t *tunnels = core_status_tunnels(c, results), *workers = json_array(),
+           *domains = domains_status(c->domains);
     for (size_t i = 0; i < c->n_tunnels; i++)
         status_add_workers(workers, &c->tunnels[i].worker, 1);
-    json_t *answer = json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name",
-                               c->box->name, "version", STILE_VERSION, "uptime_s",
-                               ev_now(c->loop) - c->daemon.started, "join_url", c->box->config.join_url,
-                               "revision", (json_int_t)c->box->config.revision, "tunnels", tunnels, "targets",
-                               targets_status(c->targets), "allowlist", c->allowlist, "workers", workers);
+    json_t *answer =
+        json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name", c->box->name,
+                  "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started, "join_url",
+                  c->box->config.join_url, "revision", (json_int_t)c->box->config.revision, "tunnels",
+                  tunnels, "domains", domains, "targets", core_status_targets(domains), "allowlist",
+                  c->allowlist, "workers", workers);
     core_status_answer(r, answer);
 }
 
@@ -136,13 +154,17 @@ static void core_status_text(const json_t *status)
                                                   {"Since", "since", TABLE_TIME},
                                                   {"Reason", "reason", TABLE_TEXT},
                                                   {0}};
-    char title[400];
+    const json_t *domain;
+    size_t i;
     status_print_head(status);
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
                 "none: no edge in the config");
-    snprintf(title, sizeof title, "%s is resolved to these targets",
-             json_string_value(json_object_get(status, "join_url")));
-    table_print(stdout, title, targets, json_object_get(status, "targets"), "not resolved yet");
+    json_array_foreach (json_object_get(status, "domains"), i, domain) {
+        char title[400];
+        snprintf(title, sizeof title, "%s is resolved to these targets",
+                 json_string_value(json_object_get(domain, "join_url")));
+        table_print(stdout, title, targets, json_object_get(domain, "targets"), "not resolved yet");
+    }
     status_print_allowlist(status);
     status_print_workers(status);
 }

@@ -44,8 +44,10 @@ static json_t *edge_status_tunnels(const struct edge *e)
     json_t *tunnels = attachments_status(e->attachments), *row;
     size_t i;
     edge_status_add_missing(e, tunnels);
+    char domains[CONFIG_DOMAINS_TEXT];
+    config_domains_print(&e->box->config, domains, sizeof domains);
     json_array_foreach (tunnels, i, row)
-        json_object_set_new(row, "domain", json_string(e->box->config.join_host));
+        json_object_set_new(row, "domain", json_string(domains));
     return tunnels;
 }
 

@@ -77,8 +77,9 @@ static void target_on_probed(void *ctx, const char *reason)
     if (!changed)
         return;
     log_event(state == TARGET_ACTIVE ? LOG_NOTICE : LOG_WARNING,
-              state == TARGET_ACTIVE ? "Target Active" : "Target Failed", "name=%s address=%s%s%s%s",
-              t->at.name, netaddr_print(&t->at.addr, at), reason ? " reason=\"" : "", reason ? reason : "",
+              state == TARGET_ACTIVE ? "Target Active" : "Target Failed",
+              "domain=%s name=%s address=%s%s%s%s", t->owner->join_host, t->at.name,
+              netaddr_print(&t->at.addr, at), reason ? " reason=\"" : "", reason ? reason : "",
               reason ? "\"" : "");
     t->owner->events->on_change(t->owner->ctx);
 }
@@ -183,7 +184,8 @@ static void source_on_answer(void *ctx, const struct resolver_answer *answer)
     if (answer->error) {
         source_query_in(s, dns_retry);
         if (changed)
-            log_event(LOG_WARNING, "Target Not Resolved", "name=%s reason=\"%s\"", s->host, answer->error);
+            log_event(LOG_WARNING, "Target Not Resolved", "domain=%s name=%s reason=\"%s\"", all->join_host,
+                      s->host, answer->error);
     } else {
         source_query_in(s, answer->ttl > ttl_least ? answer->ttl : ttl_least);
         changed |= targets_merge(all, index, answer);
@@ -247,7 +249,6 @@ struct targets *targets_new(struct ev_loop *loop, const char *join_host,
         snprintf(s->srv, sizeof s->srv, "_cms-web._tls.%s", join_host);
         s->port = BRIDGE_PORT;
     }
-    targets_flush(all);
     return all;
 }
 

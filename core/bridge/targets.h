@@ -21,8 +21,8 @@ struct targets_events {
 };
 
 /* explicit: HOST[:PORT] from the config (borrowed during the call); none: SRV _cms-web._tls.JOIN_HOST, then
- * JOIN_HOST itself on 443. ssl_ctx verifies the bridges; it must outlive the targets. NULL: out of memory or
- * no resolver. */
+ * JOIN_HOST itself on 443. ssl_ctx verifies the bridges; it must outlive the targets. Nobody is asked before
+ * targets_flush. NULL: out of memory or no resolver. */
 struct targets *targets_new(struct ev_loop *loop, const char *join_host,
                             const struct schema_strings *explicit, SSL_CTX *ssl_ctx,
                             const struct targets_events *events, void *ctx);

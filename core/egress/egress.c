@@ -1,5 +1,6 @@
 #include "core/egress/egress.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -140,6 +141,7 @@ void egress_free(struct egress *e)
     ev_check_stop(e->loop, &e->clock);
     pool_free(&e->pool);
     allowlist_free(&e->allowlist);
+    free(e->rule_domains);
     http_message_free(&e->response);
     http_message_free(&e->answer);
     free(e);
@@ -147,29 +149,73 @@ void egress_free(struct egress *e)
 
 /* From main ---------------------------------------------------------------------------------------------- */
 
-enum err egress_set_policy(struct egress *e, const json_t *allowlist, const char *join_host,
-                           const char *bridge_ca, char *why, size_t why_size)
+/* Which domain serves what a rule allows: looked up here, so that requests need not. */
+static enum err egress_match_rules(const struct allowlist *rules, const struct domain_list *domains,
+                                   char *why, size_t why_size)
 {
-    struct allowlist rules;
-    SSL_CTX *tls;
-    allowlist_init(&rules);
-    enum err err = allowlist_from_json(allowlist, &rules, why, why_size);
-    if (err == ERR_OK)
-        err = pool_prepare(&e->pool, join_host, bridge_ca, &tls, why, why_size);
-    if (err == ERR_OK)
-        err = pool_commit(&e->pool, join_host, bridge_ca, tls);
-    if (err != ERR_OK) {
-        allowlist_free(&rules);
-        return err;
-    }
-    allowlist_free(&e->allowlist);
-    e->allowlist = rules;
+    for (size_t i = 0; i < rules->n; i++)
+        if (!domain_serving(domains, rules->rules[i].host)) {
+            snprintf(why, why_size, "rule %zu: host %s is no domain's", i + 1, rules->rules[i].host);
+            return ERR_CONFIG;
+        }
     return ERR_OK;
 }
 
-void egress_set_targets(struct egress *e, const json_t *targets)
+static void egress_commit(struct egress *e, struct allowlist *rules, struct domain **rule_domains,
+                          struct domain_list *domains)
 {
-    pool_set_targets(&e->pool, targets);
+    pool_commit(&e->pool, domains);
+    allowlist_free(&e->allowlist);
+    free(e->rule_domains);
+    e->allowlist = *rules;
+    e->rule_domains = rule_domains;
+    for (size_t i = 0; i < rules->n; i++)
+        rule_domains[i] = domain_serving(&e->pool.domains, rules->rules[i].host);
+}
+
+enum err egress_set_policy(struct egress *e, const json_t *allowlist, const json_t *domains, char *why,
+                           size_t why_size)
+{
+    struct allowlist rules;
+    struct domain_list fresh;
+    struct domain **rule_domains = NULL;
+    allowlist_init(&rules);
+    TAILQ_INIT(&fresh);
+    enum err err = allowlist_from_json(allowlist, &rules, why, why_size);
+    if (err == ERR_OK)
+        err = pool_prepare(domains, &fresh, why, why_size);
+    if (err == ERR_OK)
+        err = egress_match_rules(&rules, &fresh, why, why_size);
+    if (err == ERR_OK) {
+        rule_domains = calloc(rules.n + 1, sizeof *rule_domains);
+        snprintf(why, why_size, "out of memory");
+        err = rule_domains ? ERR_OK : ERR_MEMORY;
+    }
+    if (err == ERR_OK) {
+        egress_commit(e, &rules, rule_domains, &fresh);
+        return ERR_OK;
+    }
+    domain_list_free(&fresh);
+    allowlist_free(&rules);
+    return err;
+}
+
+void egress_set_targets(struct egress *e, const char *host, const json_t *targets)
+{
+    struct domain *d = domain_find(&e->pool.domains, host);
+    if (d && d->listed)
+        pool_set_targets(d, targets);
+}
+
+static json_t *egress_status_domains(const struct egress *e)
+{
+    const struct domain *d;
+    json_t *domains = json_object();
+    TAILQ_FOREACH (d, &e->pool.domains, next) {
+        if (d->listed)
+            json_object_set_new(domains, d->host, json_integer((json_int_t)d->requests));
+    }
+    return domains;
 }
 
 json_t *egress_status(const struct egress *e)
@@ -181,13 +227,14 @@ json_t *egress_status(const struct egress *e)
                             json_integer((json_int_t)e->count.by_reason[r]));
     uint64_t refused = e->count.by_reason[EGRESS_MALFORMED] + e->count.by_reason[EGRESS_NOT_ALLOWED] +
                        e->count.by_reason[EGRESS_WRONG_HOST];
-    return json_pack("{sI sI sI sI sI sI sI so sI sI s{so} s{sI sI}}", "running", (json_int_t)e->running,
+    return json_pack("{sI sI sI sI sI sI sI so sI sI s{so} s{sI sI} so}", "running", (json_int_t)e->running,
                      "waiting", (json_int_t)e->waiting, "requests", (json_int_t)e->count.requests,
                      "websockets", (json_int_t)e->count.websockets, "retries", (json_int_t)e->count.retries,
                      "unreachable", (json_int_t)e->count.unreachable, "refused", (json_int_t)refused,
                      "failed", failed, "bytes_in", (json_int_t)e->count.bytes_in, "bytes_out",
                      (json_int_t)e->count.bytes_out, "seconds", "bridge", histogram_json(&e->bridge), "pool",
-                     "idle", (json_int_t)p->n_idle, "busy", (json_int_t)(p->n_connections - p->n_idle));
+                     "idle", (json_int_t)p->n_idle, "busy", (json_int_t)(p->n_connections - p->n_idle),
+                     "domains", egress_status_domains(e));
 }
 
 size_t egress_running(const struct egress *e)

@@ -57,9 +57,9 @@ struct egress_refusal {
 };
 
 struct egress_events {
-    /* A request could not use this target (connect, TLS): it should be probed. reason in words. Must not free
-     * the egress. */
-    void (*on_target_failed)(void *ctx, const struct netaddr *addr, const char *reason);
+    /* A request could not use this target of the domain of host (connect, TLS), or had no answer from it: it
+     * should be probed. reason in words. Once a second and target at most. Must not free the egress. */
+    void (*on_target_failed)(void *ctx, const char *host, const struct netaddr *addr, const char *reason);
     /* Rate-limited; already logged. May be NULL. */
     void (*on_refused)(void *ctx, const struct egress_refusal *refusal);
 };
@@ -88,18 +88,19 @@ void egress_free(struct egress *e);
 /* Other limits than the default ones; for tests. limits must outlive the egress. */
 void egress_set_limits(struct egress *e, const struct egress_limits *limits);
 
-/* Replaces policy: allowlist as proto/allowlist reads it; bridge_ca PEM text or NULL for the system's;
- * join_host is the name that the bridge's certificate must bear (SNI too). Prepared, then committed: on
- * ERR_CONFIG nothing changed and why says why. Running requests go on as they were judged; idle connections
- * are closed when the join host or the CA has changed. */
-enum err egress_set_policy(struct egress *e, const json_t *allowlist, const char *join_host,
-                           const char *bridge_ca, char *why, size_t why_size);
-/* What targets_status makes: [{name, address, port, priority, weight, state}]. Requests go to "active" ones
- * of the best (lowest) priority, by weight or in turn. */
-void egress_set_targets(struct egress *e, const json_t *targets);
+/* Replaces policy: allowlist as proto/allowlist reads it; domains as core/egress/domain.h reads them, which
+ * must know every host of the allow-list. Prepared, then committed: on ERR_CONFIG nothing changed and why
+ * says why. Running requests go on as they were judged; idle connections of domains that have gone, or have
+ * another CA now, are closed. */
+enum err egress_set_policy(struct egress *e, const json_t *allowlist, const json_t *domains, char *why,
+                           size_t why_size);
+/* What targets_status makes, for the domain with join host `host`: [{name, address, port, priority, weight,
+ * state}]. Requests go to "active" ones of the best (lowest) priority, by weight or in turn. Nothing happens
+ * when the policy has no such domain. */
+void egress_set_targets(struct egress *e, const char *host, const json_t *targets);
 /* A new object: {running, waiting (bytes), requests, websockets, retries, unreachable, refused, failed: {…by
- * stile-reason}, bytes_in, bytes_out, seconds: {bridge: histogram}, pool: {idle, busy}}. NULL: out of memory.
- */
+ * stile-reason}, bytes_in, bytes_out, seconds: {bridge: histogram}, pool: {idle, busy}, domains: {join host:
+ * requests}}. NULL: out of memory. */
 json_t *egress_status(const struct egress *e);
 /* Requests and WebSockets running now, over all sessions. */
 size_t egress_running(const struct egress *e);

@@ -19,6 +19,7 @@ struct egress {
     void *ctx;
     const struct egress_limits *limits;
     struct allowlist allowlist;
+    struct domain **rule_domains; /* for each rule of it, whose bridges serve what it allows */
     struct pool pool;
     TAILQ_HEAD(, exchange) exchanges;
     size_t running;

@@ -151,7 +151,7 @@ static void exchange_dispatch(struct exchange *x, bool fresh)
     struct target *t = NULL;
     x->head_sent = false;
     if (x->n_tried < EXCHANGE_TARGETS_MAX)
-        t = target_set_choose(&e->pool.targets, x->tried, x->n_tried, e->now);
+        t = target_set_choose(&x->request.domain->targets, x->tried, x->n_tried, e->now);
     if (!t && x->n_tried > 0) {
         exchange_fail(x, EGRESS_CONNECT_FAILED, "no other bridge to try");
     } else if (!t) {
@@ -189,6 +189,7 @@ struct exchange *exchange_new(struct egress *e, struct h2_stream *stream, struct
         exchange_answer(x, reason);
     } else {
         egress_note_growth(e, buf_len(&x->request.head));
+        x->request.domain->requests++;
         exchange_dispatch(x, false);
     }
     return x;
@@ -364,6 +365,17 @@ static void exchange_on_drained(void *ctx)
     exchange_flush(x);
 }
 
+/* Main probes the target at once, instead of when its turn comes. A target that fails many requests is told
+ * of once a second. */
+static void exchange_tell_failed(struct exchange *x, struct target *t, const char *words)
+{
+    struct egress *e = x->egress;
+    if (e->now - t->told < TARGET_TELL_SECONDS)
+        return;
+    t->told = e->now;
+    e->events->on_target_failed(e->ctx, t->domain->host, &t->addr, words);
+}
+
 /* On to the next target; the one that failed is looked at by main. */
 static void exchange_unreachable(struct exchange *x, struct target *t, const char *words)
 {
@@ -372,8 +384,15 @@ static void exchange_unreachable(struct exchange *x, struct target *t, const cha
     x->tried[x->n_tried++] = t->id;
     t->suspect_until = e->now + TARGET_SUSPECT_SECONDS;
     egress_note_unreachable(e, t->text, words);
-    e->events->on_target_failed(e->ctx, &t->addr, words);
+    exchange_tell_failed(x, t, words);
     exchange_dispatch(x, false);
+}
+
+/* It took the request and did not answer as a bridge does: nobody else is tried, but main looks at it. */
+static void exchange_fail_target(struct exchange *x, enum egress_reason reason, const char *words)
+{
+    exchange_tell_failed(x, x->client.target, words);
+    exchange_fail(x, reason, words);
 }
 
 static void exchange_on_failed(void *ctx, enum http_client_failure why, const char *words)
@@ -391,7 +410,7 @@ static void exchange_on_failed(void *ctx, enum http_client_failure why, const ch
             exchange_dispatch(x, true);
             return;
         }
-        exchange_fail(x, EGRESS_BRIDGE_CLOSED, words);
+        exchange_fail_target(x, EGRESS_BRIDGE_CLOSED, words);
         return;
     case HTTP_CLIENT_CLOSED:
         /* A WebSocket ends with all that was received; its own close handshake tells whether that was
@@ -399,10 +418,10 @@ static void exchange_on_failed(void *ctx, enum http_client_failure why, const ch
         if (x->websocket)
             exchange_on_end(x, NULL);
         else
-            exchange_fail(x, EGRESS_BRIDGE_CLOSED, words);
+            exchange_fail_target(x, EGRESS_BRIDGE_CLOSED, words);
         return;
     case HTTP_CLIENT_MALFORMED:
-        exchange_fail(x, EGRESS_BAD_RESPONSE, words);
+        exchange_fail_target(x, EGRESS_BAD_RESPONSE, words);
         return;
     case HTTP_CLIENT_NO_MEMORY:
         exchange_fail(x, EGRESS_BUSY, words);
@@ -442,7 +461,7 @@ static void exchange_sweep_request(struct exchange *x, double idle)
     const struct egress_limits *l = x->egress->limits;
     bool bridge_owes = x->end_sent || x->request.opening || buf_len(&x->upload) > 0;
     if (bridge_owes && idle > l->head)
-        exchange_fail(x, EGRESS_TIMEOUT, "no response in time");
+        exchange_fail_target(x, EGRESS_TIMEOUT, "no response in time");
     else if (!bridge_owes && idle > l->upload)
         exchange_fail(x, EGRESS_TIMEOUT, "the rest of the request did not come");
 }

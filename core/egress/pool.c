@@ -3,13 +3,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "common/fatal.h"
-#include "common/tls.h"
 
 static const double closing_seconds = 5;
 
@@ -28,7 +26,7 @@ void pool_init(struct pool *p, struct ev_loop *loop)
 {
     *p = (struct pool){.loop = loop, .most = connections_most()};
     TAILQ_INIT(&p->closing);
-    target_set_init(&p->targets);
+    TAILQ_INIT(&p->domains);
 }
 
 static void pool_close_idle(struct target *t)
@@ -37,92 +35,80 @@ static void pool_close_idle(struct target *t)
         pool_discard(TAILQ_FIRST(&t->idle));
 }
 
-void pool_free(struct pool *p)
+static void pool_close_all_idle(struct domain *d)
 {
     struct target *t;
-    TAILQ_FOREACH (t, &p->targets.all, next) {
+    TAILQ_FOREACH (t, &d->targets.all, next) {
         pool_close_idle(t);
+    }
+}
+
+void pool_free(struct pool *p)
+{
+    struct domain *d;
+    TAILQ_FOREACH (d, &p->domains, next) {
+        pool_close_all_idle(d);
     }
     while (!TAILQ_EMPTY(&p->closing))
         pool_discard(TAILQ_FIRST(&p->closing));
     REQUIRE(p->n_connections == 0);
-    target_set_free(&p->targets);
-    SSL_CTX_free(p->tls);
-    free(p->ca);
+    domain_list_free(&p->domains);
 }
 
-/* Identity ----------------------------------------------------------------------------------------------- */
+/* Domains  ----------------------------------------------------------------------------------------------- */
 
 /* A session that a bridge gave us; returning 1 keeps the reference. Resuming skips the certificate: what was
- * verified against an earlier CA or name must not be resumed under the present one. */
+ * verified against an earlier CA must not be resumed under the present one. The session is the target's, and
+ * so its domain's. */
 static int pool_on_session(SSL *ssl, SSL_SESSION *session)
 {
     const struct connection *c = SSL_get_app_data(ssl);
-    if (!c || c->generation != c->pool->generation || !SSL_SESSION_is_resumable(session))
+    if (!c || c->generation != c->target->domain->generation || !SSL_SESSION_is_resumable(session))
         return 0;
     SSL_SESSION_free(c->target->session);
     c->target->session = session;
     return 1;
 }
 
-static bool same_text(const char *a, const char *b)
+enum err pool_prepare(const json_t *rows, struct domain_list *fresh, char *why, size_t why_size)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    TAILQ_INIT(fresh);
+    return domain_list_read(rows, fresh, pool_on_session, why, why_size);
 }
 
-enum err pool_prepare(const struct pool *p, const char *join_host, const char *ca, SSL_CTX **out, char *why,
-                      size_t why_size)
+void pool_commit(struct pool *p, struct domain_list *fresh)
 {
-    static const unsigned char alpn[] = "\x08http/1.1";
-    SSL_CTX *tls = NULL;
-    if (strlen(join_host) == 0 || strlen(join_host) >= sizeof p->join_host) {
-        snprintf(why, why_size, "join_host: empty or too long");
-        return ERR_CONFIG;
+    struct domain *d, *known;
+    TAILQ_FOREACH (d, &p->domains, next) {
+        d->listed = false;
     }
-    if (!p->tls || strcmp(p->join_host, join_host) != 0 || !same_text(p->ca, ca)) {
-        if (tls_client_ctx(ca, &tls, why, why_size) != ERR_OK)
-            return ERR_CONFIG;
-        SSL_CTX_set_alpn_protos(tls, alpn, sizeof alpn - 1);
-        SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(tls, pool_on_session);
+    while ((d = TAILQ_FIRST(fresh)) != NULL) {
+        TAILQ_REMOVE(fresh, d, next);
+        known = domain_find(&p->domains, d->host);
+        if (!known) {
+            TAILQ_INSERT_TAIL(&p->domains, d, next);
+            continue;
+        }
+        if (domain_update(known, d))
+            pool_close_all_idle(known);
+        domain_free(d);
     }
-    *out = tls;
-    return ERR_OK;
+    TAILQ_FOREACH (d, &p->domains, next) {
+        if (!d->listed)
+            pool_set_targets(d, NULL);
+    }
+    domain_list_prune(&p->domains);
 }
 
-enum err pool_commit(struct pool *p, const char *join_host, const char *ca, SSL_CTX *tls)
+void pool_set_targets(struct domain *d, const json_t *rows)
 {
     struct target *t;
-    char *copy = ca ? strdup(ca) : NULL;
-    if (!tls || (ca && !copy)) {
-        enum err e = tls ? ERR_MEMORY : ERR_OK;
-        SSL_CTX_free(tls);
-        free(copy);
-        return e;
-    }
-    SSL_CTX_free(p->tls);
-    free(p->ca);
-    p->tls = tls;
-    p->ca = copy;
-    snprintf(p->join_host, sizeof p->join_host, "%s", join_host);
-    p->generation++;
-    TAILQ_FOREACH (t, &p->targets.all, next) {
-        pool_close_idle(t);
-        SSL_SESSION_free(t->session);
-        t->session = NULL;
-    }
-    return ERR_OK;
-}
-
-void pool_set_targets(struct pool *p, const json_t *rows)
-{
-    struct target *t;
-    target_set_update(&p->targets, rows);
-    TAILQ_FOREACH (t, &p->targets.all, next) {
+    target_set_update(&d->targets, rows);
+    TAILQ_FOREACH (t, &d->targets.all, next) {
         if (!t->active)
             pool_close_idle(t);
     }
-    target_set_prune(&p->targets);
+    target_set_prune(&d->targets);
 }
 
 /* Idle connections --------------------------------------------------------------------------------------- */
@@ -176,7 +162,7 @@ void pool_give(struct connection *c, double keep)
 {
     struct pool *p = c->pool;
     struct target *t = c->target;
-    if (c->generation != p->generation || !t->active || keep <= 0) {
+    if (c->generation != t->domain->generation || !t->active || keep <= 0) {
         pool_discard(c);
         return;
     }
@@ -192,26 +178,34 @@ void pool_give(struct connection *c, double keep)
         pool_discard(TAILQ_LAST(&t->idle, connections));
 }
 
+static void pool_sweep_target(struct pool *p, struct target *t)
+{
+    struct connection *c = TAILQ_FIRST(&t->idle);
+    while (c) {
+        struct connection *next = TAILQ_NEXT(c, next);
+        if (c->idle_until <= p->now) {
+            (void)SSL_shutdown(stream_ssl(c->stream)); /* says goodbye; best effort */
+            ERR_clear_error();
+            pool_discard(c);
+        }
+        c = next;
+    }
+}
+
 void pool_sweep(struct pool *p)
 {
+    struct domain *d;
     struct target *t;
-    TAILQ_FOREACH (t, &p->targets.all, next) {
-        struct connection *c = TAILQ_FIRST(&t->idle);
-        while (c) {
-            struct connection *next = TAILQ_NEXT(c, next);
-            if (c->idle_until <= p->now) {
-                (void)SSL_shutdown(stream_ssl(c->stream)); /* says goodbye; best effort */
-                ERR_clear_error();
-                pool_discard(c);
-            }
-            c = next;
+    TAILQ_FOREACH (d, &p->domains, next) {
+        TAILQ_FOREACH (t, &d->targets.all, next) {
+            pool_sweep_target(p, t);
         }
     }
     struct connection *c;
     while ((c = TAILQ_FIRST(&p->closing)) != NULL &&
            (c->idle_until <= p->now || stream_queued(c->stream) == 0))
         pool_discard(c);
-    target_set_prune(&p->targets);
+    domain_list_prune(&p->domains);
 }
 
 /* Closing ------------------------------------------------------------------------------------------------ */
@@ -260,14 +254,17 @@ static void connection_watch(struct stream *s)
 /* Some idle connection makes room for one that is needed. */
 static bool pool_make_room(struct pool *p)
 {
+    struct domain *d;
     struct target *t;
     if (p->n_connections < p->most)
         return true;
-    TAILQ_FOREACH (t, &p->targets.all, next) {
-        if (TAILQ_EMPTY(&t->idle))
-            continue;
-        pool_discard(TAILQ_LAST(&t->idle, connections));
-        return true;
+    TAILQ_FOREACH (d, &p->domains, next) {
+        TAILQ_FOREACH (t, &d->targets.all, next) {
+            if (TAILQ_EMPTY(&t->idle))
+                continue;
+            pool_discard(TAILQ_LAST(&t->idle, connections));
+            return true;
+        }
     }
     return false;
 }
@@ -275,14 +272,15 @@ static bool pool_make_room(struct pool *p)
 struct connection *pool_connect(struct pool *p, struct target *t, const struct stream_events *events,
                                 void *ctx)
 {
-    struct connection *c = p->tls && pool_make_room(p) ? calloc(1, sizeof *c) : NULL;
+    struct domain *d = t->domain;
+    struct connection *c = pool_make_room(p) ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return NULL;
     c->pool = p;
     c->target = t;
-    c->generation = p->generation;
-    c->stream = stream_connect(p->loop, &t->addr, p->tls, p->join_host, events, ctx, CONNECTION_QUEUE,
-                               CONNECTION_LOW);
+    c->generation = d->generation;
+    c->stream =
+        stream_connect(p->loop, &t->addr, d->tls, d->host, events, ctx, CONNECTION_QUEUE, CONNECTION_LOW);
     if (!c->stream) {
         free(c);
         return NULL;

@@ -1,7 +1,7 @@
 /*
- * Connections to the web bridges: TLS, verified against the configured CA and the join host; kept for the
- * next request when one is done, taken newest first, closed after a while of idleness. New ones resume the
- * TLS session of an earlier one.
+ * Connections to the web bridges: TLS, verified against the CA and the join host of the domain that a target
+ * is of; kept for the next request when one is done, taken newest first, closed after a while of idleness.
+ * New ones resume the TLS session of an earlier one to the same target of the same domain.
  *
  * A connection in use belongs to whom pool_take or pool_connect gave it, who gets its stream's events, until
  * pool_give or pool_discard.
@@ -16,6 +16,7 @@
 
 #include "common/err.h"
 #include "common/stream.h"
+#include "core/egress/domain.h"
 #include "core/egress/target_set.h"
 
 enum {
@@ -32,18 +33,14 @@ struct connection {
     struct target *target;
     struct stream *stream;
     double idle_since, idle_until;
-    unsigned generation; /* of the pool's identity when it was made */
+    unsigned generation; /* of the domain when it was made */
     bool reused;         /* has served a request before */
     bool idle, closing;
 };
 
 struct pool {
     struct ev_loop *loop;
-    struct target_set targets;
-    SSL_CTX *tls; /* NULL: no policy yet */
-    char join_host[256];
-    char *ca; /* PEM text, NULL: the system's */
-    unsigned generation;
+    struct domain_list domains; /* empty: no policy yet */
     size_t n_connections, n_idle;
     size_t most; /* connections, so that descriptors are left for everything else */
     TAILQ_HEAD(, connection) closing;
@@ -53,14 +50,13 @@ struct pool {
 void pool_init(struct pool *p, struct ev_loop *loop);
 /* No connection may be in use. */
 void pool_free(struct pool *p);
-/* A context to verify bridges with; *out is NULL when nothing would change. ERR_CONFIG with words. */
-enum err pool_prepare(const struct pool *p, const char *join_host, const char *ca, SSL_CTX **out, char *why,
-                      size_t why_size);
-/* Takes over what pool_prepare made. Idle connections are closed; those in use will be when given back.
- * ERR_MEMORY: unchanged, tls freed. */
-enum err pool_commit(struct pool *p, const char *join_host, const char *ca, SSL_CTX *tls);
-/* Closes idle connections to targets that are no longer Active. */
-void pool_set_targets(struct pool *p, const json_t *rows);
+/* Domains as domain_list_read reads them, to be committed or freed. */
+enum err pool_prepare(const json_t *rows, struct domain_list *fresh, char *why, size_t why_size);
+/* Takes over what pool_prepare made: fresh is empty then. Known domains keep their targets. Where a domain
+ * has gone, or its CA has changed, idle connections are closed, and those in use will be when given back. */
+void pool_commit(struct pool *p, struct domain_list *fresh);
+/* Closes idle connections to targets of d that are no longer Active. */
+void pool_set_targets(struct domain *d, const json_t *rows);
 /* Closes what has been idle for long enough. */
 void pool_sweep(struct pool *p);
 

@@ -38,7 +38,9 @@ static enum egress_reason verdict_reason(const struct allowlist_verdict *v)
     }
 }
 
-static enum err request_judge(struct egress *e, struct http_message *m, enum egress_reason *reason)
+/* What allows a request is a rule for its canonical host, and so it is known whose bridges serve it. */
+static enum err request_judge(struct egress *e, struct http_message *m, struct domain **domain,
+                              enum egress_reason *reason)
 {
     struct allowlist_verdict v;
     struct canonical c;
@@ -48,6 +50,7 @@ static enum err request_judge(struct egress *e, struct http_message *m, enum egr
         egress_note_refusal(e, m, *reason, v.why);
         return ERR_REFUSED;
     }
+    *domain = e->rule_domains[v.rule - e->allowlist.rules];
     return canonical_to_message(&c, m);
 }
 
@@ -102,7 +105,7 @@ enum err request_prepare(struct egress *e, struct http_message *m, struct reques
                          enum egress_reason *reason)
 {
     buf_init(&r->head, CONNECTION_QUEUE / 2);
-    enum err err = request_judge(e, m, reason);
+    enum err err = request_judge(e, m, &r->domain, reason);
     if (err == ERR_REFUSED)
         return err;
     if (err == ERR_OK)

@@ -13,6 +13,7 @@
 
 /* What the rest of the exchange must know of its request. */
 struct request {
+    struct domain *domain;             /* whose bridges it goes to */
     struct buf head;                   /* as it goes on the wire */
     bool chunked;                      /* how its body is framed */
     bool expect_head;                  /* HEAD: the response has no body */

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void target_set_init(struct target_set *s)
+void target_set_init(struct target_set *s, struct domain *domain)
 {
+    s->domain = domain;
     TAILQ_INIT(&s->all);
     s->last_id = 0;
 }
@@ -33,6 +34,15 @@ void target_set_prune(struct target_set *s)
     }
 }
 
+void target_set_drop_sessions(struct target_set *s)
+{
+    struct target *t;
+    TAILQ_FOREACH (t, &s->all, next) {
+        SSL_SESSION_free(t->session);
+        t->session = NULL;
+    }
+}
+
 /* Updating ----------------------------------------------------------------------------------------------- */
 
 static struct target *target_find(struct target_set *s, const struct netaddr *addr)
@@ -50,8 +60,10 @@ static struct target *target_add(struct target_set *s, const struct netaddr *add
     struct target *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
+    t->domain = s->domain;
     t->addr = *addr;
     t->id = ++s->last_id;
+    t->told = -TARGET_TELL_SECONDS;
     netaddr_print(addr, t->text);
     TAILQ_INIT(&t->idle);
     TAILQ_INSERT_TAIL(&s->all, t, next);

@@ -46,10 +46,11 @@ static void worker_on_drained(void *ctx)
 static const struct tunnel_events worker_tunnel_events = {worker_on_state, worker_on_policy_ack,
                                                           worker_on_drained};
 
-static void worker_on_target_failed(void *ctx, const struct netaddr *addr, const char *reason)
+static void worker_on_target_failed(void *ctx, const char *host, const struct netaddr *addr,
+                                    const char *reason)
 {
     char ip[NETADDR_TEXT];
-    worker_tell(ctx, json_pack("{ss ss si ss}", "type", "target_failed", "address",
+    worker_tell(ctx, json_pack("{ss ss ss si ss}", "type", "target_failed", "domain", host, "address",
                                netaddr_print_ip(addr, ip), "port", (int)addr->port, "reason", reason));
 }
 
@@ -75,11 +76,9 @@ static void worker_fail(struct tunnel_worker *w, const char *words)
 static bool worker_policy(struct tunnel_worker *w, const json_t *msg)
 {
     char why[512];
-    const char *join_host = json_string_value(json_object_get(msg, "join_host"));
-    const char *bridge_ca = json_string_value(json_object_get(msg, "bridge_ca"));
     json_t *policy = json_object_get(msg, "policy");
-    enum err e = egress_set_policy(w->egress, json_object_get(msg, "allowlist"), join_host ? join_host : "",
-                                   bridge_ca, why, sizeof why);
+    enum err e = egress_set_policy(w->egress, json_object_get(msg, "allowlist"),
+                                   json_object_get(msg, "domains"), why, sizeof why);
     if (e == ERR_OK && w->tunnel && json_is_object(policy))
         tunnel_set_policy(w->tunnel, json_integer_value(json_object_get(msg, "revision")), policy);
     else if (e != ERR_OK)
@@ -141,7 +140,7 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
     else if (strcmp(type, "policy") == 0)
         (void)worker_policy(w, msg);
     else if (strcmp(type, "targets") == 0)
-        egress_set_targets(w->egress, json_object_get(msg, "targets"));
+        egress_set_targets(w->egress, text_of(msg, "domain"), json_object_get(msg, "targets"));
     else if (strcmp(type, "status") == 0)
         worker_status(w, msg);
     else

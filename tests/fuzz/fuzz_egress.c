@@ -13,8 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct ev_loop *loop;
 static struct egress *egress;
 
-static void on_target_failed(void *ctx, const struct netaddr *addr, const char *reason)
+static void on_target_failed(void *ctx, const char *host, const struct netaddr *addr, const char *reason)
 {
+    (void)host;
     (void)ctx, (void)addr;
     if (!reason)
         abort();
@@ -47,10 +48,14 @@ static void start(void)
     log_set_level(LOG_EMERG);
     loop = ev_loop_new(0);
     egress = egress_new(loop, &events, NULL);
-    if (tls_self_signed("j.example", 1, &cert, &key) != ERR_OK ||
-        egress_set_policy(egress, rules, "j.example", cert, why, sizeof why) != ERR_OK)
+    if (tls_self_signed("j.example", 1, &cert, &key) != ERR_OK)
         abort();
-    egress_set_targets(egress, targets);
+    json_t *domains =
+        json_pack("[{ss s[s] ss}]", "host", "j.example", "hosts", "j.example", "bridge_ca", cert);
+    if (egress_set_policy(egress, rules, domains, why, sizeof why) != ERR_OK)
+        abort();
+    egress_set_targets(egress, "j.example", targets);
+    json_decref(domains);
     json_decref(rules);
     json_decref(targets);
     free(cert);

@@ -379,7 +379,7 @@ UNUSED static void use_bridges(void)
     json_t *rows = json_array();
     for (size_t i = 0; i < lab.n_bridges; i++)
         add_rows(rows, &lab.bridges[i], "active", (int)i, 0);
-    egress_set_targets(lab.egress, rows);
+    egress_set_targets(lab.egress, "join.example.com", rows);
     json_decref(rows);
 }
 
@@ -388,8 +388,11 @@ UNUSED static enum err set_policy(const char *rules, const char *ca)
     char why[512];
     json_t *list = json_loads(rules, 0, NULL);
     ck_assert_ptr_nonnull(list);
-    enum err e = egress_set_policy(lab.egress, list, "join.example.com", ca, why, sizeof why);
+    json_t *domains = json_pack("[{ss s[s] ss?}]", "host", "join.example.com", "hosts", "join.example.com",
+                                "bridge_ca", ca);
+    enum err e = egress_set_policy(lab.egress, list, domains, why, sizeof why);
     json_decref(list);
+    json_decref(domains);
     return e;
 }
 
@@ -399,9 +402,10 @@ UNUSED static enum err set_policy(const char *rules, const char *ca)
     "{\"scheme\":\"wss\",\"host\":\"join.example.com\",\"port\":443,\"match\":\"prefix\",\"path\":\"/"       \
     "\",\"methods\":[\"GET\"]}]"
 
-static void on_target_failed(void *ctx, const struct netaddr *addr, const char *reason)
+static void on_target_failed(void *ctx, const char *host, const struct netaddr *addr, const char *reason)
 {
     (void)ctx, (void)addr;
+    ck_assert_str_eq(host, "join.example.com");
     lab.targets_failed++;
     snprintf(lab.target_reason, sizeof lab.target_reason, "%s", reason);
 }

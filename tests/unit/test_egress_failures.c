@@ -297,7 +297,7 @@ START_TEST(test_keep_alive)
     struct bridge *b = lab_start_with(serve_keep_alive);
     answer = cases[_i].text;
     ck_assert_uint_eq(get("/")->status, 200);
-    struct target *t = TAILQ_FIRST(&lab.egress->pool.targets.all);
+    struct target *t = TAILQ_FIRST(&TAILQ_FIRST(&lab.egress->pool.domains)->targets.all);
     struct connection *idle = TAILQ_FIRST(&t->idle);
     ck_assert_int_eq(idle != NULL, cases[_i].seconds > 0);
     if (idle)
@@ -353,13 +353,13 @@ START_TEST(test_not_active)
     add_rows(rows, failed, "failed", 0, 0);
     add_rows(rows, unknown, "unknown", 1, 0);
     add_rows(rows, good, "active", 2, 0);
-    egress_set_targets(lab.egress, rows);
+    egress_set_targets(lab.egress, "join.example.com", rows);
     ck_assert_uint_eq(get("/")->status, 200);
     ck_assert(good->n_peers == 1 && failed->n_peers == 0 && unknown->n_peers == 0);
     /* No longer there: its idle connection is closed, and nothing goes to it. */
     json_array_clear(rows);
     add_rows(rows, failed, "active", 0, 0);
-    egress_set_targets(lab.egress, rows);
+    egress_set_targets(lab.egress, "join.example.com", rows);
     RUN_UNTIL(good->peers[0].closed || good->peers[0].eof);
     ck_assert_uint_eq(get("/")->status, 200);
     ck_assert(good->n_peers == 1 && failed->n_peers == 1);
@@ -498,7 +498,7 @@ START_TEST(test_connections_are_bounded)
     json_t *rows = json_array();
     add_rows(rows, first, "active", 1, 0);
     add_rows(rows, second, "active", 0, 0);
-    egress_set_targets(lab.egress, rows);
+    egress_set_targets(lab.egress, "join.example.com", rows);
     json_decref(rows);
     ck_assert_uint_eq(get("/")->status, 200);
     ck_assert_uint_eq(second->n_peers, 1);

@@ -42,7 +42,7 @@ START_TEST(test_choice)
 {
     unsigned hits[8];
     json_t *rows = json_array();
-    target_set_init(&set);
+    target_set_init(&set, NULL);
     ck_assert_ptr_null(target_set_choose(&set, NULL, 0, 0));
     /* Equal weights: in turn. */
     add(rows, "192.0.2.1", 1, 10, 0, "active");
@@ -70,7 +70,7 @@ END_TEST
 START_TEST(test_tried_and_suspect)
 {
     json_t *rows = json_array();
-    target_set_init(&set);
+    target_set_init(&set, NULL);
     add(rows, "192.0.2.1", 1, 1, 0, "active");
     add(rows, "192.0.2.1", 2, 2, 0, "active");
     use(rows);
@@ -93,7 +93,7 @@ END_TEST
 START_TEST(test_update)
 {
     json_t *rows = json_array();
-    target_set_init(&set);
+    target_set_init(&set, NULL);
     add(rows, "192.0.2.1", 443, 5, 0, "active");
     add(rows, "192.0.2.1", 443, 1, 0, "active"); /* a second name for it: the better one counts */
     add(rows, "192.0.2.1", 443, 9, 0, "failed");

@@ -125,6 +125,7 @@ START_TEST(test_active_failed_and_back)
     snprintf(target, sizeof target, "127.0.0.1:%u", bridge.at.port);
     struct schema_strings explicit = {(char *[]){target, (char[]){"127.0.0.1:1"}}, 2};
     struct targets *t = targets_new(bridge.loop, "join.test", &explicit, bridge.client_ctx, &events, NULL);
+    targets_flush(t);
     ck_assert_str_eq(text_of(wait_row(t, 0, "active"), "reason"), "");
     ck_assert_ptr_nonnull(strstr(text_of(wait_row(t, 1, "failed"), "reason"), "refused"));
     unsigned changes = bridge.changes;
@@ -151,6 +152,7 @@ START_TEST(test_certificate_of_another)
     snprintf(target, sizeof target, "127.0.0.1:%u", bridge.at.port);
     struct schema_strings explicit = {(char *[]){target}, 1};
     struct targets *t = targets_new(bridge.loop, "join.test", &explicit, bridge.client_ctx, &events, NULL);
+    targets_flush(t);
     const char *reason = text_of(wait_row(t, 0, "failed"), "reason");
     ck_assert_msg(strstr(reason, "expected join.test") != NULL, "%s", reason);
     targets_free(t);
@@ -256,6 +258,7 @@ START_TEST(test_found_in_dns)
         return;
     bridge_start("join.test", "127.0.0.1");
     struct targets *t = targets_new(bridge.loop, "join.test", &none, bridge.client_ctx, &events, NULL);
+    targets_flush(t);
     const json_t *row = wait_row(t, 0, "active");
     ck_assert_str_eq(text_of(row, "name"), "bridge.test");
     ck_assert_str_eq(text_of(row, "address"), "127.0.0.1");
@@ -294,6 +297,7 @@ START_TEST(test_no_srv_no_host)
         return;
     bridge_start("join.test", "127.0.0.1");
     struct targets *t = targets_new(bridge.loop, "nowhere.test", &none, bridge.client_ctx, &events, NULL);
+    targets_flush(t);
     const json_t *row = wait_row(t, 0, "failed");
     ck_assert_str_eq(text_of(row, "name"), "nowhere.test");
     ck_assert_ptr_nonnull(strstr(text_of(row, "reason"), "nowhere.test"));
