@@ -19,6 +19,9 @@
     X(body_seconds, 30, 1, 3600, "how long a sender may stay behind body_rate")                              \
     X(body_rate, 500, 1, 1000000, "bytes a second of a request body in the long run")                        \
     X(answer_seconds, 300, 1, 86400, "from the end of a request to the head of its answer")                  \
+    X(wait_seconds, 5, 0, 60,                                                                                \
+      "how long requests wait for a tunnel when the last one is lost (0: not at all)")                       \
+    X(waiting_requests, 1000, 0, 100000, "how many of them, at most")                                        \
     X(send_seconds, 60, 1, 3600, "how long a reader may take nothing at all")                                \
     X(queue_memory, 268435456, 1048576, 1099511627776,                                                       \
       "bytes that wait for slow readers, of all together; above it the greediest is closed")                 \

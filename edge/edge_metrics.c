@@ -31,6 +31,8 @@ static const struct metrics_row web_rows[] = {
     {"stile_web_redirects_total", METRICS_COUNTER, "redirected", NULL, NULL, "requests redirected to HTTPS"},
     {"stile_web_retries_total", METRICS_COUNTER, "retried", NULL, NULL,
      "requests sent once more on another uplink"},
+    {"stile_web_waited_total", METRICS_COUNTER, "waited", NULL, NULL,
+     "requests that waited for an uplink when the last one was lost"},
     {"stile_web_aborted_total", METRICS_COUNTER, "aborted", NULL, NULL,
      "answers that could not be completed"},
     {"stile_web_timeouts_total", METRICS_COUNTER, "timed_out", NULL, NULL, "deadlines of guests and answers"},

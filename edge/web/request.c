@@ -12,24 +12,31 @@
 #include "proto/h2_session.h"
 #include "proto/http_hygiene.h"
 
-enum { REQUEST_ID_TEXT = 24 };
+enum {
+    REQUEST_ID_TEXT = 24,
+    /* One attempt, and two more: when core dies, its tunnels do so one after the other, and the first retry
+     * may meet the next one in its last moment. A request that kills whoever reads it shall not get round
+     * further. */
+    SENDS_MAX = 3,
+};
 
 struct request {
     struct web *web;
     const struct request_guest *guest;
     void *ctx;
     struct h2_stream *stream;  /* NULL: not sent, or done with */
-    struct http_message again; /* the head, while the request may be sent once more; else empty */
-    double began, sent;        /* web->now when it began, and when it was last sent up */
-    struct access_note *note;  /* for the access log; NULL: it is off */
+    struct http_message again; /* the head, while it waits or may be sent once more; else empty */
+    struct waiter waiter;
+    double began, sent;       /* web->now when it began, and when it was last sent up */
+    struct access_note *note; /* for the access log; NULL: it is off */
     char id[REQUEST_ID_TEXT + 1];
     bool head; /* HEAD: an answer has no body */
     bool websocket;
-    bool answered;   /* on_head was called */
-    bool aborted;    /* on_abort was called */
-    bool over;       /* the answer is complete or given up */
-    bool body_ended; /* request_end was called, or there was no body */
-    bool retried;
+    bool answered;       /* on_head was called */
+    bool aborted;        /* on_abort was called */
+    bool over;           /* the answer is complete or given up */
+    bool body_ended;     /* request_end was called, or there was no body */
+    unsigned char sends; /* how often it was sent up */
 };
 
 struct request *request_new(struct web *w, const struct request_guest *guest, void *ctx)
@@ -41,6 +48,7 @@ struct request *request_new(struct web *w, const struct request_guest *guest, vo
     r->guest = guest;
     r->ctx = ctx;
     r->began = w->now;
+    r->waiter.request = r;
     http_message_init(&r->again);
     snprintf(r->id, sizeof r->id, "%016llx%08llx", (unsigned long long)w->id_high,
              (unsigned long long)(w->id_low++ & 0xffffffff));
@@ -50,6 +58,7 @@ struct request *request_new(struct web *w, const struct request_guest *guest, vo
 /* The stream goes on alone, or is ended if anything on it is unfinished. */
 static void let_stream_go(struct request *r, uint32_t code)
 {
+    waiting_remove(r->web, &r->waiter);
     if (!r->stream)
         return;
     h2_stream_set_ctx(r->stream, NULL);
@@ -304,24 +313,72 @@ static bool judge(struct request *r, const struct request_origin *origin, struct
 
 /* Sending ---------------------------------------------------------------------------------------------- */
 
-static bool is_idempotent(struct span method)
+static bool is_safe(struct span method)
 {
     return span_is(method, "GET") || span_is(method, "HEAD") || span_is(method, "OPTIONS");
 }
 
-/* On an uplink; 0, or the status to answer. */
-static unsigned send_up(struct request *r, const struct http_message *m, bool end)
+/* What has no body and no effect may be sent again while nothing of an answer has come (RFC 9110 §9.2.2). PUT
+ * and DELETE are idempotent too, but somebody else may have come in between; and a body is not kept. */
+static bool may_be_repeated(const struct request *r, const struct http_message *m)
+{
+    return r->body_ended && !r->websocket && is_safe(http_message_method(m));
+}
+
+static void keep(struct request *r, struct http_message *m)
+{
+    r->again = *m; /* taken over: m is empty now */
+    http_message_init(m);
+}
+
+/* On an uplink, or among those that wait for one; 0, or the status to answer. m is taken over if it is needed
+ * again. */
+static unsigned send_up(struct request *r, struct http_message *m)
 {
     bool busy;
-    struct uplink *u = uplink_choose(r->web, r->websocket, &busy);
+    struct web *w = r->web;
+    struct uplink *u = uplink_choose(w, r->websocket, &busy);
+    if (!u && !busy && waiting_add(w, &r->waiter)) {
+        w->counters.waited++;
+        keep(r, m);
+        return 0;
+    }
     if (!u) {
-        r->web->counters.no_uplink++;
+        w->counters.no_uplink++;
         return busy ? 503 : 502;
     }
-    r->sent = r->web->now;
+    r->sent = w->now;
+    r->sends++;
     note_uplink(r, u);
-    enum err e = h2_session_request(uplink_session(u), m, end, r, &r->stream);
-    return e == ERR_OK ? 0 : 503;
+    if (h2_session_request(uplink_session(u), m, r->body_ended, r, &r->stream) != ERR_OK)
+        return 503;
+    if (may_be_repeated(r, m))
+        keep(r, m);
+    return 0;
+}
+
+/* The same with the head that was kept. False: it has been answered, and may be gone. */
+static bool send_kept(struct request *r)
+{
+    struct http_message m = r->again;
+    http_message_init(&r->again);
+    unsigned failed = send_up(r, &m);
+    http_message_free(&m);
+    if (failed)
+        answer_status(r, failed);
+    return failed == 0;
+}
+
+void request_go(struct request *r)
+{
+    if (send_kept(r) && r->stream && (!r->body_ended || r->websocket))
+        r->guest->on_room(r->ctx);
+}
+
+void request_waited(struct request *r)
+{
+    r->web->counters.no_uplink++;
+    answer_status(r, 502);
 }
 
 void request_start(struct request *r, const struct request_origin *origin, struct http_message *m, bool end)
@@ -344,18 +401,14 @@ void request_start(struct request *r, const struct request_origin *origin, struc
         answer_status(r, 431);
         return;
     }
-    unsigned failed = send_up(r, m, end);
-    if (failed) {
+    unsigned failed = send_up(r, m);
+    if (failed)
         answer_status(r, failed);
-    } else if (end && !m->websocket && is_idempotent(http_message_method(m))) {
-        r->again = *m; /* taken over: m is empty now */
-        http_message_init(m);
-    }
 }
 
 size_t request_room(const struct request *r)
 {
-    return r->stream ? h2_stream_room(r->stream) : SIZE_MAX;
+    return r->stream ? h2_stream_room(r->stream) : r->waiter.waits ? 0 : SIZE_MAX;
 }
 
 void request_write(struct request *r, const uint8_t *data, size_t n)
@@ -451,20 +504,14 @@ void request_answer_room(struct request *r)
     r->guest->on_room(r->ctx);
 }
 
-/* A request that no bridge can have answered yet, and that does no harm twice, gets a second chance on
- * another uplink. */
+/* A request that does no harm twice, and of which no answer has come, gets another chance on another uplink.
+ */
 static bool send_again(struct request *r, uint32_t code, bool dead)
 {
-    struct http_message m = r->again;
-    if (r->retried || !m.n_fields || (code != H2_REFUSED_STREAM && !dead))
+    if (r->sends >= SENDS_MAX || !r->again.n_fields || (code != H2_REFUSED_STREAM && !dead))
         return false;
-    r->retried = true;
     r->web->counters.retried++;
-    http_message_init(&r->again);
-    unsigned failed = send_up(r, &m, true);
-    http_message_free(&m);
-    if (failed)
-        answer_status(r, failed);
+    send_kept(r);
     return true;
 }
 

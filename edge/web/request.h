@@ -55,7 +55,8 @@ void request_start_malformed(struct request *r, const struct request_origin *ori
 /* Gives up whatever is still running. NULL is fine. */
 void request_free(struct request *r);
 
-/* The guest's body. Without anywhere to go, room is unlimited and bytes are dropped. */
+/* The guest's body. Room is none while the request waits for a tunnel. With nowhere to go it is unlimited, and bytes are
+ * dropped. */
 size_t request_room(const struct request *r);
 void request_write(struct request *r, const uint8_t *data, size_t n);
 void request_end(struct request *r, const struct http_message *trailers);
@@ -66,6 +67,10 @@ void request_timed_out(struct request *r);
 /* True once on_head was called. */
 bool request_answered(const struct request *r);
 const char *request_id(const struct request *r);
+
+/* For waiting.c: an uplink is there; or none has come in time. */
+void request_go(struct request *r);
+void request_waited(struct request *r);
 
 /* For uplink.c: what comes back on the stream. dead: the whole uplink is gone. */
 void request_answer_head(struct request *r, struct http_message *m, bool end);

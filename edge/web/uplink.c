@@ -35,8 +35,17 @@ struct uplink {
     bool linked; /* among the web's uplinks: requests may choose it */
 };
 
+/* Chosen for requests no more. */
+static void uplink_retire(struct uplink *u)
+{
+    if (!u->draining)
+        waiting_begin(u->web);
+    u->draining = true;
+}
+
 static void uplink_unlink(struct uplink *u)
 {
+    uplink_retire(u);
     if (u->linked)
         LIST_REMOVE(u, link);
     u->linked = false;
@@ -123,6 +132,7 @@ static void on_ready(void *ctx)
 {
     const struct uplink *u = ctx;
     log_event(LOG_INFO, "Uplink Ready", "core=%s tunnel=%d channel=%d", u->core, u->tunnel, u->channel);
+    waiting_serve(u->web);
 }
 
 static void on_head(void *ctx, struct h2_stream *st, struct http_message *m, bool end)
@@ -176,8 +186,7 @@ static void on_output(void *ctx)
 
 static void on_goaway(void *ctx)
 {
-    struct uplink *u = ctx;
-    u->draining = true;
+    uplink_retire(ctx);
 }
 
 static const struct h2_events session_events = {.on_ready = on_ready,
@@ -230,7 +239,7 @@ struct uplink *uplink_find(struct web *w, int64_t id)
 
 void uplink_drain(struct uplink *u)
 {
-    u->draining = true;
+    uplink_retire(u);
     h2_session_drain(u->session);
 }
 

@@ -19,6 +19,7 @@
 #include "edge/web/access_log.h"
 #include "edge/web/acme.h"
 #include "edge/web/offences.h"
+#include "edge/web/waiting.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
 #include "proto/h2_session.h"
@@ -54,7 +55,8 @@ struct proxied;
     X(refused_rule)          /* 403 */                                                                       \
     X(redirected)            /* port 80 to 443 */                                                            \
     X(no_uplink)             /* 502, 503 of our own */                                                       \
-    X(retried)               /* sent a second time on another uplink */                                      \
+    X(retried)               /* sent once more on another uplink */                                          \
+    X(waited)                /* for an uplink, when there was none */                                        \
     X(resets_deferred)       /* requests given up by guests, told to core later: there were very many */     \
     X(aborted)               /* answers that could not be completed */                                       \
     X(timed_out)             /* deadlines of guests and answers */                                           \
@@ -105,6 +107,7 @@ struct web {
     LIST_HEAD(, conn) conns, dead; /* dead: closed in this round of the loop */
     LIST_HEAD(, h2_exchange) dead_exchanges;
     LIST_HEAD(, uplink) uplinks;
+    struct waiting waiting;
     size_t n_websockets;
     size_t held; /* bytes that wait for guests, and for cores, in all connections; not below the truth */
     struct web_counters counters;

@@ -349,6 +349,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
     balancer_sweep(w);
     conns_sweep(w);
     uplinks_sweep(w);
+    waiting_sweep(w);
     offences_tell(w);
     access_log_flush(&w->access_log);
 }
@@ -392,6 +393,7 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     ev_check_init(&w->clock, on_round_begin);
     ev_set_priority(&w->clock, EV_MAXPRI); /* before anything else of the round */
     w->now = clock_monotonic();
+    waiting_init(w);
     w->sweep.data = w->bury.data = w->clock.data = w;
     ev_check_start(loop, &w->clock);
     ev_timer_start(loop, &w->sweep);

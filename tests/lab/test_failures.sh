@@ -13,7 +13,12 @@ lab_up
 lab_ca
 lab_dns
 bridge_start
-pair_start
+# Guests shall see at once that something is broken; how they wait until it is mended, test_disruptions.sh looks at.
+pair_init
+jq '.web_limits.wait_seconds = 0' "$RUN/edge/stile.json" >"$LAB/tmp/stile.json" && cat "$LAB/tmp/stile.json" >"$RUN/edge/stile.json"
+edge_start
+core_start
+need 10 "a request through both boxes" guest_gets_through
 
 guest_is_turned_away() { [ "$(guest_curl -o /dev/null -w '%{http_code}' "https://$JOIN_HOST/")" = 502 ]; }
 

@@ -563,7 +563,7 @@ END_TEST
 START_TEST(test_no_uplink)
 {
     struct guest g;
-    box_setup(NULL);
+    box_setup("{\"wait_seconds\":0}");
     ck_assert_uint_eq(status_for(&g, "join.example.com", GET("/hello")), 502);
     RUN_UNTIL(guest_has(&g, "</html>"));
     ck_assert(guest_has(&g, "retry-after: 5\r\n") && guest_has(&g, "stile-edge status"));
@@ -572,6 +572,57 @@ START_TEST(test_no_uplink)
     guest_send(&g, GET("/hello"));
     RUN_UNTIL(guest_ends_with(&g, "hello"));
     guest_close(&g);
+    box_stop();
+}
+END_TEST
+
+/* Just after the last tunnel was lost requests wait for the next one, bodies and WebSockets too; what nobody has seen
+ * may be sent whatever its method. */
+START_TEST(test_waiting)
+{
+    struct guest get, post, ws, away, more;
+    box_setup("{\"waiting_requests\":4}");
+    struct guest *const all[] = {&get, &post, &ws, &away, &more};
+    for (size_t i = 0; i < 5; i++)
+        guest_connect(all[i], true, "join.example.com");
+    guest_send(&get, GET("/hello"));
+    guest_send(&post, HEAD_OF("POST", "/echo") "Content-Length: 5\r\n\r\nwhole");
+    guest_send(&ws, WS_OPEN "\r\n");
+    guest_send(&away, GET("/hello"));
+    RUN_UNTIL(box_count("waited") == 4);
+    guest_send(&more, GET("/hello"));
+    RUN_UNTIL(guest_has(&more, "HTTP/1.1 502 ")); /* no more than that */
+    guest_close(&away);
+    run_for(0.05);
+    ck_assert(get.in.len == 0 && post.in.len == 0);
+    core_attach(0);
+    RUN_UNTIL(guest_ends_with(&get, "hello") && guest_has(&post, "whole\r\n0\r\n") && guest_has(&ws, "101"));
+    ck_assert_uint_eq(box.cores[0].requests, 3);
+    guest_send(&ws, "and back");
+    RUN_UNTIL(guest_ends_with(&ws, "and back"));
+    guest_close(&get);
+    guest_close(&post);
+    guest_close(&ws);
+    guest_close(&more);
+    box_stop();
+}
+END_TEST
+
+START_TEST(test_waiting_ends)
+{
+    struct guest get, post;
+    box_setup("{\"wait_seconds\":1}");
+    guest_connect(&get, true, "join.example.com");
+    guest_connect(&post, true, "join.example.com");
+    guest_send(&get, GET("/hello"));
+    guest_send(&post, HEAD_OF("POST", "/echo") "Content-Length: 100000\r\n\r\nnot all of it");
+    RUN_UNTIL(box_count("waited") == 2);
+    RUN_UNTIL(guest_has(&get, "HTTP/1.1 502 ") && guest_has(&post, "HTTP/1.1 502 "));
+    guest_send(&get, GET("/hello"));
+    run_for(0.05);
+    ck_assert_int_eq((int)box_count("waited"), 2); /* nobody waits in a long outage */
+    guest_close(&get);
+    guest_close(&post);
     box_stop();
 }
 END_TEST
@@ -596,7 +647,10 @@ START_TEST(test_uplink_dies)
     RUN_UNTIL(ws.closed || ws.eof);
     ck_assert_int_eq((int)box_count("retried"), 1);
     core_detach(1);
-    RUN_UNTIL(guest_has(&get, "HTTP/1.1 502 ")); /* and not a third time */
+    core_attach(2);
+    RUN_UNTIL(box.cores[2].requests == 1); /* it waits for the next tunnel, and once more */
+    core_detach(2);
+    RUN_UNTIL(guest_has(&get, "HTTP/1.1 502 ")); /* and not a fourth time */
     guest_close(&get);
     guest_close(&post);
     guest_close(&ws);
@@ -612,11 +666,11 @@ START_TEST(test_refused_stream_is_retried_elsewhere)
     run_for(0.05);
     box.cores[0].refuse_all = box.cores[1].refuse_all = true;
     ck_assert_uint_eq(status_for(&g, "join.example.com", GET("/hello")), 502);
-    ck_assert_uint_eq(box.cores[0].requests + box.cores[1].requests, 2);
+    ck_assert_uint_eq(box.cores[0].requests + box.cores[1].requests, 3);
     guest_close(&g);
     ck_assert_uint_eq(
         status_for(&g, "join.example.com", HEAD_OF("POST", "/hello") "Content-Length: 1\r\n\r\nx"), 502);
-    ck_assert_uint_eq(box.cores[0].requests + box.cores[1].requests, 3);
+    ck_assert_uint_eq(box.cores[0].requests + box.cores[1].requests, 4);
     guest_close(&g);
     box_stop();
 }
@@ -820,7 +874,7 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_hygiene, test_refusals, test_refusal_names_the_rule, test_policy_change, test_port_80,
           test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
-          test_websocket, test_access_log, test_no_uplink, test_uplink_dies,
+          test_websocket, test_access_log, test_no_uplink, test_waiting, test_waiting_ends, test_uplink_dies,
           test_refused_stream_is_retried_elsewhere, test_drained_uplink, test_uplinks_share,
           test_broken_answers, test_deadlines, test_limits_per_address, test_not_tls, test_drain,
           test_bad_messages)
