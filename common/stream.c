@@ -47,12 +47,13 @@ struct stream {
     bool flush_asked; /* on_flush is due when the queue is below low water */
     bool shutdown_wanted, shutdown_done;
     bool read_wants_write, write_wants_read; /* TLS needs the other direction first */
+    bool ticket_given;                       /* or there is none to give */
+    bool notified;                           /* close_notify is sealed */
     int connect_errno;
     int write_errno; /* the peer takes no more; what it has said before is still read */
     unsigned chores; /* for the end of the round */
     struct round_task at_end;
     struct round_task unread; /* the TLS layer holds bytes that the kernel will not tell about */
-    struct netaddr peer;
     uint64_t bytes_in, bytes_out;
 };
 
@@ -442,7 +443,8 @@ static bool stream_send_sealed(struct stream *s)
 /* Sends what was gathered; the rest is kept. False when it failed (and said so). */
 static bool stream_send_gathered(struct stream *s, const uint8_t *data, size_t n)
 {
-    ssize_t written = n > 0 ? write(s->fd_out, data, n) : 0;
+    /* MSG_MORE: stream_finish_shutdown is next, and its FIN goes with these bytes. */
+    ssize_t written = n > 0 ? send(s->fd_out, data, n, s->notified ? MSG_MORE : 0) : 0;
     if (written < 0 && errno != EAGAIN && errno != EINTR) {
         stream_write_failed(s);
         return false;
@@ -454,21 +456,50 @@ static bool stream_send_gathered(struct stream *s, const uint8_t *data, size_t n
     return false;
 }
 
+/* A session ticket leaves with the first bytes of the first answer: a client that never asks for anything
+ * costs none. Over TLS 1.2 it belongs to the handshake. */
+static void stream_give_ticket(struct stream *s)
+{
+    s->ticket_given = true;
+    if (SSL_version(s->ssl) == TLS1_3_VERSION)
+        (void)SSL_new_session_ticket(s->ssl); /* without one, the next handshake is a full one */
+}
+
+static void stream_close_notify(struct stream *s)
+{
+    s->notified = true;
+    ERR_clear_error();
+    (void)SSL_shutdown(s->ssl); /* best effort: FIN follows either way */
+    ERR_clear_error();
+}
+
+/* Seals from n bytes what has room, and the end behind the last of them. As stream_seal. */
+static ssize_t stream_gather(struct stream *s, const uint8_t *data, size_t n)
+{
+    size_t taken = 0;
+    ssize_t one = 1;
+    while (one > 0 && taken < n && tls_gather_has_room()) {
+        one = stream_seal(s, data + taken, n - taken);
+        taken += one > 0 ? (size_t)one : 0;
+    }
+    if (taken == n && s->shutdown_wanted)
+        stream_close_notify(s);
+    return one < 0 ? one : (ssize_t)taken;
+}
+
 /* Bytes taken from the queue, 0 when it would block, -1 when it failed (and said so). OpenSSL writes every
  * record by itself; where there are several, they leave together. */
 static ssize_t stream_write_tls(struct stream *s)
 {
     const uint8_t *data = buf_data(&s->out);
-    size_t n = buf_len(&s->out), taken = 0, sealed;
-    ssize_t one = 1;
-    if (n <= TLS_RECORD_MAX || !tls_gather_begin(s->ssl))
+    size_t n = buf_len(&s->out), sealed;
+    if ((n <= TLS_RECORD_MAX && s->ticket_given && !s->shutdown_wanted) || !tls_gather_begin(s->ssl))
         return stream_seal(s, data, n);
-    while (one > 0 && taken < n && tls_gather_has_room()) {
-        one = stream_seal(s, data + taken, n - taken);
-        taken += one > 0 ? (size_t)one : 0;
-    }
+    if (!s->ticket_given)
+        stream_give_ticket(s);
+    ssize_t taken = stream_gather(s, data, n);
     const uint8_t *records = tls_gather_end(s->ssl, &sealed);
-    return one >= 0 && stream_send_gathered(s, records, sealed) ? (ssize_t)taken : -1;
+    return taken >= 0 && stream_send_gathered(s, records, sealed) ? taken : -1;
 }
 
 static ssize_t stream_write_plain(struct stream *s)
@@ -485,11 +516,8 @@ static ssize_t stream_write_plain(struct stream *s)
 static void stream_finish_shutdown(struct stream *s)
 {
     s->shutdown_done = true;
-    if (s->ssl) {
-        ERR_clear_error();
-        (void)SSL_shutdown(s->ssl); /* close_notify is best effort: FIN follows either way */
-        ERR_clear_error();
-    }
+    if (s->ssl && !s->notified)
+        stream_close_notify(s);
     if (s->fd_out != s->fd_in) {
         ev_io_stop(s->loop, &s->writer);
         close(s->fd_out);
@@ -625,8 +653,6 @@ struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const str
     struct stream *s = stream_alloc(loop, fd_in, fd_out, events, ctx, queue_limit, low_water);
     if (!s)
         return NULL;
-    if (sock_remote(fd_in, &s->peer) != ERR_OK)
-        s->peer = (struct netaddr){0};
     if (!sock_set_nonblock(fd_in) || !sock_set_cloexec(fd_in) ||
         (fd_out != fd_in && (!sock_set_nonblock(fd_out) || !sock_set_cloexec(fd_out))))
         return stream_fail_later(s, errno);
@@ -638,14 +664,15 @@ struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_
                                      const struct stream_events *events, void *ctx, size_t queue_limit,
                                      size_t low_water)
 {
-    struct stream *s = stream_new(loop, fd, fd, events, ctx, queue_limit, low_water);
-    if (!s || s->state != STREAM_OPEN)
-        return s;
+    struct stream *s = stream_alloc(loop, fd, fd, events, ctx, queue_limit, low_water);
+    if (!s)
+        return NULL;
     s->ssl = SSL_new(ssl_ctx);
     if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1)
         return stream_fail_later(s, ENOMEM);
     SSL_set_accept_state(s->ssl);
     s->state = STREAM_HANDSHAKING;
+    ev_io_start(loop, &s->reader);
     return s;
 }
 
@@ -665,7 +692,6 @@ struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, 
     struct stream *s = stream_alloc(loop, fd, fd, events, ctx, queue_limit, low_water);
     if (!s)
         return NULL;
-    s->peer = *addr;
     if (fd < 0)
         return stream_fail_later(s, error);
     if (ssl_ctx) {
@@ -673,6 +699,7 @@ struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, 
         if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1 || !stream_expect_name(s->ssl, name))
             return stream_fail_later(s, ENOMEM);
         SSL_set_connect_state(s->ssl);
+        s->ticket_given = true; /* that is for servers */
     }
     s->state = STREAM_CONNECTING;
     ev_io_start(loop, &s->writer);
@@ -736,11 +763,6 @@ void stream_resume(struct stream *s)
 SSL *stream_ssl(const struct stream *s)
 {
     return s->ssl;
-}
-
-const struct netaddr *stream_peer(const struct stream *s)
-{
-    return &s->peer;
 }
 
 uint64_t stream_bytes_in(const struct stream *s)

@@ -49,11 +49,13 @@ enum {
     STREAM_KEEP = 96 * 1024, /* bytes kept for an owner that did not take them */
 };
 
-/* All of these own the descriptors from then on (also on error), set them non-blocking, and return NULL only
- * when memory is out. events must outlive the stream. queue_limit and low_water are bytes. */
+/* All of these own the descriptors from then on (also on error), and return NULL only when memory is out.
+ * events must outlive the stream. queue_limit and low_water are bytes. */
+/* On descriptors of any kind, which are set non-blocking and close-on-exec. */
 struct stream *stream_new(struct ev_loop *loop, int fd_in, int fd_out, const struct stream_events *events,
                           void *ctx, size_t queue_limit, size_t low_water);
-/* Server side of TLS on an accepted socket; ssl_ctx is referenced by the SSL. */
+/* Server side of TLS on a socket that was accepted as non-blocking and close-on-exec (accept4); ssl_ctx is
+ * referenced by the SSL. */
 struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_ctx,
                                      const struct stream_events *events, void *ctx, size_t queue_limit,
                                      size_t low_water);
@@ -84,8 +86,6 @@ void stream_shutdown(struct stream *s);
 
 /* The SSL, or NULL: for ALPN, SNI, session and cipher. */
 SSL *stream_ssl(const struct stream *s);
-/* Remote address of a socket; family 0 for pipes. */
-const struct netaddr *stream_peer(const struct stream *s);
 /* Bytes that went through, both ways, before encryption. */
 uint64_t stream_bytes_in(const struct stream *s);
 uint64_t stream_bytes_out(const struct stream *s);

@@ -147,7 +147,7 @@ static void bridge_on_accept(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct bridge *b = w->data;
     (void)revents;
-    int fd = accept(b->fd, NULL, NULL);
+    int fd = accept4(b->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
     ck_assert_uint_lt(b->n_peers, PEERS_MAX);

@@ -159,7 +159,7 @@ static void tls_pair(struct ev_loop *loop, struct end *client, struct end *serve
     ck_assert_int_ge(fds[0], 0);
     ck_assert_int_eq(sock_local(fds[0], &at), ERR_OK);
     client->stream = stream_connect(loop, &at, client_ctx, name, &events, client, QUEUE, LOW);
-    while ((fds[1] = accept(fds[0], NULL, NULL)) < 0)
+    while ((fds[1] = accept4(fds[0], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
         ;
     server->stream = stream_new_tls_server(loop, fds[1], server_ctx, &events, server, QUEUE, LOW);
     close(fds[0]);
@@ -241,6 +241,38 @@ START_TEST(test_tls_key_updates)
     ev_run(loop, 0);
     ck_assert_msg(client.eof && !client.bad, "%s", client.words);
     ck_assert_uint_eq(client.got, TOTAL);
+    finish(loop, &client, &server);
+}
+END_TEST
+
+static int tickets;
+
+static int on_ticket(SSL *ssl, SSL_SESSION *session)
+{
+    (void)ssl, (void)session;
+    tickets++;
+    return 0;
+}
+
+/* A server gives one ticket, with its first bytes, and not before. */
+START_TEST(test_tls_ticket)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    tls_pair(loop, &client, &server, "join.example.com");
+    SSL_CTX *ctx = SSL_get_SSL_CTX(stream_ssl(client.stream));
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_ticket);
+    tickets = 0;
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_int_eq(SSL_version(stream_ssl(client.stream)), TLS1_3_VERSION);
+    ev_run(loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(tickets, 0);
+    end_fill(&server);
+    ev_run(loop, 0);
+    ck_assert(client.eof && !client.bad);
+    ck_assert_int_eq(tickets, 1);
     finish(loop, &client, &server);
 }
 END_TEST
@@ -409,6 +441,7 @@ int main(void)
     tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_small_socket);
     tcase_add_test(tc, test_tls_key_updates);
+    tcase_add_test(tc, test_tls_ticket);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_answer_before_reset);

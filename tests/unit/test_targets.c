@@ -51,7 +51,7 @@ static const struct stream_events stream_events = {.on_data = on_data, .on_close
 static void on_connection(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)revents;
-    int fd = accept(w->fd, NULL, NULL);
+    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct stream **s = calloc(1, sizeof(struct stream *));
     if (fd >= 0)
         *s = stream_new_tls_server(loop, fd, bridge.server_ctx, &stream_events, s, 4096, 4096);

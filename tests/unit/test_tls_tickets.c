@@ -59,6 +59,8 @@ static bool handshake(SSL_CTX *client_ctx, SSL_CTX *server_ctx, SSL_SESSION *off
         SSL_do_handshake(server);
     }
     ck_assert(SSL_is_init_finished(client) && SSL_is_init_finished(server));
+    if (SSL_version(server) == TLS1_3_VERSION)
+        SSL_new_session_ticket(server); /* as common/stream.c does */
     ck_assert_int_eq(SSL_write(server, "x", 1), 1);
     ck_assert_int_eq(SSL_read(client, &byte, 1), 1); /* TLS 1.3: the tickets come in front of it */
     bool resumed = SSL_session_reused(client) == 1;
@@ -92,6 +94,8 @@ static void resumption(int version)
     ck_assert(!handshake(client, one, NULL));
     SSL_SESSION *first = take();
     ck_assert(handshake(client, other, first));
+    SSL_SESSION *next = take(); /* RFC 8446 appendix C.4: the first one has been used now */
+    ck_assert(handshake(client, one, next));
     tls_tickets_rotate(&keys);
     ck_assert(handshake(client, other, first));
     SSL_SESSION *renewed = take(); /* sealed with the new key */
@@ -99,6 +103,7 @@ static void resumption(int version)
     ck_assert(!handshake(client, one, first));
     ck_assert(handshake(client, one, renewed));
     SSL_SESSION_free(first);
+    SSL_SESSION_free(next);
     SSL_SESSION_free(renewed);
     SSL_SESSION_free(newest);
     SSL_CTX_free(one);
