@@ -37,7 +37,7 @@ function play(host, one) {
     return new Promise((resolve) => {
         const socket = tls.connect({ host, port: 443, servername: host, ALPNProtocols: ['http/1.1'] });
         let text = '';
-        const answers = () => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
+        const answers = () => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1])).filter((status) => status !== 100);
         const done = () => {
             socket.destroy();
             resolve(answers());

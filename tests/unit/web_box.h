@@ -132,7 +132,9 @@ static void core_on_head(void *ctx, struct h2_stream *st, struct http_message *m
     s->core = core;
     snprintf(s->path, sizeof s->path, "%.*s", (int)path.len, path.at);
     h2_stream_set_ctx(st, s);
-    if (strcmp(s->path, "/bulk/hello") == 0)
+    if (strstr(s->path, "/bulk/hello") && span_is(http_message_method(m), "HEAD"))
+        core_answer(st, 200, 5, true);
+    else if (strstr(s->path, "/bulk/hello"))
         core_text(st, 200, "hello");
     else if (strcmp(s->path, "/bulk/sum") == 0 && end)
         core_text(st, 200, "nothing");
