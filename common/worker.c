@@ -17,6 +17,8 @@
 #include "common/worker_process.h"
 
 static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 1;
+static const double update_retry = 0.2; /* seconds, while its queue is full */
+static const double retire_end = 2;     /* seconds beyond those that it may drain */
 
 struct worker {
     struct ev_loop *loop;
@@ -27,9 +29,11 @@ struct worker {
     pid_t pid;
     struct ipc *ipc;
     ev_child child;
-    ev_timer timer; /* restart while dead, kill while stopping */
+    ev_timer timer;  /* restart while dead, kill while stopping */
+    ev_timer retry;  /* while there are updates that did not fit */
+    json_t *updates; /* those, by their type; NULL: none */
     double started, backoff;
-    bool stopping;
+    bool stopping, behind;
 };
 
 static void worker_start(struct worker *w);
@@ -62,6 +66,47 @@ static void worker_on_timer(struct ev_loop *loop, ev_timer *t, int revents)
         worker_start(w);
 }
 
+/* Its setup says all of it anew. */
+static void worker_forget_updates(struct worker *w)
+{
+    ev_timer_stop(w->loop, &w->retry);
+    json_decref(w->updates);
+    w->updates = NULL;
+    w->behind = false;
+}
+
+static void worker_on_retry(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    struct worker *w = t->data;
+    json_t *updates = w->updates, *msg;
+    const char *type;
+    ev_timer_stop(w->loop, &w->retry);
+    w->updates = NULL;
+    json_object_foreach (updates, type, msg)
+        worker_update(w, json_incref(msg));
+    w->behind = w->updates != NULL;
+    json_decref(updates);
+}
+
+void worker_update(struct worker *w, json_t *msg)
+{
+    const char *type = json_string_value(json_object_get(msg, "type"));
+    if (w->updates)
+        json_object_del(w->updates, type); /* this one is newer */
+    if (worker_send(w, json_incref(msg), NULL, 0) == ERR_FULL) {
+        if (!w->behind)
+            log_event(LOG_WARNING, "Worker Is Behind", "worker=%s message=%s", w->name, type);
+        w->behind = true;
+        if (!w->updates)
+            w->updates = json_object();
+        json_object_set(w->updates, type, msg);
+        if (!ev_is_active(&w->retry))
+            ev_timer_again(w->loop, &w->retry);
+    }
+    json_decref(msg);
+}
+
 static void worker_describe_end(int status, char *out, size_t size)
 {
     if (WIFSIGNALED(status))
@@ -88,6 +133,7 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
     ipc_free(w->ipc);
     w->ipc = NULL;
     w->pid = 0;
+    worker_forget_updates(w);
     if (!w->stopping) {
         if (clock_monotonic() - w->started >= long_enough)
             w->backoff = backoff_first;
@@ -169,7 +215,8 @@ struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index
     snprintf(w->name, sizeof w->name, "%s%u", role, index);
     ev_child_init(&w->child, worker_on_child, 0, 0);
     ev_timer_init(&w->timer, worker_on_timer, 0, 0);
-    w->child.data = w->timer.data = w;
+    ev_timer_init(&w->retry, worker_on_retry, 0, update_retry);
+    w->child.data = w->timer.data = w->retry.data = w;
     worker_start(w);
     return w;
 }
@@ -180,21 +227,37 @@ void worker_free(struct worker *w)
         return;
     ev_child_stop(w->loop, &w->child);
     ev_timer_stop(w->loop, &w->timer);
+    worker_forget_updates(w);
     if (w->pid)
         kill(w->pid, SIGKILL);
     ipc_free(w->ipc);
     free(w);
 }
 
-void worker_stop(struct worker *w, double grace)
+/* It is to end, by itself or killed after `seconds`. */
+static void worker_end_within(struct worker *w, double seconds)
 {
     w->stopping = true;
     ev_timer_stop(w->loop, &w->timer);
     if (!w->pid)
         return;
-    kill(w->pid, SIGTERM);
-    ev_timer_set(&w->timer, grace, 0);
+    ev_timer_set(&w->timer, seconds, 0);
     ev_timer_start(w->loop, &w->timer);
+}
+
+void worker_stop(struct worker *w, double grace)
+{
+    worker_end_within(w, grace);
+    if (w->pid)
+        kill(w->pid, SIGTERM);
+}
+
+void worker_retire(struct worker *w, double seconds)
+{
+    worker_end_within(w, seconds + retire_end);
+    if (w->pid &&
+        worker_send(w, json_pack("{ss sf}", "type", "drain", "seconds", seconds), NULL, 0) != ERR_OK)
+        kill(w->pid, SIGTERM);
 }
 
 enum err worker_send(struct worker *w, json_t *msg, const int *fds, size_t n_fds)

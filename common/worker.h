@@ -36,8 +36,13 @@ struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index
 void worker_free(struct worker *w);
 /* Asks it to end (SIGTERM): it drains; SIGKILL after grace seconds. on_exit follows with stopped true. */
 void worker_stop(struct worker *w, double grace);
-/* ERR_CLOSED when it is not running. msg is stolen. */
+/* The same without hurry: what runs in it has so many seconds to end. worker_stop may follow. */
+void worker_retire(struct worker *w, double seconds);
+/* ERR_CLOSED when it is not running, ERR_FULL when it does not read. msg is stolen. */
 enum err worker_send(struct worker *w, json_t *msg, const int *fds, size_t n_fds);
+/* The same for a message of which only the newest of its type matters, and which the setup says as well: one
+ * that does not fit into the queue now is sent later. */
+void worker_update(struct worker *w, json_t *msg);
 
 const char *worker_role(const struct worker *w);
 unsigned worker_index(const struct worker *w);

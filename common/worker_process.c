@@ -33,10 +33,10 @@ struct worker_process {
     ev_signal term, interrupt;
 };
 
-static void process_drain(struct worker_process *p)
+static void process_drain(struct worker_process *p, double seconds)
 {
     if (p->role->drain)
-        p->role->drain(p->worker);
+        p->role->drain(p->worker, seconds);
     else
         ev_break(p->loop, EVBREAK_ALL);
 }
@@ -47,8 +47,9 @@ static void process_on_message(void *ctx, const char *type, json_t *msg, int *fd
     const json_t *level = json_object_get(msg, "log_level"); /* main's, in the setup */
     if (level)
         log_set_level((int)json_integer_value(level));
+    const json_t *seconds = json_object_get(msg, "seconds");
     if (strcmp(type, "drain") == 0)
-        process_drain(p);
+        process_drain(p, seconds ? json_number_value(seconds) : WORKER_DRAIN_SECONDS);
     else
         p->role->message(p->worker, type, msg, fds, n_fds);
 }
@@ -64,7 +65,7 @@ static const struct ipc_events process_ipc_events = {process_on_message, process
 static void process_on_term(struct ev_loop *loop, ev_signal *s, int revents)
 {
     (void)loop, (void)revents;
-    process_drain(s->data);
+    process_drain(s->data, WORKER_DRAIN_SECONDS);
 }
 
 /* Ctrl-C reaches the whole foreground group: main decides. */

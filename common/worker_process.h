@@ -9,14 +9,17 @@
 
 enum { WORKER_FD = 3 };
 
+/* What running work has to end after SIGTERM, in seconds; main waits a second longer. */
+#define WORKER_DRAIN_SECONDS 2.0
+
 /* One row per role. make returns what the others are called with; NULL ends the process. */
 struct worker_role {
     const char *name;
     void *(*make)(struct ev_loop *loop, struct ipc *main);
     void (*message)(void *worker, const char *type, json_t *msg, int *fds, size_t n_fds);
-    /* SIGTERM or main said "drain": take nothing new, end the process with ev_break when the rest is done.
-     * NULL: end at once. */
-    void (*drain)(void *worker);
+    /* SIGTERM, or main said "drain" (perhaps again, with other seconds): take nothing new, end the process
+     * with ev_break when the rest is done, at the latest after so many seconds. NULL: end at once. */
+    void (*drain)(void *worker, double seconds);
     void (*free)(void *worker);
 };
 

@@ -13,9 +13,9 @@ static void tunnel_message(void *worker, const char *type, json_t *msg, int *fds
     tunnel_worker_message(worker, type, msg, fds, n_fds);
 }
 
-static void tunnel_drain(void *worker)
+static void tunnel_drain(void *worker, double seconds)
 {
-    tunnel_worker_drain(worker);
+    tunnel_worker_drain(worker, seconds);
 }
 
 static void tunnel_free(void *worker)

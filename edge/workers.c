@@ -24,8 +24,9 @@ static void web_message(void *worker, const char *type, json_t *msg, int *fds, s
     web_worker_message(worker, type, msg, fds, n_fds);
 }
 
-static void web_drain(void *worker)
+static void web_drain(void *worker, double seconds)
 {
+    (void)seconds; /* main ends it then */
     web_worker_drain(worker);
 }
 

@@ -399,10 +399,12 @@ static void tunnel_on_drain(struct ev_loop *loop, ev_timer *timer, int revents)
 
 void tunnel_drain(struct tunnel *t, double seconds)
 {
+    double until = clock_monotonic() + seconds;
+    if (!t->draining || until < t->drain_until)
+        t->drain_until = until;
     if (t->draining)
         return;
     t->draining = true;
-    t->drain_until = clock_monotonic() + seconds;
     for (size_t i = 0; i < t->n_slots; i++)
         if (t->slots[i].channel)
             data_channel_drain(t->slots[i].channel);

@@ -63,7 +63,7 @@ void tunnel_free(struct tunnel *t);
 /* What the edge gets at every welcome, and now if the tunnel is up. A reference is taken. */
 void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy);
 /* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained
- * is called. */
+ * is called. A second call may shorten that. */
 void tunnel_drain(struct tunnel *t, double seconds);
 /* A new object: edge, index, target, state, reason, since (Unix time), and figures. */
 json_t *tunnel_status(const struct tunnel *t);

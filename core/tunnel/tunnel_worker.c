@@ -147,10 +147,10 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
         log_event(LOG_ERR, "Unknown Message", "type=%s", type);
 }
 
-void tunnel_worker_drain(struct tunnel_worker *w)
+void tunnel_worker_drain(struct tunnel_worker *w, double seconds)
 {
     if (w->tunnel)
-        tunnel_drain(w->tunnel, TUNNEL_DRAIN_SECONDS);
+        tunnel_drain(w->tunnel, seconds);
     else
         ev_break(w->loop, EVBREAK_ALL);
 }

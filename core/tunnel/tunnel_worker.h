@@ -29,11 +29,9 @@ struct tunnel_worker;
 /* NULL: out of memory. It waits for "setup". */
 struct tunnel_worker *tunnel_worker_new(struct ev_loop *loop, struct ipc *main);
 void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *msg, int *fds, size_t n_fds);
-/* No new request is taken; when the running ones are done, at the latest after TUNNEL_DRAIN_SECONDS, the edge
- * is told goodbye and the loop is broken. */
-void tunnel_worker_drain(struct tunnel_worker *w);
+/* No new request is taken; when the running ones are done, at the latest after `seconds`, the edge is told
+ * goodbye and the loop is broken. A second call may shorten that. */
+void tunnel_worker_drain(struct tunnel_worker *w, double seconds);
 void tunnel_worker_free(struct tunnel_worker *w);
-
-#define TUNNEL_DRAIN_SECONDS 2.0
 
 #endif

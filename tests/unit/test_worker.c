@@ -33,24 +33,37 @@ static void inside_message(void *worker, const char *type, json_t *msg, int *fds
         ev_break(w->loop, EVBREAK_ALL);
     if (strcmp(type, "write") == 0 && n_fds == 1) /* no ck_assert here: this is another program */
         _exit(write(fds[0], "hi", 2) == 2 ? 3 : 4);
-    if (strcmp(type, "status") == 0)
+    if (strcmp(type, "status") == 0 || strcmp(type, "news") == 0)
         ipc_send(w->main, json_incref(msg), NULL, 0);
     if (strcmp(type, "setup") == 0)
         ipc_send(w->main, json_pack("{sssi}", "type", "ready", "pid", (int)getpid()), NULL, 0);
 }
 
-static void inside_drain(void *worker)
+static void inside_drain(void *worker, double seconds)
 {
+    (void)seconds;
     ev_break(((struct inside *)worker)->loop, EVBREAK_ALL);
 }
 
 /* A worker that takes no notice of being asked to end. */
-static void stubborn_drain(void *worker)
+static void stubborn_drain(void *worker, double seconds)
 {
-    (void)worker;
+    (void)worker, (void)seconds;
+}
+
+/* One that says how long it may take, and ends when it is asked again. */
+static void slow_drain(void *worker, double seconds)
+{
+    struct inside *w = worker;
+    static bool asked;
+    ipc_send(w->main, json_pack("{ss sf}", "type", "draining", "seconds", seconds), NULL, 0);
+    if (asked)
+        ev_break(w->loop, EVBREAK_ALL);
+    asked = true;
 }
 
 static const struct worker_role roles[] = {{"good", inside_make, inside_message, inside_drain, free},
+                                           {"slow", inside_make, inside_message, slow_drain, free},
                                            {"stubborn", inside_make, inside_message, stubborn_drain, free},
                                            {0}};
 
@@ -58,7 +71,9 @@ static const struct worker_role roles[] = {{"good", inside_make, inside_message,
 
 static struct {
     struct ev_loop *loop;
-    unsigned started, ready, exits, stopped;
+    unsigned started, ready, exits, stopped, draining, news;
+    double seconds;
+    json_int_t last_news;
     char how[96];
 } seen;
 
@@ -77,6 +92,14 @@ static void on_message(void *ctx, struct worker *w, const char *type, json_t *ms
     if (strcmp(type, "status") == 0) {
         last_id = json_integer_value(json_object_get(msg, "id"));
         gather_message(w, msg);
+    }
+    if (strcmp(type, "draining") == 0) {
+        seen.draining++;
+        seen.seconds = json_number_value(json_object_get(msg, "seconds"));
+    }
+    if (strcmp(type, "news") == 0) {
+        seen.news++;
+        seen.last_news = json_integer_value(json_object_get(msg, "number"));
     }
     if (strcmp(type, "ready") != 0)
         return;
@@ -165,6 +188,48 @@ START_TEST(test_stubborn_worker_is_killed)
 }
 END_TEST
 
+START_TEST(test_retire)
+{
+    seen.loop = ev_default_loop(0);
+    struct worker *w = worker_new(seen.loop, "slow", 0, &events, NULL);
+    wait_for(&seen.ready, 1);
+    worker_retire(w, 60);
+    wait_for(&seen.draining, 1);
+    ck_assert_double_eq(seen.seconds, 60);
+    ck_assert(worker_running(w));
+    worker_stop(w, 10); /* in a hurry now */
+    wait_for(&seen.stopped, 1);
+    ck_assert_str_eq(seen.how, "exited with status 0");
+    worker_free(w);
+}
+END_TEST
+
+/* What a worker has to know reaches it even when its queue is full at the time; of two the newer one. */
+START_TEST(test_update_of_a_worker_that_is_behind)
+{
+    seen.loop = ev_default_loop(0);
+    struct worker *w = worker_new(seen.loop, "good", 0, &events, NULL);
+    wait_for(&seen.ready, 1);
+    kill(worker_pid(w), SIGSTOP);
+    size_t size = 4 * 1024 * 1024;
+    char *text = malloc(size + 1);
+    memset(text, 'x', size);
+    text[size] = '\0';
+    while (worker_send(w, json_pack("{ss ss}", "type", "padding", "text", text), NULL, 0) == ERR_OK)
+        continue;
+    for (int i = 1; i <= 2; i++)
+        worker_update(w, json_pack("{ss si ss}", "type", "news", "number", i, "text", text));
+    kill(worker_pid(w), SIGCONT);
+    wait_for(&seen.news, 1);
+    ck_assert_int_eq(seen.last_news, 2);
+    worker_update(w, json_pack("{ss si}", "type", "news", "number", 3));
+    wait_for(&seen.news, 2);
+    ck_assert_int_eq(seen.last_news, 3);
+    free(text);
+    worker_free(w);
+}
+END_TEST
+
 static unsigned gathered, results_seen;
 
 static void on_gathered(void *ctx, json_t *results)
@@ -232,7 +297,11 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {test_death_and_restart, test_stubborn_worker_is_killed, test_gather,
+    const TTest *const tests[] = {test_death_and_restart,
+                                  test_stubborn_worker_is_killed,
+                                  test_gather,
+                                  test_retire,
+                                  test_update_of_a_worker_that_is_behind,
                                   test_gather_hears_each_once};
     if (argc > 1 && strcmp(argv[1], "worker") == 0)
         return worker_process_run(roles, argc - 1, argv + 1);
