@@ -1,21 +1,19 @@
 #include "common/status.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/box.h"
-#include "common/local_server.h"
+#include "common/ask.h"
 #include "common/table.h"
 #include "common/verb.h"
 
 enum { STATUS_PATIENCE_MS = 5000 };
 
-static const char help[] = " status [--dir DIR] [--run-dir DIR] [--json]\n"
+static const char help[] = "status [--dir DIR] [--run-dir DIR] [--json]\n"
                            "\n"
                            "Shows how this box is.\n"
                            "\n"
@@ -24,76 +22,26 @@ static const char help[] = " status [--dir DIR] [--run-dir DIR] [--json]\n"
                            "  --json         for programs\n";
 
 static const char metrics_help[] =
-    " metrics [--dir DIR] [--run-dir DIR]\n"
+    "metrics [--dir DIR] [--run-dir DIR]\n"
     "\n"
     "Prints the metrics of this box in the text format of Prometheus.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
 
-/* What to ask, and of which box. */
-struct question {
-    const char *verb, *help; /* the verb is also the type of the message */
-    const char *dir, *run_dir;
-    bool as_json;
-};
-
-/* False when there is nothing to ask: *status is the exit status. */
-static bool question_parse(int argc, char **argv, struct question *q, int *status)
-{
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"run-dir", required_argument, NULL, 'r'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'd') {
-            q->dir = optarg;
-        } else if (option == 'r') {
-            q->run_dir = optarg;
-        } else if (option == 'j' && strcmp(q->verb, "status") == 0) {
-            q->as_json = true;
-        } else if (option == 'h') {
-            *status =
-                printf("usage: %s%s", program_invocation_short_name, q->help) < 0 ? EXIT_FAILED : EXIT_OK;
-            return false;
-        } else {
-            *status = verb_usage(q->verb);
-            return false;
-        }
-    }
-    *status = optind < argc ? verb_usage(q->verb) : EXIT_OK;
-    return optind == argc;
-}
-
-/* The daemon's answer, or NULL after a word on stderr. */
-static json_t *question_ask(const struct question *q, const char *socket_name)
-{
-    struct box box;
-    char path[PATH_MAX], why[SCHEMA_WHY];
-    json_t *answer = NULL;
-    enum err e = box_open(&box, q->dir, q->run_dir, why);
-    if (e == ERR_OK)
-        e = local_request(box_run_file(&box, socket_name, path), json_pack("{ss}", "type", q->verb),
-                          STATUS_PATIENCE_MS, &answer, why);
-    if (e == ERR_OK)
-        return answer;
-    fprintf(stderr, "%s %s: %s\n", program_invocation_short_name, q->verb, why);
-    return NULL;
-}
-
 int status_command(int argc, char **argv, const char *socket_name, void (*text)(const json_t *status))
 {
-    struct question q = {.verb = "status", .help = help, .dir = BOX_DIR};
+    struct ask a = {.verb = "status",
+                    .help = help,
+                    .socket = socket_name,
+                    .patience_ms = STATUS_PATIENCE_MS,
+                    .has_json = true};
     int status;
-    if (!question_parse(argc, argv, &q, &status))
-        return status;
-    json_t *answer = question_ask(&q, socket_name);
+    json_t *answer = ask_daemon(argc, argv, &a, &status);
     if (!answer)
-        return EXIT_FAILED;
+        return status;
     json_object_del(answer, "type");
-    if (q.as_json) {
+    if (a.as_json) {
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
@@ -105,13 +53,14 @@ int status_command(int argc, char **argv, const char *socket_name, void (*text)(
 
 int status_metrics_command(int argc, char **argv, const char *socket_name)
 {
-    struct question q = {.verb = "metrics", .help = metrics_help, .dir = BOX_DIR};
+    struct ask a = {
+        .verb = "metrics", .help = metrics_help, .socket = socket_name, .patience_ms = STATUS_PATIENCE_MS};
     int status;
-    if (!question_parse(argc, argv, &q, &status))
+    json_t *answer = ask_daemon(argc, argv, &a, &status);
+    if (!answer)
         return status;
-    json_t *answer = question_ask(&q, socket_name);
     const char *text = json_string_value(json_object_get(answer, "text"));
-    if (answer && !text)
+    if (!text)
         fprintf(stderr, "%s metrics: the daemon ran out of memory\n", program_invocation_short_name);
     bool good = text && fputs(text, stdout) >= 0 && fflush(stdout) == 0;
     json_decref(answer);

@@ -31,7 +31,7 @@ struct worker {
     ev_child child;
     ev_timer timer;  /* restart while dead, kill while stopping */
     ev_timer retry;  /* while there are updates that did not fit */
-    json_t *updates; /* those, by their type; NULL: none */
+    json_t *updates; /* those, by what they are about; NULL: none */
     double started, backoff;
     bool stopping, behind;
 };
@@ -80,27 +80,26 @@ static void worker_on_retry(struct ev_loop *loop, ev_timer *t, int revents)
     (void)loop, (void)revents;
     struct worker *w = t->data;
     json_t *updates = w->updates, *msg;
-    const char *type;
+    const char *what;
     ev_timer_stop(w->loop, &w->retry);
     w->updates = NULL;
-    json_object_foreach (updates, type, msg)
-        worker_update(w, json_incref(msg));
+    json_object_foreach (updates, what, msg)
+        worker_update(w, what, json_incref(msg));
     w->behind = w->updates != NULL;
     json_decref(updates);
 }
 
-void worker_update(struct worker *w, json_t *msg)
+void worker_update(struct worker *w, const char *what, json_t *msg)
 {
-    const char *type = json_string_value(json_object_get(msg, "type"));
     if (w->updates)
-        json_object_del(w->updates, type); /* this one is newer */
+        json_object_del(w->updates, what); /* this one is newer */
     if (worker_send(w, json_incref(msg), NULL, 0) == ERR_FULL) {
         if (!w->behind)
-            log_event(LOG_WARNING, "Worker Is Behind", "worker=%s message=%s", w->name, type);
+            log_event(LOG_WARNING, "Worker Is Behind", "worker=%s what=%s", w->name, what);
         w->behind = true;
         if (!w->updates)
             w->updates = json_object();
-        json_object_set(w->updates, type, msg);
+        json_object_set(w->updates, what, msg);
         if (!ev_is_active(&w->retry))
             ev_timer_again(w->loop, &w->retry);
     }

@@ -23,8 +23,8 @@ struct worker_events {
     void (*on_start)(void *ctx, struct worker *w);
     /* As in ipc.h. */
     void (*on_message)(void *ctx, struct worker *w, const char *type, json_t *msg, int *fds, size_t n_fds);
-    /* It ended; how in words ("killed by signal 11"). It will be started again unless worker_stop was called.
-     */
+    /* It ended; how in words ("killed by signal 11"). It will be started again unless it was stopped: w may
+     * be freed from inside then. */
     void (*on_exit)(void *ctx, struct worker *w, const char *how, bool stopped);
 };
 
@@ -40,9 +40,9 @@ void worker_stop(struct worker *w, double grace);
 void worker_retire(struct worker *w, double seconds);
 /* ERR_CLOSED when it is not running, ERR_FULL when it does not read. msg is stolen. */
 enum err worker_send(struct worker *w, json_t *msg, const int *fds, size_t n_fds);
-/* The same for a message of which only the newest of its type matters, and which the setup says as well: one
+/* The same for a message that the setup says as well, and of which only the newest about `what` matters: one
  * that does not fit into the queue now is sent later. */
-void worker_update(struct worker *w, json_t *msg);
+void worker_update(struct worker *w, const char *what, json_t *msg);
 
 const char *worker_role(const struct worker *w);
 unsigned worker_index(const struct worker *w);

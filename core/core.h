@@ -1,49 +1,99 @@
 /*
- * Core's main process: config, targets, tunnel workers. `stile-core run` makes one and runs it.
- * Its parts: core.c (start, tunnels, stop), core_status.c.
+ * Core's main process: config, targets, tunnel workers. `stile-core run` makes one and runs it. Its parts:
+ * core.c (start, stop), core_material.c (what its files say), core_tunnels.c (tunnel workers and what they
+ * are told), core_targets.c (the bridges), core_reload.c (changes while running), core_status.c.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
 
 #include <ev.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 
 #include "common/daemon.h"
-#include "common/local_server.h"
+#include "common/requests.h"
 #include "common/worker.h"
 #include "core/bridge/domains.h"
 
-enum { CORE_TUNNELS_MAX = 256 };
+enum { CORE_TUNNELS_MAX = 512 };
 
 struct core;
 
 /* One tunnel worker: one SSH connection to one edge. */
 struct core_tunnel {
+    TAILQ_ENTRY(core_tunnel) next;
     struct core *owner;
-    size_t edge;    /* index in the config */
-    unsigned index; /* of tunnels_per_edge */
     struct worker *worker;
+    char edge[64], target[300]; /* name, and HOST:PORT */
+    char host[256], *host_key;
+    uint16_t port;
+    unsigned index;              /* among those of this edge */
+    bool leaving;                /* it is not in the config any more: its requests end */
     char state[16], reason[256]; /* as the worker said last */
     double since;
+};
+
+/* What follows from the files of the box, judged: replaced as a whole. core_material.c */
+struct core_material {
+    char *client_key; /* PEM text */
+    struct policy policy;
+    json_t *allowlist; /* the policy's */
+    json_t *told;      /* what edges are told of it, without its revision */
+    struct domains *domains;
 };
 
 struct core {
     struct daemon daemon;
     struct ev_loop *loop;  /* the daemon's */
     const struct box *box; /* the daemon's */
-    const struct config_core *self;
-    char *client_key; /* PEM text */
-    struct policy policy;
-    json_t *allowlist; /* the policy's */
-    struct domains *domains;
-    struct core_tunnel tunnels[CORE_TUNNELS_MAX];
-    size_t n_tunnels;
-    struct local_server *status;
+    struct core_material material;
+    bool unknown[CONFIG_DOMAINS_MAX]; /* domains whose targets a reload changed, until they are known */
+    ev_timer patience;                /* with that */
+    TAILQ_HEAD(core_tunnels, core_tunnel) tunnels;
+    size_t n_tunnels; /* with those that are leaving */
+    struct requests *requests;
     bool stopping;
 };
 
-/* core_status.c: answers `stile-core status` and is its command. why has SCHEMA_WHY bytes. */
-enum err core_status_start(struct core *c, char *why);
+/* Reads and judges them for core's name; its domains ask nobody yet. *out is set only on success. why has
+ * SCHEMA_WHY bytes. */
+enum err core_material_load(struct core *c, const struct box *box, struct core_material *out, char *why);
+void core_material_free(struct core_material *m);
+
+/* core_tunnels.c: no tunnel yet. */
+void core_tunnels_init(struct core *c);
+/* ERR_CONFIG when a config asks for more tunnels than there may be. */
+enum err core_tunnels_judge(const struct config *config, char *why);
+/* Makes the tunnels those of the config in force: starts what is missing, retires what is not in it any more
+ * (fresh: all that are there). The others are told the policy. Counts. */
+struct core_tunnels_change {
+    size_t started, retired, kept;
+};
+struct core_tunnels_change core_tunnels_match(struct core *c, bool fresh);
+void core_tunnels_tell_targets(struct core *c, size_t domain);
+/* Their workers, at most CORE_TUNNELS_MAX; the number. */
+size_t core_tunnels_workers(const struct core *c, struct worker *all[CORE_TUNNELS_MAX]);
+void core_tunnels_stop(struct core *c, double grace);
+void core_tunnels_free(struct core *c);
+
+/* core_targets.c: the bridges. */
+extern const struct domains_events core_domains_events;
+void core_targets_init(struct core *c);
+void core_targets_stop(struct core *c);
+/* c's domains take the place of old ones (NULL: none). Tunnel workers keep the targets that they have until
+ * the new ones are known. */
+void core_targets_replace(struct core *c, struct domains *old);
+/* `stile-core dns flush` */
+void core_dns_request(void *core, struct request *r, const json_t *msg);
+int core_dns_command(int argc, char **argv);
+
+/* core_reload.c: `stile-core reload`, SIGHUP. */
+void core_reload_request(void *core, struct request *r, const json_t *msg);
+int core_reload_command(int argc, char **argv);
+
+/* core_status.c: `stile-core status` and `stile-core metrics`. */
+void core_status_request(void *core, struct request *r, const json_t *msg);
+void core_metrics_request(void *core, struct request *r, const json_t *msg);
 int core_status_command(int argc, char **argv);
 int core_metrics_command(int argc, char **argv);
 /* core_metrics.c: the text, from the status' tunnels and what workers answered (gather.h); the caller's to

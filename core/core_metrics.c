@@ -86,7 +86,7 @@ static void target(struct metrics *m, const char *domain, const json_t *row)
 
 static void targets(struct metrics *m, const struct core *c)
 {
-    json_t *domains = domains_status(c->domains), *domain, *row;
+    json_t *domains = domains_status(c->material.domains), *domain, *row;
     size_t i, k;
     metrics_family(m, "stile_targets", METRICS_GAUGE, "bridge targets of a domain that are known");
     json_array_foreach (domains, i, domain)
@@ -116,9 +116,8 @@ char *core_metrics_text(const struct core *c, const json_t *rows, const json_t *
         json_decref(sources);
         return NULL;
     }
-    for (i = 0; i < c->n_tunnels; i++)
-        all[i] = c->tunnels[i].worker;
-    status_metrics(m, "core", c->box->name, c->daemon.started, c->box->config.revision, all, c->n_tunnels);
+    status_metrics(m, "core", c->box->name, c->daemon.started, c->box->config.revision, all,
+                   core_tunnels_workers(c, all));
     tunnels(m, rows);
     targets(m, c);
     json_array_foreach ((json_t *)(uintptr_t)results, i, result) {

@@ -9,30 +9,31 @@
 #include "common/table.h"
 #include "core/core.h"
 
-/* The asking connection may go before the workers have answered. */
+/* The asker may go before the workers have answered. */
 struct core_status_request {
     struct core *core;
-    struct local_connection *connection;
+    struct request *request;
     struct gather *gather;
 };
 
-/* What the worker says of itself in front of what main knows: a worker that is down says nothing. */
+/* What the worker says of itself in front of what main knows: a worker that is down says nothing, and one
+ * that leaves does not know it. */
 static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel *t, const json_t *results)
 {
-    const struct config_edge *edge = config_edge_at(&c->box->config, t->edge);
     char domains[CONFIG_DOMAINS_TEXT];
     json_t *row =
-        json_pack("{ss ss si ss ss ss sf}", "edge", edge->name, "target", edge->ssh, "index", (int)t->index,
+        json_pack("{ss ss si ss ss ss sf}", "edge", t->edge, "target", t->target, "index", (int)t->index,
                   "domain", config_domains_print(&c->box->config, domains, sizeof domains), "state", t->state,
                   "reason", t->reason, "since", t->since);
     size_t i;
     json_t *result;
     json_array_foreach ((json_t *)(uintptr_t)results, i, result) {
-        const json_t *said = json_object_get(result, "tunnel");
-        const char *of = json_string_value(json_object_get(said, "edge"));
-        if (of && strcmp(of, edge->name) == 0 &&
-            json_integer_value(json_object_get(said, "index")) == (json_int_t)t->index)
-            json_object_update(row, (json_t *)(uintptr_t)said);
+        const char *worker = json_string_value(json_object_get(result, "worker"));
+        if (!worker || strcmp(worker, worker_name(t->worker)) != 0)
+            continue;
+        json_object_update(row, json_object_get(result, "tunnel"));
+        if (t->leaving)
+            json_object_set_new(row, "state", json_string(t->state));
     }
     return row;
 }
@@ -40,15 +41,15 @@ static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel
 static json_t *core_status_tunnels(const struct core *c, const json_t *results)
 {
     json_t *tunnels = json_array();
-    for (size_t i = 0; i < c->n_tunnels; i++)
-        json_array_append_new(tunnels, core_status_tunnel(c, &c->tunnels[i], results));
+    const struct core_tunnel *t;
+    TAILQ_FOREACH (t, &c->tunnels, next)
+        json_array_append_new(tunnels, core_status_tunnel(c, t, results));
     return tunnels;
 }
 
 static void core_status_answer(struct core_status_request *r, json_t *answer)
 {
-    local_connection_set_data(r->connection, NULL);
-    local_connection_send(r->connection, answer);
+    request_answer(r->request, answer);
     free(r);
 }
 
@@ -80,61 +81,51 @@ static void core_status_done(void *ctx, json_t *results)
 {
     struct core_status_request *r = ctx;
     struct core *c = r->core;
+    struct worker *all[CORE_TUNNELS_MAX];
     json_t *tunnels = core_status_tunnels(c, results), *workers = json_array(),
-           *domains = domains_status(c->domains);
-    for (size_t i = 0; i < c->n_tunnels; i++)
-        status_add_workers(workers, &c->tunnels[i].worker, 1);
+           *domains = domains_status(c->material.domains);
+    status_add_workers(workers, all, core_tunnels_workers(c, all));
     json_t *answer =
         json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name", c->box->name,
                   "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started, "join_url",
                   c->box->config.join_url, "revision", (json_int_t)c->box->config.revision, "tunnels",
                   tunnels, "domains", domains, "targets", core_status_targets(domains), "allowlist",
-                  c->allowlist, "workers", workers);
+                  c->material.allowlist, "workers", workers);
     core_status_answer(r, answer);
 }
 
-static void core_status_on_message(void *core, struct local_connection *connection, const char *type,
-                                   json_t *msg, int *fds, size_t n_fds)
+static void core_status_gone(void *status)
 {
-    struct core *c = core;
-    struct worker *all[CORE_TUNNELS_MAX];
-    (void)msg, (void)fds, (void)n_fds;
-    bool metrics = strcmp(type, "metrics") == 0;
-    if ((!metrics && strcmp(type, "status") != 0) || local_connection_data(connection))
-        return;
-    struct core_status_request *r = calloc(1, sizeof *r);
-    if (!r)
-        return;
-    for (size_t i = 0; i < c->n_tunnels; i++)
-        all[i] = c->tunnels[i].worker;
-    r->core = c;
-    r->connection = connection;
-    r->gather =
-        gather_start(c->loop, all, c->n_tunnels, metrics, metrics ? core_metrics_done : core_status_done, r);
-    if (!r->gather) {
-        free(r);
-        return;
-    }
-    local_connection_set_data(connection, r);
-}
-
-static void core_status_on_close(void *core, struct local_connection *connection)
-{
-    struct core_status_request *r = local_connection_data(connection);
-    (void)core;
-    if (!r)
-        return;
+    struct core_status_request *r = status;
     gather_cancel(r->gather);
     free(r);
 }
 
-static const struct local_events core_status_events = {core_status_on_message, core_status_on_close};
-
-enum err core_status_start(struct core *c, char *why)
+static void core_status_ask(struct core *c, struct request *request, bool brief, gather_done *done)
 {
-    char path[PATH_MAX];
-    return local_server_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), &core_status_events, c,
-                            &c->status, why);
+    struct worker *all[CORE_TUNNELS_MAX];
+    size_t n = core_tunnels_workers(c, all);
+    struct core_status_request *r = calloc(1, sizeof *r);
+    if (r)
+        *r = (struct core_status_request){c, request, gather_start(c->loop, all, n, brief, done, r)};
+    if (!r || !r->gather) {
+        free(r);
+        request_refuse(request, "out of memory");
+        return;
+    }
+    request_on_gone(request, core_status_gone, r);
+}
+
+void core_status_request(void *core, struct request *r, const json_t *msg)
+{
+    (void)msg;
+    core_status_ask(core, r, false, core_status_done);
+}
+
+void core_metrics_request(void *core, struct request *r, const json_t *msg)
+{
+    (void)msg;
+    core_status_ask(core, r, true, core_metrics_done);
 }
 
 /* Text --------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,8 @@ static const struct verb verbs[] = {
     {"run", core_run_command, "run core in the foreground"},
     {"status", core_status_command, "tunnels, targets, allow list, workers"},
     {"metrics", core_metrics_command, "figures for Prometheus"},
+    {"reload", core_reload_command, "take over changes of the config"},
+    {"dns", core_dns_command, "flush: ask DNS for the web bridges again"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},
     {"worker", core_workers_command, NULL},
     {0},

@@ -11,15 +11,14 @@
  *                           <-------  changed
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "common/ask.h"
 #include "common/gather.h"
-#include "common/local_server.h"
 #include "common/log.h"
 #include "common/verb.h"
 #include "edge/edge.h"
@@ -264,7 +263,7 @@ void edge_reload_request(void *edge, struct request *request, const json_t *msg)
 /* The command -------------------------------------------------------------------------------------------- */
 
 static const char help[] =
-    "usage: stile-edge reload [--dir DIR] [--run-dir DIR]\n"
+    "reload [--dir DIR] [--run-dir DIR]\n"
     "\n"
     "The running edge reads stile.json and secrets.json again and takes over the settings of TURN and of\n"
     "bans, all of them or none, without touching calls that are going on. Keys that need a restart are\n"
@@ -275,15 +274,10 @@ static const char help[] =
 
 static int reload_show(const json_t *answer)
 {
-    const char *reason = json_string_value(json_object_get(answer, "reason"));
     const char *waiting = json_string_value(json_object_get(answer, "needs_restart"));
     const char *problem = json_string_value(json_object_get(answer, "database_problem"));
     json_int_t taken = json_integer_value(json_object_get(answer, "taken"));
     json_int_t workers = json_integer_value(json_object_get(answer, "turn_workers"));
-    if (reason) {
-        fprintf(stderr, "stile-edge reload: %s\n", reason);
-        return EXIT_FAILED;
-    }
     printf("reloaded: revision %lld, taken over by %lld of %lld TURN workers\n",
            (long long)json_integer_value(json_object_get(answer, "revision")), (long long)taken,
            (long long)workers);
@@ -296,36 +290,13 @@ static int reload_show(const json_t *answer)
 
 int edge_reload_command(int argc, char **argv)
 {
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"run-dir", required_argument, NULL, 'r'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *dir = BOX_DIR, *run_dir = NULL;
-    char path[PATH_MAX], why[SCHEMA_WHY];
-    struct box box;
-    json_t *answer;
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'd')
-            dir = optarg;
-        else if (option == 'r')
-            run_dir = optarg;
-        else if (option == 'h')
-            return fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
-        else
-            return verb_usage("reload");
-    }
-    if (optind < argc)
-        return verb_usage("reload");
-    enum err e = box_open(&box, dir, run_dir, why);
-    if (e == ERR_OK)
-        e = local_request(box_run_file(&box, BOX_EDGE_SOCKET, path), json_pack("{ss}", "type", "reload"),
-                          RELOAD_PATIENCE_MS, &answer, why);
-    if (e != ERR_OK) {
-        fprintf(stderr, "stile-edge reload: %s\n", why);
-        return EXIT_FAILED;
-    }
-    int status = reload_show(answer);
+    struct ask a = {
+        .verb = "reload", .help = help, .socket = BOX_EDGE_SOCKET, .patience_ms = RELOAD_PATIENCE_MS};
+    int status;
+    json_t *answer = ask_daemon(argc, argv, &a, &status);
+    if (!answer)
+        return status;
+    status = reload_show(answer);
     json_decref(answer);
     return status;
 }

@@ -78,51 +78,80 @@ void edge_web_uplink_close(void *edge, unsigned channel, long id)
                       NULL, 0);
 }
 
-/* Prepared (judged as a whole) first, committed to every worker then. A policy older than the one in force is
- * not taken: two cores with different configs would otherwise take turns. */
+/* Why a policy with these rules is not taken; NULL when it is. Revisions count up with every change, so that
+ * two cores with different configs do not take turns. The edge's own config is only what it begins with: a
+ * core may have other rules under the same number. */
+static const char *edge_web_judge_revision(struct edge *e, const char *core, long revision,
+                                           const json_t *allowlist)
+{
+    bool other = !json_equal(allowlist, e->allowlist);
+    if (revision < 1 || revision < e->policy_revision)
+        snprintf(e->policy_problem, sizeof e->policy_problem,
+                 "revision %ld is older than %ld, which is in force%s%s", revision, e->policy_revision,
+                 *e->policy_from ? " from " : "", e->policy_from);
+    else if (revision == e->policy_revision && other && *e->policy_from)
+        snprintf(e->policy_problem, sizeof e->policy_problem,
+                 "revision %ld is in force from %s with other rules; give %s's config a higher one", revision,
+                 e->policy_from, core);
+    else
+        return NULL;
+    return e->policy_problem;
+}
+
+/* The rules of a message in the form that workers get; NULL: e->policy_problem says why. */
+static json_t *edge_web_judge_rules(struct edge *e, const json_t *msg)
+{
+    struct allowlist judged;
+    json_t *rules = NULL;
+    const json_t *list = json_object_get(msg, "allowlist");
+    if (!json_is_array(list)) {
+        snprintf(e->policy_problem, sizeof e->policy_problem, "the policy has no allow-list");
+        return NULL;
+    }
+    if (policy_check_join_urls(json_object_get(msg, "join_urls"), e->policy_problem,
+                               sizeof e->policy_problem) != ERR_OK)
+        return NULL;
+    allowlist_init(&judged);
+    snprintf(e->policy_problem, sizeof e->policy_problem, "out of memory");
+    if (allowlist_from_json(list, &judged, e->policy_problem, sizeof e->policy_problem) == ERR_OK)
+        rules = allowlist_to_json(&judged);
+    allowlist_free(&judged);
+    return rules;
+}
+
+static void edge_web_commit_policy(struct edge *e, const char *core, long revision, json_t *rules)
+{
+    json_decref(e->allowlist);
+    e->allowlist = rules;
+    e->policy_revision = revision;
+    snprintf(e->policy_from, sizeof e->policy_from, "%s", core);
+    log_event(LOG_NOTICE, "Policy Committed", "core=%s revision=%ld rules=%zu", core, revision,
+              json_array_size(rules));
+    for (size_t i = 0; i < e->n_web; i++)
+        worker_update(e->web[i], "policy",
+                      json_pack("{ss sI sO}", "type", "policy", "revision", (json_int_t)revision, "allowlist",
+                                rules)); /* one that is down gets it in its setup */
+}
+
+/* Prepared (judged as a whole) first, committed to every worker then. */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg)
 {
     struct edge *e = edge;
-    struct allowlist judged;
-    const json_t *list = json_object_get(msg, "allowlist");
-    allowlist_init(&judged);
-    enum err err = json_is_array(list)
-                       ? allowlist_from_json(list, &judged, e->policy_problem, sizeof e->policy_problem)
-                       : ERR_CONFIG;
-    if (!json_is_array(list))
-        snprintf(e->policy_problem, sizeof e->policy_problem, "the policy has no allow-list");
-    else if (err == ERR_OK && (revision < 1 || revision < e->policy_revision)) {
-        snprintf(e->policy_problem, sizeof e->policy_problem,
-                 "revision %ld is older than %ld, which is in force", revision, e->policy_revision);
-        err = ERR_CONFIG;
-    } else if (err == ERR_OK) {
-        err = policy_check_join_urls(json_object_get(msg, "join_urls"), e->policy_problem,
-                                     sizeof e->policy_problem);
-    }
-    if (err != ERR_OK) {
+    json_t *rules = edge_web_judge_rules(e, msg);
+    const char *problem = rules ? edge_web_judge_revision(e, core, revision, rules) : e->policy_problem;
+    if (problem) {
         log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision,
-                  e->policy_problem);
-        allowlist_free(&judged);
-        return e->policy_problem;
+                  problem);
+        json_decref(rules);
+        return problem;
     }
-    json_t *now = allowlist_to_json(&judged);
-    allowlist_free(&judged);
-    if (!now)
-        return "out of memory";
-    bool same = e->policy_revision == revision && json_equal(now, e->allowlist);
-    json_decref(e->allowlist);
-    e->allowlist = now;
-    e->policy_revision = revision;
-    snprintf(e->policy_from, sizeof e->policy_from, "%s", core);
-    if (same)
+    if (e->policy_revision != revision || !json_equal(rules, e->allowlist)) {
+        edge_web_commit_policy(e, core, revision, rules);
         return NULL;
-    log_event(LOG_NOTICE, "Policy Committed", "core=%s revision=%ld rules=%zu", core, revision,
-              json_array_size(now));
-    for (size_t i = 0; i < e->n_web; i++)
-        (void)worker_send(e->web[i],
-                          json_pack("{ss sI sO}", "type", "policy", "revision", (json_int_t)revision,
-                                    "allowlist", e->allowlist),
-                          NULL, 0); /* one that is down gets it in its setup */
+    }
+    if (!*e->policy_from)
+        snprintf(e->policy_from, sizeof e->policy_from, "%s", core);
+    json_decref(rules);
     return NULL;
 }
 

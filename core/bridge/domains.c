@@ -207,6 +207,17 @@ void domains_flush(struct domains *all)
         targets_flush(all->list[i]->targets);
 }
 
+json_t *domains_names(const struct domains *all)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < all->n; i++) {
+        json_t *names = targets_names(all->list[i]->targets);
+        json_array_extend(list, names);
+        json_decref(names);
+    }
+    return list;
+}
+
 void domains_hint_failed(struct domains *all, const char *host, const struct netaddr *addr)
 {
     for (size_t i = 0; i < all->n; i++)

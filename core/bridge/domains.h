@@ -34,6 +34,8 @@ void domains_free(struct domains *d);
 size_t domains_count(const struct domains *d);
 /* Asks DNS again now, for every domain. */
 void domains_flush(struct domains *d);
+/* An array of the names that DNS is asked for, in words. */
+json_t *domains_names(const struct domains *d);
 /* A tunnel worker could not use this target of the domain of host: it is probed now. */
 void domains_hint_failed(struct domains *d, const char *host, const struct netaddr *addr);
 

@@ -273,6 +273,17 @@ void targets_flush(struct targets *all)
         source_query(&all->sources[i]);
 }
 
+json_t *targets_names(const struct targets *all)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < all->n_sources; i++) {
+        const struct target_source *s = &all->sources[i];
+        json_array_append_new(list, *s->srv ? json_sprintf("%s (SRV %s, else its addresses)", s->host, s->srv)
+                                            : json_sprintf("%s (addresses)", s->host));
+    }
+    return list;
+}
+
 void targets_hint_failed(struct targets *all, const struct netaddr *addr)
 {
     for (size_t i = 0; i < all->n; i++)

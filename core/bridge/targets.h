@@ -29,6 +29,8 @@ struct targets *targets_new(struct ev_loop *loop, const char *join_host,
 void targets_free(struct targets *t);
 /* Asks DNS again now. */
 void targets_flush(struct targets *t);
+/* Array of the names that DNS is asked for, in words. */
+json_t *targets_names(const struct targets *t);
 /* A tunnel worker could not use this target: probe it now. */
 void targets_hint_failed(struct targets *t, const struct netaddr *addr);
 /* Array of {name, address, port, priority, weight, state: "active"|"failed"|"unknown", reason, since}; where

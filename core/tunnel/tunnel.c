@@ -53,6 +53,7 @@ struct tunnel {
     char *client_key;
     int64_t revision;
     json_t *policy;
+    bool owes_policy; /* the edge has not been sent it: its channel was full */
 
     enum tunnel_phase phase;
     enum tunnel_state state;
@@ -254,7 +255,9 @@ static bool tunnel_control_write(void *ctx, const void *data, size_t n)
 static void tunnel_send_policy(struct tunnel *t)
 {
     enum err e = core_control_send_policy(t->control, t->revision, t->policy);
-    if (e != ERR_OK)
+    bool owed = t->owes_policy;
+    t->owes_policy = e != ERR_OK;
+    if (t->owes_policy && !owed)
         log_event(LOG_ERR, "Policy Not Sent", "edge=%s reason=\"%s\"", t->edge, err_str(e));
 }
 
@@ -263,6 +266,7 @@ static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
     struct tunnel *t = ctx;
     t->peer = *peer;
     t->phase = PHASE_UP;
+    t->owes_policy = false;
     if (t->policy)
         tunnel_send_policy(t);
     tunnel_open_slots(t);
@@ -371,6 +375,8 @@ static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     struct tunnel *t = timer->data;
     if (t->control && (t->phase == PHASE_GREETING || t->phase == PHASE_UP))
         core_control_tick(t->control, clock_monotonic());
+    if (t->owes_policy && t->phase == PHASE_UP)
+        tunnel_send_policy(t);
 }
 
 /* Draining ----------------------------------------------------------------------------------------------- */

@@ -86,6 +86,13 @@ static bool worker_policy(struct tunnel_worker *w, const json_t *msg)
     return e == ERR_OK;
 }
 
+/* Going on by the old rules is no choice: main starts the process again, with the new ones. */
+static void worker_new_policy(struct tunnel_worker *w, const json_t *msg)
+{
+    if (!worker_policy(w, msg))
+        ev_break(w->loop, EVBREAK_ALL);
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
@@ -138,7 +145,7 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
     if (strcmp(type, "setup") == 0)
         worker_setup(w, msg);
     else if (strcmp(type, "policy") == 0)
-        (void)worker_policy(w, msg);
+        worker_new_policy(w, msg);
     else if (strcmp(type, "targets") == 0)
         egress_set_targets(w->egress, text_of(msg, "domain"), json_object_get(msg, "targets"));
     else if (strcmp(type, "status") == 0)

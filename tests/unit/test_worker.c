@@ -218,11 +218,11 @@ START_TEST(test_update_of_a_worker_that_is_behind)
     while (worker_send(w, json_pack("{ss ss}", "type", "padding", "text", text), NULL, 0) == ERR_OK)
         continue;
     for (int i = 1; i <= 2; i++)
-        worker_update(w, json_pack("{ss si ss}", "type", "news", "number", i, "text", text));
+        worker_update(w, "news", json_pack("{ss si ss}", "type", "news", "number", i, "text", text));
     kill(worker_pid(w), SIGCONT);
     wait_for(&seen.news, 1);
     ck_assert_int_eq(seen.last_news, 2);
-    worker_update(w, json_pack("{ss si}", "type", "news", "number", 3));
+    worker_update(w, "news", json_pack("{ss si}", "type", "news", "number", 3));
     wait_for(&seen.news, 2);
     ck_assert_int_eq(seen.last_news, 3);
     free(text);
