@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Guests with kept connections, WebSockets, a long download and 50 requests a second, while core is reloaded: rules change,
+# targets change, the edge's limits change, a second edge comes and goes, and wrong configs are refused. Nobody notices, and
+# the revision in force stands on both boxes.
+# shellcheck source=tests/lab/lab.sh
+. "$(dirname "$0")/lab.sh"
+# shellcheck source=tests/lab/boxes.sh
+. "$ROOT/tests/lab/boxes.sh"
+
+lab_up
+lab_ca
+lab_dns
+bridge_start
+pair_start
+
+# edit BOX JQ : changes its stile.json in place; its owner stays.
+edit() {
+    local file=$RUN/$1/stile.json
+    jq "$2" "$file" >"$LAB/tmp/edit.json" && cat "$LAB/tmp/edit.json" >"$file"
+}
+
+reload() {
+    local program=$EDGE
+    [ "$1" = edge ] || program=$CORE
+    lab_in "$1" "$program" reload --dir "$RUN/$1"
+}
+
+says() { "$1_status" --json | jq -e "$2" >/dev/null; }
+
+answer() { guest_curl -o /dev/null -w '%{http_code}' "$@"; }
+
+# log BOX TEXT : it has written so.
+log() { grep -qF -- "$2" "$LAB/log/$1-$1.log"; }
+
+lab_spawn guest load env NODE_EXTRA_CA_CERTS="$LAB/ca/ca.pem" node "$ROOT/tests/lab/reload_guest.js" "$JOIN_HOST"
+need 10 "the guests" grep -qx begun "$LAB/log/guest-load.log"
+pids=$(core_status --json | jq -c '[.workers[].pid]')
+
+# Rules
+is "DELETE passes before" "$(answer -X DELETE "https://$JOIN_HOST/bulk/hello")" 200
+edit core '.revision = 2 | .web_proxy.methods = ["GET", "HEAD", "POST", "PUT"]'
+check "core takes other rules" reload core
+check "the edge has them, under their revision" wait_for 5 "revision 2 on the edge" \
+    says edge '.revision == 2 and .policy_from == "core1" and all(.allowlist[]; .methods | index("DELETE") | not)'
+check "core says so, too, and that the edge has acknowledged them" wait_for 5 "the acknowledgement" \
+    says core '.revision == 2 and all(.tunnels[]; .revision_acked == 2)'
+is "DELETE is refused after" "$(answer -X DELETE "https://$JOIN_HOST/bulk/hello")" 403
+
+# Wrong configs
+edit core '.web_proxy.methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]'
+reload core >"$LAB/tmp/refused" 2>&1
+is "other rules under the same revision are refused" $? 1
+check "with file, line and key" grep -qE "/stile\.json:[0-9]+: revision: 2 is in force already.*nothing was changed" "$LAB/tmp/refused"
+cp "$RUN/core/stile.json" "$LAB/tmp/right.json"
+edit core '.revision = 3 | .web_proxy.tunnels_per_edge = 0'
+reload core >"$LAB/tmp/refused" 2>&1
+is "a value out of bounds is refused" $? 1
+check "with file, line and key of that one" grep -qE "/stile\.json:[0-9]+: web_proxy\.tunnels_per_edge: " "$LAB/tmp/refused"
+cat "$LAB/tmp/right.json" >"$RUN/core/stile.json"
+edit core '.revision = 3 | .web_proxy.bridge_ca = "nothing.pem"'
+refute "a CA that is not there is refused" reload core
+check "and nothing has changed" says core '.revision == 2'
+is "nor for guests" "$(answer -X DELETE "https://$JOIN_HOST/bulk/hello")" 403
+
+# Targets, by SIGHUP
+edit core '.revision = 3 | .web_proxy.bridge_ca = "bridge-ca.pem" | .web_proxy.targets = ["['"$BRIDGE_ADDRESS6"']:443"]'
+kill -HUP "$(lab_pid core core)"
+check "core takes other targets" wait_for 10 "the new targets" \
+    says core '.revision == 3 and ([.targets[] | [.address, .state]] == [["'"$BRIDGE_ADDRESS6"'", "active"]])'
+is "DELETE passes again" "$(answer -X DELETE "https://$JOIN_HOST/bulk/hello")" 200
+check "dns flush says what it asks for" sh -c \
+    "ip netns exec '$(lab_ns core)' '$CORE' dns flush --dir '$RUN/core' | grep -qF 'asked anew: $BRIDGE_ADDRESS6'"
+
+# Tunnels
+edit core '.revision = 4 | .web_proxy.tunnels_per_edge = 3 |
+    .edges += [.edges[0] + {name: "edge2", ssh: "'"$EDGE_INNER"':2299"}]'
+check "core takes more tunnels, and another edge" reload core
+check "they are started" wait_for 10 "a third tunnel" says core '
+    ([.tunnels[] | select(.edge == "edge1" and .state == "active")] | length == 3) and
+    ([.tunnels[] | select(.edge == "edge2" and .state == "failed")] | length == 3)'
+edit core '.revision = 5 | .edges |= .[:1]'
+check "an edge that is taken out" reload core
+check "its tunnels end" wait_for 10 "their end" says core '[.tunnels[].edge] == ["edge1", "edge1", "edge1"]'
+is "workers that were there are there" "$(core_status --json | jq -c '[.workers[:2][].pid]')" "$pids"
+
+lab_stop guest load
+figures=$(tail -n 1 "$LAB/log/guest-load.log")
+diag "$figures"
+is "requests that were not answered" "$(jq -c '[.requests - .answered, .failed]' <<<"$figures")" "[0,[]]"
+at_least "requests" "$(jq .requests <<<"$figures")" 100
+at_most "connections that guests needed" "$(jq .connections <<<"$figures")" 20
+is "WebSockets opened" "$(jq .opened <<<"$figures")" 20
+is "WebSockets closed" "$(jq -c .closed <<<"$figures")" "[]"
+is "messages changed" "$(jq .wrong <<<"$figures")" 0
+is "the download" "$(jq -r .download <<<"$figures")" whole
+tap_done
