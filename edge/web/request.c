@@ -331,13 +331,13 @@ static void keep(struct request *r, struct http_message *m)
     http_message_init(m);
 }
 
-/* On an uplink, or among those that wait for one; 0, or the status to answer. m is taken over if it is needed
- * again. */
-static unsigned send_up(struct request *r, struct http_message *m)
+/* On an uplink, if possible not on avoid, or among those that wait for one; 0, or the status to answer. m is
+ * taken over if it is needed again. */
+static unsigned send_up(struct request *r, struct http_message *m, const struct uplink *avoid)
 {
     bool busy;
     struct web *w = r->web;
-    struct uplink *u = uplink_choose(w, r->websocket, &busy);
+    struct uplink *u = uplink_choose(w, r->websocket, avoid, &busy);
     if (!u && !busy && waiting_add(w, &r->waiter)) {
         w->counters.waited++;
         keep(r, m);
@@ -358,11 +358,11 @@ static unsigned send_up(struct request *r, struct http_message *m)
 }
 
 /* The same with the head that was kept. False: it has been answered, and may be gone. */
-static bool send_kept(struct request *r)
+static bool send_kept(struct request *r, const struct uplink *avoid)
 {
     struct http_message m = r->again;
     http_message_init(&r->again);
-    unsigned failed = send_up(r, &m);
+    unsigned failed = send_up(r, &m, avoid);
     http_message_free(&m);
     if (failed)
         answer_status(r, failed);
@@ -371,7 +371,7 @@ static bool send_kept(struct request *r)
 
 void request_go(struct request *r)
 {
-    if (send_kept(r) && r->stream && (!r->body_ended || r->websocket))
+    if (send_kept(r, NULL) && r->stream && (!r->body_ended || r->websocket))
         r->guest->on_room(r->ctx);
 }
 
@@ -401,7 +401,7 @@ void request_start(struct request *r, const struct request_origin *origin, struc
         answer_status(r, 431);
         return;
     }
-    unsigned failed = send_up(r, m);
+    unsigned failed = send_up(r, m, NULL);
     if (failed)
         answer_status(r, failed);
 }
@@ -506,17 +506,18 @@ void request_answer_room(struct request *r)
 
 /* A request that does no harm twice, and of which no answer has come, gets another chance on another uplink.
  */
-static bool send_again(struct request *r, uint32_t code, bool dead)
+static bool send_again(struct request *r, const struct uplink *was, uint32_t code, bool dead)
 {
     if (r->sends >= SENDS_MAX || !r->again.n_fields || (code != H2_REFUSED_STREAM && !dead))
         return false;
     r->web->counters.retried++;
-    send_kept(r);
+    send_kept(r, was);
     return true;
 }
 
 void request_answer_closed(struct request *r, uint32_t code, bool dead)
 {
+    const struct uplink *was = uplink_of(r->stream);
     r->stream = NULL;
     if (r->over)
         return;
@@ -524,7 +525,7 @@ void request_answer_closed(struct request *r, uint32_t code, bool dead)
         r->over = r->aborted = true;
         r->web->counters.aborted++;
         r->guest->on_abort(r->ctx);
-    } else if (!send_again(r, code, dead)) {
+    } else if (!send_again(r, was, code, dead)) {
         answer_status(r, 502);
     }
 }

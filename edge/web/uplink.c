@@ -19,7 +19,11 @@ enum {
     PIPE_OUT = 128 * 1024,
     /* Stream numbers end at 2^31 (RFC 9113 §5.1.1): main opens a new channel in good time. */
     STREAM_ID_LAST = 0x7f000000,
+    PACKED = 64, /* streams on one tunnel before the next one of the same core is used */
 };
+
+/* A tunnel that has been silent for so long, with streams on it, may be dead. */
+static const double lively_seconds = 1;
 
 struct uplink {
     LIST_ENTRY(uplink) link;
@@ -30,6 +34,7 @@ struct uplink {
     struct stream *stream;
     struct h2_session *session;
     uint64_t requests;
+    double heard;  /* web->now when core last said something */
     size_t resets; /* that may be sent now */
     bool draining;
     bool linked; /* among the web's uplinks: requests may choose it */
@@ -90,6 +95,7 @@ static bool close_if_finished(struct uplink *u)
 static size_t on_stream_data(void *ctx, const uint8_t *data, size_t n)
 {
     struct uplink *u = ctx;
+    u->heard = u->web->now;
     enum err e = h2_session_receive(u->session, data, n);
     if (e != ERR_OK) {
         char reason[200];
@@ -243,9 +249,40 @@ void uplink_drain(struct uplink *u)
     h2_session_drain(u->session);
 }
 
-struct uplink *uplink_choose(struct web *w, bool websocket, bool *busy)
+/* Choosing --------------------------------------------------------------------------------------------- */
+
+/* What this worker has on all tunnels of the same core. */
+static size_t streams_of_core(const struct uplink *of)
 {
-    struct uplink *u, *best = NULL;
+    const struct uplink *u;
+    size_t n = 0;
+    LIST_FOREACH (u, &of->web->uplinks, link)
+        if (strcmp(u->core, of->core) == 0)
+            n += h2_session_streams(u->session);
+    return n;
+}
+
+/* Requests are packed: sshd and core handle many in one go for little more than one, so a second tunnel with
+ * half of them each costs more than it brings until there are many. WebSockets last, and are carried little
+ * at a time: they are spread, so that a tunnel that breaks takes no more of them with it than it must. */
+static size_t load_of(const struct uplink *u, bool websocket)
+{
+    size_t streams = h2_session_streams(u->session);
+    bool lively = u->web->now - u->heard < lively_seconds;
+    return websocket || !lively ? streams : streams / PACKED;
+}
+
+static bool is_better(const struct uplink *u, const struct uplink *best, bool websocket)
+{
+    if (strcmp(u->core, best->core) != 0)
+        return streams_of_core(u) < streams_of_core(best);
+    size_t a = load_of(u, websocket), b = load_of(best, websocket);
+    return a < b || (a == b && u->tunnel < best->tunnel); /* all workers pack the same tunnel */
+}
+
+struct uplink *uplink_choose(struct web *w, bool websocket, const struct uplink *avoid, bool *busy)
+{
+    struct uplink *u, *best = NULL, *last_resort = NULL;
     *busy = false;
     LIST_FOREACH (u, &w->uplinks, link) {
         if (u->draining)
@@ -254,10 +291,12 @@ struct uplink *uplink_choose(struct web *w, bool websocket, bool *busy)
             *busy = *busy || h2_session_streams(u->session) > 0;
             continue;
         }
-        if (!best || h2_session_streams(u->session) < h2_session_streams(best->session))
+        if (u == avoid)
+            last_resort = u;
+        else if (!best || is_better(u, best, websocket))
             best = u;
     }
-    return best;
+    return best ? best : last_resort;
 }
 
 struct h2_session *uplink_session(struct uplink *u)
@@ -274,6 +313,11 @@ const char *uplink_core(const struct uplink *u)
 int uplink_tunnel(const struct uplink *u)
 {
     return u->tunnel;
+}
+
+const struct uplink *uplink_of(const struct h2_stream *st)
+{
+    return h2_session_ctx(h2_stream_session(st));
 }
 
 void uplink_give_up(struct h2_stream *st, uint32_t code)

@@ -1,6 +1,6 @@
 /*
  * One data channel to a core: an HTTP/2 client session over a pair of descriptors. Several uplinks of several
- * tunnels and cores stand side by side; a request takes the one with the fewest streams.
+ * tunnels and cores stand side by side; uplink_choose says which one a request takes.
  */
 #ifndef EDGE_WEB_UPLINK_H
 #define EDGE_WEB_UPLINK_H
@@ -19,9 +19,13 @@ void uplink_close(struct uplink *u, const char *reason);
 void uplink_free(struct uplink *u);
 struct uplink *uplink_find(struct web *w, int64_t id);
 
-/* The uplink for the next request; NULL when there is none: *busy then says whether one is there, but full.
- */
-struct uplink *uplink_choose(struct web *w, bool websocket, bool *busy);
+/* The uplink for the next request: of the core with the fewest streams, the first tunnel that has less than 64
+ * of this worker's; above, or when a tunnel has gone silent, and for WebSockets, the tunnel with the fewest.
+ * avoid (or NULL) is taken only when there is no other. NULL when there is none: *busy then says whether one
+ * is there, but full. */
+struct uplink *uplink_choose(struct web *w, bool websocket, const struct uplink *avoid, bool *busy);
+/* The uplink that a stream runs on. */
+const struct uplink *uplink_of(const struct h2_stream *st);
 struct h2_session *uplink_session(struct uplink *u);
 const char *uplink_core(const struct uplink *u);
 int uplink_tunnel(const struct uplink *u);

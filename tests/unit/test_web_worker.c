@@ -701,8 +701,21 @@ START_TEST(test_drained_uplink)
 }
 END_TEST
 
-/* Least loaded: requests spread over the uplinks. */
-START_TEST(test_uplinks_share)
+static void run_until_requests(unsigned n)
+{
+    RUN_UNTIL(box.cores[0].requests + box.cores[1].requests == n);
+}
+
+static void close_all(struct guest *g, int n)
+{
+    for (int i = 0; i < n; i++)
+        guest_close(&g[i]);
+    RUN_UNTIL(h2_session_streams(box.cores[0].session) + h2_session_streams(box.cores[1].session) == 0);
+    box_stop();
+}
+
+/* Tunnels that answer are filled one after the other. */
+START_TEST(test_requests_are_packed)
 {
     struct guest g[6];
     box_start();
@@ -710,14 +723,46 @@ START_TEST(test_uplinks_share)
     run_for(0.05);
     for (int i = 0; i < 6; i++) {
         guest_connect(&g[i], true, "join.example.com");
+        RUN_UNTIL(g[i].open);
+    }
+    for (int i = 0; i < 6; i++)
+        guest_send(&g[i], GET("/hello") GET("/never"));
+    run_until_requests(12);
+    ck_assert_uint_eq(box.cores[1].requests, 0);
+    close_all(g, 6);
+}
+END_TEST
+
+/* One that says nothing may be dead: it gets no more than its share. */
+START_TEST(test_silent_uplinks_share)
+{
+    struct guest g[6];
+    box_start();
+    core_attach(1);
+    run_for(1.1);
+    for (int i = 0; i < 6; i++) {
+        guest_connect(&g[i], true, "join.example.com");
         guest_send(&g[i], GET("/never"));
-        RUN_UNTIL(box.cores[0].requests + box.cores[1].requests == (unsigned)i + 1);
+        run_until_requests((unsigned)i + 1);
     }
     ck_assert_uint_eq(box.cores[0].requests, 3);
-    for (int i = 0; i < 6; i++)
-        guest_close(&g[i]);
-    RUN_UNTIL(h2_session_streams(box.cores[0].session) + h2_session_streams(box.cores[1].session) == 0);
-    box_stop();
+    close_all(g, 6);
+}
+END_TEST
+
+START_TEST(test_websockets_are_spread)
+{
+    struct guest g[4];
+    box_start();
+    core_attach(1);
+    run_for(0.05);
+    for (int i = 0; i < 4; i++) {
+        guest_connect(&g[i], true, "join.example.com");
+        guest_send(&g[i], WS_OPEN "\r\n");
+        RUN_UNTIL(guest_has(&g[i], "101"));
+    }
+    ck_assert_uint_eq(box.cores[0].requests, 2);
+    close_all(g, 4);
 }
 END_TEST
 
@@ -875,6 +920,7 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
           test_websocket, test_access_log, test_no_uplink, test_waiting, test_waiting_ends, test_uplink_dies,
-          test_refused_stream_is_retried_elsewhere, test_drained_uplink, test_uplinks_share,
+          test_refused_stream_is_retried_elsewhere, test_drained_uplink, test_requests_are_packed,
+          test_silent_uplinks_share, test_websockets_are_spread,
           test_broken_answers, test_deadlines, test_limits_per_address, test_not_tls, test_drain,
           test_bad_messages)
