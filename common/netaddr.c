@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/digits.h"
+
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 static void netaddr_set_ip6(struct netaddr *a, const uint8_t ip[16])
@@ -50,6 +52,14 @@ enum err netaddr_parse(const char *text, uint16_t default_port, struct netaddr *
 
 const char *netaddr_print_ip(const struct netaddr *a, char *text)
 {
+    if (a->family == AF_INET) { /* with every request */
+        char *at = text;
+        for (int i = 0; i < 4; i++) {
+            at = digits_put(at, a->ip[i]);
+            *at++ = i < 3 ? '.' : '\0';
+        }
+        return text;
+    }
     if (!netaddr_ip_len(a->family) || !inet_ntop(a->family, a->ip, text, NETADDR_TEXT))
         snprintf(text, NETADDR_TEXT, "none");
     return text;

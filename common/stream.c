@@ -16,7 +16,7 @@
 
 enum {
     STREAM_READS_PER_EVENT = 8,
-    STREAM_SHORT_READ = 8 * 1024, /* well below a full TLS record */
+    STREAM_SHORT_READ = 8 * 1024, /* over TLS: well below a full record */
     SEALED_MAX =
         TLS_GATHER_MAX + 4 * TLS_RECORD_SEALED, /* what may wait: data, and answers that reading made */
 };
@@ -196,7 +196,7 @@ static void stream_tls_failed(struct stream *s)
 static enum err stream_read_records(struct stream *s, int *n, int *error)
 {
     bool gather = buf_len(&s->sealed) > 0 && tls_gather_begin(s->ssl);
-    ERR_clear_error();
+    tls_forget_errors();
     errno = 0;
     *n = SSL_read(s->ssl, scratch, (int)sizeof scratch);
     *error = *n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, *n);
@@ -271,7 +271,8 @@ static void stream_read(struct stream *s)
         if (n <= 0)
             return;
         stream_take(s, scratch, (size_t)n);
-        if ((size_t)n < STREAM_SHORT_READ && !stream_has_unread(s))
+        size_t full = s->ssl ? STREAM_SHORT_READ : STREAM_READ;
+        if ((size_t)n < full && !stream_has_unread(s))
             break; /* most likely there is no more: the loop will tell, and a useless system call is saved */
     }
     if (stream_has_unread(s))
@@ -395,7 +396,7 @@ static ssize_t stream_seal(struct stream *s, const uint8_t *data, size_t n)
             s->record_left = s->events->record(data, n);
         n = s->record_left < n ? s->record_left : n;
     }
-    ERR_clear_error();
+    tls_forget_errors();
     errno = 0;
     int sent = SSL_write(s->ssl, data, n > INT32_MAX ? INT32_MAX : (int)n);
     if (sent > 0) {

@@ -3,6 +3,7 @@
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,13 @@ enum err tls_dtls_server_ctx(const char *cert_pem, const char *key_pem, SSL_CTX 
 enum err tls_certificate_ctx(const char *cert_pem, SSL_CTX **out, char *why, size_t why_size);
 /* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */
 enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size);
+/* Empties OpenSSL's queue of errors, as SSL_get_error wants it before each call. ERR_clear_error walks
+ * through all of it even when it is empty, which it nearly always is. */
+static inline void tls_forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
 /* Words for the newest OpenSSL error of this thread, emptying its queue; ssl may be NULL, else certificate
  * verification results are put in words too (tls_verify.h). */
 const char *tls_words(SSL *ssl, char *out, size_t size);

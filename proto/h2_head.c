@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/digits.h"
 #include "common/fatal.h"
 #include "proto/h2_internal.h"
 
@@ -39,8 +40,9 @@ static void nv_add_fields(struct h2_nv_list *l, const struct http_message *m)
                is_unique(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
     }
     if (m->content_length >= 0 && !m->websocket) {
-        snprintf(l->number, sizeof l->number, "%lld", (long long)m->content_length);
-        nv_add(l, span_from("content-length"), span_from(l->number), NGHTTP2_NV_FLAG_NO_INDEX);
+        const char *end = digits_put(l->number, (uint64_t)m->content_length);
+        struct span number = {.at = l->number, .len = (size_t)(end - l->number)};
+        nv_add(l, span_from("content-length"), number, NGHTTP2_NV_FLAG_NO_INDEX);
     }
 }
 
@@ -57,8 +59,8 @@ void h2_nv_request(struct h2_nv_list *l, const struct http_message *m)
 
 void h2_nv_response(struct h2_nv_list *l, const struct http_message *m)
 {
-    snprintf(l->status, sizeof l->status, "%03u", m->status % 1000);
-    nv_add_pseudo(l, ":status", span_from(l->status));
+    digits_put_status(l->status, m->status);
+    nv_add_pseudo(l, ":status", (struct span){.at = l->status, .len = 3});
     nv_add_fields(l, m);
 }
 

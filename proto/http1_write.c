@@ -1,7 +1,7 @@
 /* The serialisers of http1_head.h. Each reserves once what the message can take at most, and copies. */
-#include <stdio.h>
 #include <string.h>
 
+#include "common/digits.h"
 #include "proto/http1_head.h"
 
 static char *put(char *at, const void *data, size_t n)
@@ -10,7 +10,7 @@ static char *put(char *at, const void *data, size_t n)
     return at + n;
 }
 
-static char *put_str(char *at, const char *s)
+static inline char *put_str(char *at, const char *s)
 {
     return put(at, s, strlen(s));
 }
@@ -63,9 +63,8 @@ enum err http1_write_fields(struct buf *out, const struct http_message *m)
 
 static char *put_length(char *at, int64_t length)
 {
-    char line[48];
-    int n = snprintf(line, sizeof line, "content-length: %lld\r\n", (long long)length);
-    return put(at, line, (size_t)n);
+    at = digits_put(put_str(at, "content-length: "), (uint64_t)length);
+    return put(at, "\r\n", 2);
 }
 
 enum { EXTRA = 256 }; /* first line, framing and connection fields, beyond the texts of the message */
@@ -115,7 +114,9 @@ enum err http1_write_response(struct buf *out, const struct http_message *m,
     if (e != ERR_OK)
         return e;
     char *at = (char *)start;
-    at += snprintf(at, EXTRA, "HTTP/1.1 %03u %s\r\n", m->status % 1000, reason);
+    at = digits_put_status(put_str(at, "HTTP/1.1 "), m->status);
+    *at++ = ' ';
+    at = put(put_str(at, reason), "\r\n", 2);
     at = put_fields(at, m);
     if (m->websocket)
         at = put_str(at, "connection: Upgrade\r\nupgrade: websocket\r\n");

@@ -1,9 +1,8 @@
 #include "proto/http_hygiene.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum { FOLDED_MAX = 64 };
+enum { FOLDED_MAX = 64, HOST_MAX = 300 };
 
 /* Gateways that hand fields on as variables (CGI and its heirs) do not tell "_" from "-": neither do we when
  * we look for names. None that is looked for is longer than FOLDED_MAX. */
@@ -62,31 +61,55 @@ void http_hygiene_strip_overrides(struct http_message *m)
     strip(m, false);
 }
 
+static char *put(char *at, struct span s)
+{
+    memcpy(at, s.at, s.len);
+    return at + s.len;
+}
+
+/* RFC 7239 §4. An IPv6 address stands in brackets, and therefore in quotes. */
+static enum err add_forwarded(struct http_message *m, int family, struct span ip, struct span host)
+{
+    char text[NETADDR_TEXT + HOST_MAX + 64], *at = text;
+    bool brackets = family == AF_INET6;
+    at = put(at, span_from(brackets ? "for=\"[" : "for="));
+    at = put(at, ip);
+    at = put(at, span_from(brackets ? "]\";host=\"" : ";host=\""));
+    at = put(at, host);
+    at = put(at, span_from("\";proto=https"));
+    return http_message_add(m, "forwarded", 9, text, (size_t)(at - text));
+}
+
+/* RFC 9110 §7.6.3: the version that the message came in with. */
+static enum err add_via(struct http_message *m, struct span received)
+{
+    char text[32];
+    if (received.len > 8)
+        return ERR_MALFORMED;
+    char *end = put(put(text, received), span_from(" stile-edge"));
+    return http_message_add(m, "via", 3, text, (size_t)(end - text));
+}
+
 enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_origin *origin)
 {
-    char ip[NETADDR_TEXT], forwarded[512], host[300], via[32];
-    struct span authority = http_message_authority(m);
+    char ip_text[NETADDR_TEXT], host_text[HOST_MAX];
+    struct span ip = span_from(netaddr_print_ip(origin->client, ip_text)), host = http_message_authority(m);
+    host.len = host.len < HOST_MAX ? host.len : HOST_MAX;
+    host.at = memcpy(host_text, host.at, host.len); /* adding moves the message's text */
     http_message_strip_hop_by_hop(m);
     strip(m, true);
-    netaddr_print_ip(origin->client, ip);
-    snprintf(host, sizeof host, "%.*s", (int)authority.len, authority.at);
-    snprintf(via, sizeof via, "%s stile-edge", origin->received);
-    if (origin->client->family == AF_INET6)
-        snprintf(forwarded, sizeof forwarded, "for=\"[%s]\";host=\"%s\";proto=https", ip, host);
-    else
-        snprintf(forwarded, sizeof forwarded, "for=%s;host=\"%s\";proto=https", ip, host);
-    enum err e = http_message_add_str(m, "x-forwarded-for", ip);
+    enum err e = http_message_add(m, "x-forwarded-for", 15, ip.at, ip.len);
     if (e == ERR_OK)
-        e = http_message_add_str(m, "x-forwarded-proto", "https");
+        e = http_message_add(m, "x-forwarded-proto", 17, "https", 5);
     if (e == ERR_OK)
-        e = http_message_add_str(m, "x-forwarded-host", host);
+        e = http_message_add(m, "x-forwarded-host", 16, host.at, host.len);
     if (e == ERR_OK)
-        e = http_message_add_str(m, "x-real-ip", ip);
+        e = http_message_add(m, "x-real-ip", 9, ip.at, ip.len);
     if (e == ERR_OK)
-        e = http_message_add_str(m, "forwarded", forwarded);
+        e = add_forwarded(m, origin->client->family, ip, host);
     if (e == ERR_OK)
         e = http_message_add_str(m, "x-request-id", origin->request_id);
-    return e == ERR_OK ? http_message_add_str(m, "via", via) : e;
+    return e == ERR_OK ? add_via(m, span_from(origin->received)) : e;
 }
 
 void http_hygiene_response(struct http_message *m)

@@ -19,11 +19,6 @@ struct span span_from(const char *text)
     return (struct span){.at = text, .len = strlen(text)};
 }
 
-bool span_is(struct span s, const char *text)
-{
-    return s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
-}
-
 bool span_is_nocase(struct span s, const char *text)
 {
     return s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
@@ -318,14 +313,9 @@ enum err http_message_join_cookies(struct http_message *m)
 
 static bool is_hop_by_hop(struct span name)
 {
-    static const char *const names[] = {"connection",        "keep-alive", "trailer",
-                                        "transfer-encoding", "upgrade",    "http2-settings"};
-    if (name.len > 6 && memcmp(name.at, "proxy-", 6) == 0)
-        return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (span_is(name, names[i]))
-            return true;
-    return false;
+    return span_is(name, "connection") || span_is(name, "keep-alive") || span_is(name, "trailer") ||
+           span_is(name, "transfer-encoding") || span_is(name, "upgrade") ||
+           span_is(name, "http2-settings") || (name.len > 6 && memcmp(name.at, "proxy-", 6) == 0);
 }
 
 /* Removes every field that a Connection field names. The names in it may be in any case. */

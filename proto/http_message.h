@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -30,7 +31,11 @@ struct span {
     const char *at;
     size_t len;
 };
-bool span_is(struct span s, const char *text);        /* exact */
+/* Exact. Inline, so that the length of a constant text is one. */
+static inline bool span_is(struct span s, const char *text)
+{
+    return s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
+}
 bool span_is_nocase(struct span s, const char *text); /* ASCII case folded */
 struct span span_from(const char *text);
 /* True when the comma-separated list s (RFC 9110 §5.6.1) has the token, ASCII case folded. */

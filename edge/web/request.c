@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "common/digits.h"
 #include "edge/web/page.h"
 #include "edge/web/uplink.h"
 #include "proto/canonical.h"
@@ -50,8 +51,7 @@ struct request *request_new(struct web *w, const struct request_guest *guest, vo
     r->began = w->now;
     r->waiter.request = r;
     http_message_init(&r->again);
-    snprintf(r->id, sizeof r->id, "%016llx%08llx", (unsigned long long)w->id_high,
-             (unsigned long long)(w->id_low++ & 0xffffffff));
+    digits_put_hex(digits_put_hex(r->id, w->id_high, 16), w->id_low++, 8);
     return r;
 }
 

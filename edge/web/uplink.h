@@ -19,10 +19,10 @@ void uplink_close(struct uplink *u, const char *reason);
 void uplink_free(struct uplink *u);
 struct uplink *uplink_find(struct web *w, int64_t id);
 
-/* The uplink for the next request: of the core with the fewest streams, the first tunnel that has less than 64
- * of this worker's; above, or when a tunnel has gone silent, and for WebSockets, the tunnel with the fewest.
- * avoid (or NULL) is taken only when there is no other. NULL when there is none: *busy then says whether one
- * is there, but full. */
+/* The uplink for the next request: of the core with the fewest streams, the first tunnel that has less than
+ * 64 of this worker's; above, or when a tunnel has gone silent, and for WebSockets, the tunnel with the
+ * fewest. avoid (or NULL) is taken only when there is no other. NULL when there is none: *busy then says
+ * whether one is there, but full. */
 struct uplink *uplink_choose(struct web *w, bool websocket, const struct uplink *avoid, bool *busy);
 /* The uplink that a stream runs on. */
 const struct uplink *uplink_of(const struct h2_stream *st);

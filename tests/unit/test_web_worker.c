@@ -921,6 +921,5 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
           test_websocket, test_access_log, test_no_uplink, test_waiting, test_waiting_ends, test_uplink_dies,
           test_refused_stream_is_retried_elsewhere, test_drained_uplink, test_requests_are_packed,
-          test_silent_uplinks_share, test_websockets_are_spread,
-          test_broken_answers, test_deadlines, test_limits_per_address, test_not_tls, test_drain,
-          test_bad_messages)
+          test_silent_uplinks_share, test_websockets_are_spread, test_broken_answers, test_deadlines,
+          test_limits_per_address, test_not_tls, test_drain, test_bad_messages)
