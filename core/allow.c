@@ -14,7 +14,7 @@
 #include "proto/allowlist_csv.h"
 #include "proto/policy.h"
 
-enum { CSV_MAX = 4 * 1024 * 1024, AUTOMATIC_RULES = 2 };
+enum { CSV_MAX = 4 * 1024 * 1024 };
 
 static const char help[] =
     "usage: stile-core allow list [--json]\n"
@@ -29,9 +29,12 @@ static const char help[] =
     "  test     says whether a guest's request would pass, by which rule, or what is missing; with --csv for "
     "each\n"
     "           line of FILE (Url,ExpectedResult,Deployment,Description,HttpMethod)\n"
-    "  import   adds the rules of FILE (Url,Deployment,HttpMethods,MatchType,Description) to "
-    "web_proxy.extra_rules;\n"
-    "           those that are there already are passed over\n"
+    "  import   adds the rules of FILE (Url,Deployment,HttpMethods,MatchType,Description) to the extra_rules "
+    "of "
+    "the\n"
+    "           domain that their host belongs to, else of the first; those that are there already are "
+    "passed "
+    "over\n"
     "  export   writes your own rules in that form, to standard output without FILE\n"
     "\n"
     "  --dir DIR    the box's folder (default /etc/stile)\n"
@@ -48,28 +51,24 @@ struct allow {
     const char *dir, *user, *csv;
     bool json, replace;
     struct box box;
-    struct allowlist list; /* automatic rules first */
+    struct policy policy;
     char why[ALLOWLIST_CSV_WHY];
 };
 
-static size_t allow_automatic(const struct allow *a)
-{
-    return a->box.config.web_proxy.enabled ? AUTOMATIC_RULES : 0;
-}
-
 static enum err allow_load(struct allow *a)
 {
-    json_t *rules;
     enum err e = box_open(&a->box, a->dir, NULL, a->why);
     if (e == ERR_OK)
         e = box_load(&a->box, a->why);
     if (e == ERR_OK)
-        e = policy_allowlist(&a->box.config, &rules, a->why, sizeof a->why);
-    if (e == ERR_OK) {
-        e = allowlist_from_json(rules, &a->list, a->why, sizeof a->why);
-        json_decref(rules);
-    }
+        e = policy_make(&a->box.config, &a->policy, a->why, sizeof a->why);
     return e;
+}
+
+/* The join host whose bridges serve what a rule allows. */
+static const char *allow_domain(const struct allow *a, size_t rule)
+{
+    return config_domain_at(&a->box.config, a->policy.domains[rule]).host;
 }
 
 static const char *file_name(const char *path)
@@ -97,6 +96,7 @@ static enum err allow_list(struct allow *a)
 {
     static const struct table_column columns[] = {{"Rule", "rule", TABLE_TEXT},
                                                   {"Source", "source", TABLE_TEXT},
+                                                  {"Domain", "domain", TABLE_TEXT},
                                                   {"Scheme", "scheme", TABLE_TEXT},
                                                   {"Host", "host", TABLE_TEXT},
                                                   {"Port", "port", TABLE_TEXT},
@@ -105,13 +105,14 @@ static enum err allow_list(struct allow *a)
                                                   {"Methods", "methods", TABLE_TEXT},
                                                   {"Description", "description", TABLE_TEXT},
                                                   {0}};
-    json_t *rules = allowlist_to_json(&a->list), *rule;
+    json_t *rules = allowlist_to_json(&a->policy.list), *rule;
     size_t i;
     if (!rules)
         return ERR_MEMORY;
     json_array_foreach (rules, i, rule) {
         json_object_set_new(rule, "rule", json_integer((json_int_t)i + 1));
-        json_object_set_new(rule, "source", json_string(i < allow_automatic(a) ? "automatic" : "config"));
+        json_object_set_new(rule, "source", json_string(i < a->policy.automatic ? "automatic" : "config"));
+        json_object_set_new(rule, "domain", json_string(allow_domain(a, i)));
     }
     if (a->json) {
         json_dumpf(rules, stdout, JSON_INDENT(2));
@@ -128,9 +129,11 @@ static enum err allow_list(struct allow *a)
 
 static void verdict_print(const struct allow *a, const struct allowlist_verdict *v)
 {
+    size_t rule = v->rule ? (size_t)(v->rule - a->policy.list.rules) : 0;
     if (v->rule)
-        printf("allow: rule %td \"%s\" (%s, %s %s)\n", v->rule - a->list.rules + 1, v->rule->description,
-               v->rule->websocket ? "wss" : "https", v->rule->exact ? "exact" : "prefix", v->rule->path);
+        printf("allow: rule %zu \"%s\" (%s, %s %s), to the bridges of %s\n", rule + 1, v->rule->description,
+               v->rule->websocket ? "wss" : "https", v->rule->exact ? "exact" : "prefix", v->rule->path,
+               allow_domain(a, rule));
     else
         printf("block: %s (a guest gets %u)\n", v->why, v->status);
 }
@@ -138,7 +141,7 @@ static void verdict_print(const struct allow *a, const struct allowlist_verdict 
 static bool allow_test(struct allow *a, const char *url, const char *method)
 {
     struct allowlist_verdict v;
-    allowlist_judge_url(&a->list, url, method, &v);
+    allowlist_judge_url(&a->policy.list, url, method, &v);
     verdict_print(a, &v);
     return v.result == ALLOWLIST_ALLOW;
 }
@@ -152,7 +155,7 @@ static void test_one(void *ctx, const struct allowlist_test *t)
 {
     struct test_run *run = ctx;
     struct allowlist_verdict v;
-    allowlist_judge_url(&run->allow->list, t->url, t->method, &v);
+    allowlist_judge_url(&run->allow->policy.list, t->url, t->method, &v);
     bool right = (v.result == ALLOWLIST_ALLOW) == t->allow;
     run->right += right;
     run->wrong += !right;
@@ -184,14 +187,14 @@ static bool rule_is(const struct allowlist_rule *a, const struct allowlist_rule 
            a->methods == b->methods && strcmp(a->host, b->host) == 0 && strcmp(a->path, b->path) == 0;
 }
 
-/* What extra_rules will be: the present ones unless they are replaced, and those of the file. */
+/* What the extra_rules of all domains will be: the present ones unless they are replaced, and those of the
+ * file. */
 static enum err import_rules(struct allow *a, const struct allowlist *file, struct allowlist *own,
                              size_t *added)
 {
     enum err e = ERR_OK;
-    const size_t automatic = allow_automatic(a);
-    for (size_t i = automatic; !a->replace && i < a->list.n && e == ERR_OK; i++)
-        e = allowlist_add(own, &a->list.rules[i], a->why, sizeof a->why);
+    for (size_t i = a->policy.automatic; !a->replace && i < a->policy.list.n && e == ERR_OK; i++)
+        e = allowlist_add(own, &a->policy.list.rules[i], a->why, sizeof a->why);
     for (size_t i = 0; i < file->n && e == ERR_OK; i++) {
         bool there = false;
         for (size_t k = 0; k < own->n && !there; k++)
@@ -204,19 +207,42 @@ static enum err import_rules(struct allow *a, const struct allowlist *file, stru
     return e;
 }
 
+/* Where the extra_rules of domain i stand in the document: the object, made where there is none. */
+static json_t *import_place(json_t *config, size_t i)
+{
+    json_t *web = json_object_get(config, "web_proxy");
+    if (!web && json_object_set_new(config, "web_proxy", json_object()) == 0)
+        web = json_object_get(config, "web_proxy");
+    return i == 0 ? web : json_array_get(json_object_get(web, "domains"), i - 1);
+}
+
+/* Gives domain i those of the rules that are its. False when memory is out. */
+static bool import_into(const struct allow *a, json_t *config, const struct allowlist *own, size_t i)
+{
+    json_t *all = allowlist_to_json(own), *rules = json_array(), *place = import_place(config, i);
+    bool made = all && rules && place;
+    for (size_t k = 0; k < own->n && made; k++)
+        if (policy_domain_of(&a->policy, &a->box.config, own->rules[k].host) == i)
+            made = json_array_append(rules, json_array_get(all, k)) == 0;
+    if (made && json_array_size(rules) > 0)
+        made = json_object_set(place, "extra_rules", rules) == 0;
+    else if (made)
+        json_object_del(place, "extra_rules");
+    json_decref(all);
+    json_decref(rules);
+    return made;
+}
+
 /* The config with these rules and the next revision, judged as a whole, as text. */
 static enum err import_config(struct allow *a, const struct allowlist *own, char **text, long *revision)
 {
     struct config judged;
-    json_t *config = json_deep_copy(a->box.config.json), *rules = allowlist_to_json(own);
-    json_t *web = json_object_get(config, "web_proxy");
+    json_t *config = json_deep_copy(a->box.config.json);
     *revision = a->box.config.revision + 1;
-    if (!web && json_object_set_new(config, "web_proxy", json_object()) == 0)
-        web = json_object_get(config, "web_proxy");
-    bool made = rules && json_object_set(web, "extra_rules", rules) == 0 &&
-                json_object_set_new(config, "revision", json_integer(*revision)) == 0;
+    bool made = config && json_object_set_new(config, "revision", json_integer(*revision)) == 0;
+    for (size_t i = 0; i < config_domains(&a->box.config) && made; i++)
+        made = import_into(a, config, own, i);
     char *fresh = made ? json_dumps(config, JSON_INDENT(2)) : NULL;
-    json_decref(rules);
     json_decref(config);
     if (!fresh)
         return ERR_MEMORY;
@@ -286,7 +312,8 @@ static enum err export_into(struct allow *a, const char *path, const char *text,
 
 static enum err allow_export(struct allow *a, const char *path)
 {
-    struct allowlist own = {.rules = a->list.rules + allow_automatic(a), .n = a->list.n - allow_automatic(a)};
+    const struct policy *p = &a->policy;
+    struct allowlist own = {.rules = p->list.rules + p->automatic, .n = p->list.n - p->automatic};
     char *text = NULL;
     size_t n = 0;
     FILE *memory = open_memstream(&text, &n);
@@ -363,7 +390,7 @@ int core_allow_command(int argc, char **argv)
     if (optind >= argc)
         return verb_usage("allow");
     int status = allow_do(&a, argv + optind, argc - optind);
-    allowlist_free(&a.list);
+    policy_free(&a.policy);
     box_close(&a.box);
     return status;
 }

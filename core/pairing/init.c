@@ -20,15 +20,23 @@
 
 enum { INIT_EDGES_MAX = 64 };
 
+/* One --join-url and what was said of its bridges. */
+struct init_domain {
+    const char *join_url, *bridge_ca;
+    json_t *targets;
+};
+
 static const char help[] =
-    "usage: stile-core init [--dir DIR] --join-url URL --core NAME --edge EDGE... [OPTION]...\n"
+    "usage: stile-core init [--dir DIR] --join-url URL... --core NAME --edge EDGE... [OPTION]...\n"
     "\n"
     "Makes the config that core and its edges share (stile.json), core's secrets, and one bundle per edge: "
     "copy\n"
     "each bundle to its edge and run 'stile-edge join' there.\n"
     "\n"
     "  --dir DIR             where it all goes (default /etc/stile); made if missing\n"
-    "  --join-url URL        what guests open: https://HOST[:PORT]\n"
+    "  --join-url URL        what guests open: https://HOST[:PORT]. May be given again, for a further "
+    "domain;\n"
+    "                        --bridge and --bridge-ca are for the --join-url that stands before them\n"
     "  --core NAME           the name of this box\n"
     "  --edge NAME=ADDRESS[:SSHPORT][,public=IP][,internal=IP][,relay=IP[=IP]]...[,KEY=VALUE]...\n"
     "                        an edge, at the address where core reaches its SSH server (port 2222).\n"
@@ -48,9 +56,11 @@ static const char help[] =
     "  --force               overwrite an existing config\n";
 
 struct init {
-    const char *dir, *join_url, *core, *bridge_ca, *user;
+    const char *dir, *core, *user;
+    struct init_domain domains[CONFIG_DOMAINS_MAX];
+    size_t n_domains;
     json_t *edges; /* as in stile.json, without host_key */
-    json_t *targets, *allow_peers, *turn_users;
+    json_t *allow_peers, *turn_users;
     bool force, password_made;
     struct box box;
     struct ssh_key core_key, edge_keys[INIT_EDGES_MAX];
@@ -119,6 +129,27 @@ static bool init_add_edge(struct init *in, char *text)
     return true;
 }
 
+/* What was said before the first --join-url is the first one's, too. */
+static struct init_domain *init_domain_now(struct init *in)
+{
+    return &in->domains[in->n_domains ? in->n_domains - 1 : 0];
+}
+
+static bool init_add_domain(struct init *in, const char *url)
+{
+    if (in->n_domains == CONFIG_DOMAINS_MAX)
+        return false;
+    in->domains[in->n_domains++].join_url = url;
+    return true;
+}
+
+static void init_add_bridge(struct init_domain *d, const char *bridge)
+{
+    if (!d->targets)
+        d->targets = json_array();
+    json_array_append_new(d->targets, json_string(bridge));
+}
+
 /* The password is overwritten where it stood, so that the process list does not show it for long. */
 static bool init_add_user(struct init *in, char *text)
 {
@@ -174,8 +205,8 @@ static int init_option(struct init *in, int option)
         in->dir = optarg;
         return EXIT_OK;
     case OPT_JOIN_URL:
-        in->join_url = optarg;
-        return EXIT_OK;
+        return init_add_domain(in, optarg) ? EXIT_OK
+                                           : init_mistake("--join-url", "is there more than 64 times");
     case OPT_CORE:
         in->core = optarg;
         return EXIT_OK;
@@ -184,10 +215,10 @@ static int init_option(struct init *in, int option)
                    ? EXIT_OK
                    : init_mistake("--edge", "is not of the form NAME=ADDRESS[:SSHPORT][,KEY=VALUE]...");
     case OPT_BRIDGE:
-        json_array_append_new(in->targets, json_string(optarg));
+        init_add_bridge(init_domain_now(in), optarg);
         return EXIT_OK;
     case OPT_BRIDGE_CA:
-        in->bridge_ca = optarg;
+        init_domain_now(in)->bridge_ca = optarg;
         return EXIT_OK;
     case OPT_TURN_USER:
         return init_add_user(in, optarg)
@@ -221,7 +252,7 @@ static int init_options(struct init *in, int argc, char **argv)
     }
     if (optind < argc)
         return init_mistake(argv[optind], "is no option");
-    if (!in->join_url)
+    if (in->n_domains == 0)
         return init_mistake("--join-url", "is missing: the URL that guests open");
     if (!in->core)
         return init_mistake("--core", "is missing: the name of this box");
@@ -233,19 +264,53 @@ static int init_options(struct init *in, int argc, char **argv)
 /* What is written -----------------------------------------------------------------------------------------
  */
 
+/* What the CA of domain i is called beside stile.json. */
+static const char *init_ca_name(const struct init *in, size_t i, char out[300])
+{
+    char host[256] = "";
+    uint16_t port;
+    if (i > 0) /* a wrong URL is told by config_parse */
+        (void)config_split_url(in->domains[i].join_url, host, &port);
+    snprintf(out, 300, i > 0 ? "bridge-ca-%s.pem" : "bridge-ca.pem", host);
+    return out;
+}
+
+/* The bridges of domain i, as members of object. */
+static void init_set_bridges(const struct init *in, size_t i, json_t *object)
+{
+    const struct init_domain *d = &in->domains[i];
+    char name[300];
+    json_object_set_new(object, "targets", d->targets ? json_deep_copy(d->targets) : json_array());
+    if (d->bridge_ca)
+        json_object_set_new(object, "bridge_ca", json_string(init_ca_name(in, i, name)));
+}
+
+static json_t *init_web(const struct init *in)
+{
+    json_t *web = json_pack("{sb}", "enabled", 1), *domains = json_array();
+    init_set_bridges(in, 0, web);
+    for (size_t i = 1; i < in->n_domains; i++) {
+        json_t *domain = json_pack("{ss}", "join_url", in->domains[i].join_url);
+        init_set_bridges(in, i, domain);
+        json_array_append_new(domains, domain);
+    }
+    if (json_array_size(domains) > 0)
+        json_object_set(web, "domains", domains);
+    json_decref(domains);
+    return web;
+}
+
 static json_t *init_config(struct init *in)
 {
-    json_t *web = json_pack("{sb so}", "enabled", 1, "targets", json_deep_copy(in->targets));
+    json_t *web = init_web(in);
     json_t *turn = json_pack("{sb so}", "enabled", 1, "allow_peers", json_deep_copy(in->allow_peers));
     json_t *core = json_pack("{ssss}", "name", in->core, "key", in->core_key.public_line);
     size_t i;
     json_t *edge;
-    if (in->bridge_ca)
-        json_object_set_new(web, "bridge_ca", json_string("bridge-ca.pem"));
     json_array_foreach (in->edges, i, edge)
         json_object_set_new(edge, "host_key", json_string(in->edge_keys[i].public_line));
-    return json_pack("{si ss so so s[o] so}", "revision", 1, "join_url", in->join_url, "web_proxy", web,
-                     "edges", json_deep_copy(in->edges), "cores", core, "turn", turn);
+    return json_pack("{si ss so so s[o] so}", "revision", 1, "join_url", in->domains[0].join_url, "web_proxy",
+                     web, "edges", json_deep_copy(in->edges), "cores", core, "turn", turn);
 }
 
 static void init_random_hex(char *out, size_t bytes)
@@ -322,20 +387,21 @@ static enum err init_write_bundle(struct init *in, size_t i, char *why)
     return e;
 }
 
-static enum err init_write_ca(struct init *in, char *why)
+static enum err init_write_ca(struct init *in, size_t i, char *why)
 {
-    char *text;
+    char *text, name[300];
+    const char *file = in->domains[i].bridge_ca;
     size_t n;
-    if (!in->bridge_ca)
+    if (!file)
         return ERR_OK;
-    enum err e = file_read(in->bridge_ca, 4 * 1024 * 1024, &text, &n, why, SCHEMA_WHY);
+    enum err e = file_read(file, 4 * 1024 * 1024, &text, &n, why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
     if (!strstr(text, "-----BEGIN CERTIFICATE-----")) {
-        snprintf(why, SCHEMA_WHY, "%s: holds no certificate in PEM form", in->bridge_ca);
+        snprintf(why, SCHEMA_WHY, "%s: holds no certificate in PEM form", file);
         e = ERR_CONFIG;
     } else {
-        e = box_write(&in->box, "bridge-ca.pem", text, n, 0644, in->user, why);
+        e = box_write(&in->box, init_ca_name(in, i, name), text, n, 0644, in->user, why);
     }
     free(text);
     return e;
@@ -343,7 +409,9 @@ static enum err init_write_ca(struct init *in, char *why)
 
 static enum err init_write(struct init *in, char *why)
 {
-    enum err e = init_write_ca(in, why);
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < in->n_domains && e == ERR_OK; i++)
+        e = init_write_ca(in, i, why);
     if (e == ERR_OK)
         e = box_write(&in->box, BOX_CORE_KEY, in->core_key.private_pem, strlen(in->core_key.private_pem),
                       0600, in->user, why);
@@ -400,7 +468,8 @@ static void init_report(const struct init *in)
 static void init_free(struct init *in)
 {
     json_decref(in->edges);
-    json_decref(in->targets);
+    for (size_t i = 0; i < CONFIG_DOMAINS_MAX; i++)
+        json_decref(in->domains[i].targets);
     json_decref(in->allow_peers);
     json_decref(in->turn_users);
     ssh_key_free(&in->core_key);
@@ -417,7 +486,6 @@ int init_command(int argc, char **argv)
     in->dir = BOX_DIR;
     in->user = BOX_USER;
     in->edges = json_array();
-    in->targets = json_array();
     in->allow_peers = json_array();
     in->turn_users = json_array();
     umask(077);
