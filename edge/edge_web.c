@@ -20,11 +20,10 @@ static void edge_web_on_start(void *edge, struct worker *w)
     memcpy(fds, l->https, l->n_https * sizeof fds[0]);
     memcpy(fds + l->n_https, l->http, l->n_http * sizeof fds[0]);
     char keys[TLS_TICKETS_HEX];
-    json_t *msg = json_pack("{ss si si ss ss ss si sO sI si}", "type", "setup", "https", (int)l->n_https,
-                            "http", (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "tickets",
-                            tls_tickets_print(&e->certificate.tickets, keys), "https_port",
-                            (int)e->box->config.join_port, "allowlist", e->allowlist, "revision",
-                            (json_int_t)e->policy_revision, "log_level", daemon_log_level());
+    json_t *msg = json_pack("{ss si si ss ss ss sO sI si}", "type", "setup", "https", (int)l->n_https, "http",
+                            (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "tickets",
+                            tls_tickets_print(&e->certificate.tickets, keys), "allowlist", e->allowlist,
+                            "revision", (json_int_t)e->policy_revision, "log_level", daemon_log_level());
     if (msg && e->box->config.turn.enabled && e->box->config.turn.tcp_443)
         json_object_set_new(msg, "turn", json_true());
     if (msg)

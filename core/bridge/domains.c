@@ -57,6 +57,7 @@ static void domain_free(struct domain *d)
 /* Domains with the same CA share a context: the name to verify is each probe's own. */
 static enum err domain_make_tls(struct domain *d, char *problem, size_t size)
 {
+    static const unsigned char alpn[] = "\x08http/1.1";
     const struct domains *all = d->owner;
     for (size_t i = 0; i < all->n; i++) {
         const struct domain *other = all->list[i];
@@ -66,7 +67,10 @@ static enum err domain_make_tls(struct domain *d, char *problem, size_t size)
         d->tls = other->tls;
         return ERR_OK;
     }
-    return tls_client_ctx(d->ca, &d->tls, problem, size);
+    enum err e = tls_client_ctx(d->ca, &d->tls, problem, size);
+    if (e == ERR_OK)
+        SSL_CTX_set_alpn_protos(d->tls, alpn, sizeof alpn - 1); /* as requests will have it */
+    return e;
 }
 
 static enum err domain_read_ca(struct domain *d, const struct box *box, const char *file, char *why)

@@ -52,6 +52,7 @@ struct resolver_query {
     struct resolver_address addresses[RESOLVER_ADDRESSES_MAX];
     size_t n;
     unsigned ttl;
+    bool partial; /* some name's servers did not answer, or not with sense */
     char error[256];
     ev_timer finish; /* done is called from the loop, never from resolver_ask */
     LIST_HEAD(, resolver_part) parts;
@@ -192,8 +193,13 @@ static void query_on_finish(struct ev_loop *loop, ev_timer *t, int revents)
     if (!LIST_EMPTY(&q->parts))
         return; /* c-ares answered one name at once while others were still being asked */
     struct resolver_answer answer = {
-        .addresses = q->addresses, .n = q->n, .ttl = q->ttl, .error = q->n ? NULL : q->error};
-    q->owner->stale = q->n == 0;
+        .addresses = q->addresses,
+        .n = q->n,
+        .ttl = q->ttl,
+        .partial = q->partial,
+        .error = q->n && !q->partial ? NULL : q->error,
+    };
+    q->owner->stale = q->n == 0 || q->partial;
     q->done(q->ctx, &answer);
     query_free(q);
 }
@@ -216,9 +222,23 @@ static void query_add(struct resolver_query *q, const struct resolver_part *part
     a->weight = part->weight;
 }
 
+/* Whether a name has no addresses is an answer; that nobody knows is none. */
+static bool is_answer(int status)
+{
+    return status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND;
+}
+
 static void query_words(struct resolver_query *q, const char *name, int status)
 {
+    if (!is_answer(status))
+        q->partial = true;
     snprintf(q->error, sizeof q->error, "DNS: %s: %s", name, ares_strerror(status));
+}
+
+static void query_bound_ttl(struct resolver_query *q, int ttl)
+{
+    if (ttl >= 0 && (unsigned)ttl < q->ttl)
+        q->ttl = (unsigned)ttl;
 }
 
 static void part_on_addresses(void *ctx, int status, int timeouts, struct ares_addrinfo *info)
@@ -235,9 +255,10 @@ static void part_on_addresses(void *ctx, int status, int timeouts, struct ares_a
             if (netaddr_from_sockaddr(node->ai_addr, (socklen_t)node->ai_addrlen, &addr) != ERR_OK)
                 continue;
             query_add(q, part, &addr);
-            if (node->ai_ttl >= 0 && (unsigned)node->ai_ttl < q->ttl)
-                q->ttl = (unsigned)node->ai_ttl;
+            query_bound_ttl(q, node->ai_ttl);
         }
+        for (struct ares_addrinfo_cname *alias = info ? info->cnames : NULL; alias; alias = alias->next)
+            query_bound_ttl(q, alias->ttl);
         query_finish_if_complete(q);
     }
     if (info)
@@ -302,7 +323,7 @@ static void part_on_srv(void *ctx, int status, int timeouts, unsigned char *data
         query_ask_addresses(q, srv->host, srv->port, srv->priority, srv->weight);
         names++;
     }
-    if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND) {
+    if (is_answer(status)) {
         if (names == 0) /* there is no such record */
             query_ask_addresses(q, q->host, q->port, RESOLVER_NO_SRV_PRIORITY, 0);
     } else {

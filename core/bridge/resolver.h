@@ -30,8 +30,9 @@ struct resolver_address {
 struct resolver_answer {
     const struct resolver_address *addresses;
     size_t n;
-    unsigned ttl;      /* seconds, the smallest */
-    const char *error; /* NULL, or why there are none, in words */
+    unsigned ttl;      /* seconds, the smallest of all records that led to them */
+    bool partial;      /* of some names nobody could say anything: there may be more */
+    const char *error; /* why there are none, or not all, in words; else NULL */
 };
 
 typedef void resolver_done(void *ctx, const struct resolver_answer *answer);

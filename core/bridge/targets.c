@@ -12,7 +12,7 @@
 
 enum { TARGETS_MAX = 64, TARGETS_NAMES_MAX = 64, BRIDGE_PORT = 443 };
 
-static const double ttl_least = 5, dns_retry = 2, probe_active_every = 3, probe_failed_every = 1;
+static const double ttl_none = 5, dns_retry = 2, probe_active_every = 3, probe_failed_every = 1;
 
 enum target_state { TARGET_UNKNOWN, TARGET_ACTIVE, TARGET_FAILED };
 static const char *const state_names[] = {"unknown", "active", "failed"};
@@ -134,12 +134,13 @@ static bool targets_add(struct targets *all, size_t source, const struct resolve
     return true;
 }
 
-/* Targets that the new answer still has keep their state; others go; new ones are probed. */
+/* Targets that the new answer still has keep their state; others go, unless the answer does not know of all;
+ * new ones are probed. */
 static bool targets_merge(struct targets *all, size_t source, const struct resolver_answer *answer)
 {
     bool changed = false;
     for (size_t i = 0; i < all->n; i++)
-        all->list[i]->stale = all->list[i]->source == source;
+        all->list[i]->stale = all->list[i]->source == source && !answer->partial;
     for (size_t i = 0; i < answer->n; i++) {
         struct target *t = targets_find(all, source, &answer->addresses[i]);
         if (!t) {
@@ -187,9 +188,10 @@ static void source_on_answer(void *ctx, const struct resolver_answer *answer)
             log_event(LOG_WARNING, "Target Not Resolved", "domain=%s name=%s reason=\"%s\"", all->join_host,
                       s->host, answer->error);
     } else {
-        source_query_in(s, answer->ttl > ttl_least ? answer->ttl : ttl_least);
-        changed |= targets_merge(all, index, answer);
+        source_query_in(s, answer->ttl > 0 ? answer->ttl : ttl_none);
     }
+    if (answer->n > 0)
+        changed |= targets_merge(all, index, answer);
     if (changed)
         all->events->on_change(all->ctx);
 }

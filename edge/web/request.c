@@ -261,8 +261,8 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
         return;
     }
     int n = snprintf(url, sizeof url, "https://%s", a.host);
-    if (r->web->https_port != 443)
-        n += snprintf(url + n, sizeof url - (size_t)n, ":%u", (unsigned)r->web->https_port);
+    if (rule_port != 443) /* hosts may differ in it */
+        n += snprintf(url + n, sizeof url - (size_t)n, ":%u", (unsigned)rule_port);
     snprintf(url + n, sizeof url - (size_t)n, "%s%.*s", path, (int)query.len, query.at);
     struct http_message answer;
     struct buf none;

@@ -88,7 +88,6 @@ struct web {
     struct web_limits limits;
     struct allowlist allowlist;
     int64_t revision;
-    uint16_t https_port;        /* the public one */
     bool turn;                  /* the HTTPS port takes TURN as well */
     unsigned handing;           /* connections on their way to turn workers */
     SSL_CTX *tls;               /* NULL before setup */

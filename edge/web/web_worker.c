@@ -184,7 +184,6 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->addresses = address_table_new((size_t)w->limits.connections);
     w->streams = address_table_new((size_t)w->limits.connections); /* no stream without a connection */
     REQUIRE(w->addresses && w->streams);
-    w->https_port = (uint16_t)number_of(msg, "https_port");
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
     if (json_object_get(msg, "tickets"))

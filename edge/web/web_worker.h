@@ -2,8 +2,8 @@
  * The web worker: guests' HTTPS on one side, data channels to the cores on the other. One process, one loop.
  *
  * Messages from main:
- *   setup        {https: k, http: m, cert_pem, key_pem, https_port, allowlist, revision, limits?, turn?, bans?}: k + m
- * listening descriptors, https first; https_port is the public one, for redirects; limits: see common/web_limits.h.
+ *   setup        {https: k, http: m, cert_pem, key_pem, allowlist, revision, limits?, turn?, bans?}: k + m
+ *                listening descriptors, https first; limits: see common/web_limits.h.
  *                With turn true the https sockets take TURN as well.
  *   tls          {cert_pem, key_pem}              for new connections; old ones keep theirs
  *   policy       {revision, allowlist}

@@ -190,8 +190,8 @@ static void box_open(void)
     box.main_side = ipc_new(box.loop, pair[1], &ipc_events, NULL);
     box.web = web_worker_new(box.loop, box.worker_side);
     say("setup",
-        json_pack("{s:i, s:i, s:i, s:[{s:s}, {s:s, s:s}]}", "https", 0, "http", 0, "https_port", 443,
-                  "allowlist", "host", "join.example.com", "host", "join.example.com", "scheme", "wss"),
+        json_pack("{s:i, s:i, s:[{s:s}, {s:s, s:s}]}", "https", 0, "http", 0, "allowlist", "host",
+                  "join.example.com", "host", "join.example.com", "scheme", "wss"),
         NULL, 0);
     box.core = stream_new(box.loop, up[0], up[0], &core_stream_events, NULL, CORE_QUEUE, CORE_QUEUE / 4);
     box.session = h2_session_new(H2_SERVER, &h2_limits_tunnel, &core_events, NULL);

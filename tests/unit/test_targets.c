@@ -32,9 +32,20 @@ static struct {
     unsigned changes;
 } bridge;
 
+/* What HEAD is answered with; NULL: nothing. */
+static const char *answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n";
+static char request_seen[512];
+
 static size_t on_data(void *ctx, const uint8_t *data, size_t n)
 {
-    (void)ctx, (void)data;
+    struct stream **s = ctx;
+    if (n < 4 || memcmp(data + n - 4, "\r\n\r\n", 4) != 0)
+        return 0;
+    snprintf(request_seen, sizeof request_seen, "%.*s", (int)n, (const char *)data);
+    if (answer && *answer)
+        ck_assert_int_eq(stream_write(*s, answer, strlen(answer)), ERR_OK);
+    else if (answer)
+        stream_shutdown(*s);
     return n;
 }
 
@@ -251,6 +262,40 @@ static bool dns_start(void)
     return true;
 }
 
+/* The third thing that a target must do: answer HTTP. */
+START_TEST(test_http)
+{
+    static const struct {
+        const char *answer, *reason; /* NULL: Active */
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", NULL},
+        {"HTTP/1.1 500 Oh\r\n\r\n", NULL},
+        {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.0 302 Found\r\nLocation: /x\r\n\r\n", NULL},
+        {"HTTP/1.1 502 Bad Gateway\r\n\r\n", "HTTP: it answers 502 Bad Gateway"},
+        {"HTTP/1.1 503 Nope\r\n\r\n", "HTTP: it answers 503 Service Unavailable"},
+        {"220 mail.example ESMTP\r\n\r\n", "HTTP: "},
+        {"", "HTTP: it closed the connection without an answer"},
+        {NULL, "HTTP: no answer within 3 s"},
+    };
+    char target[64];
+    bridge_start("join.test", "127.0.0.1");
+    snprintf(target, sizeof target, "127.0.0.1:%u", bridge.at.port);
+    struct schema_strings explicit = {(char *[]){target}, 1};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        answer = cases[i].answer;
+        struct targets *t =
+            targets_new(bridge.loop, "join.test", &explicit, bridge.client_ctx, &events, NULL);
+        targets_flush(t);
+        const char *reason = text_of(wait_row(t, 0, cases[i].reason ? "failed" : "active"), "reason");
+        ck_assert_msg(strstr(reason, cases[i].reason ? cases[i].reason : ""), "%zu: %s", i, reason);
+        targets_free(t);
+    }
+    ck_assert_str_eq(request_seen, "HEAD / HTTP/1.1\r\nHost: join.test\r\nUser-Agent: stile-core\r\n"
+                                   "Connection: close\r\n\r\n");
+    bridge_stop();
+}
+END_TEST
+
 START_TEST(test_found_in_dns)
 {
     struct schema_strings none = {0};
@@ -307,5 +352,5 @@ START_TEST(test_no_srv_no_host)
 }
 END_TEST
 
-UNIT_MAIN("targets", test_active_failed_and_back, test_certificate_of_another, test_found_in_dns,
+UNIT_MAIN("targets", test_active_failed_and_back, test_certificate_of_another, test_http, test_found_in_dns,
           test_no_srv_no_host)

@@ -238,6 +238,10 @@ START_TEST(test_port_80)
     RUN_UNTIL(guest_has(&g, "\r\n\r\n"));
     ck_assert(guest_has(&g, "HTTP/1.1 308 Permanent Redirect\r\n"));
     buf_reset(&g.in);
+    guest_send(&g, "GET /r HTTP/1.1\r\nHost: Meet.example.org\r\n\r\n");
+    RUN_UNTIL(guest_has(&g, "\r\n\r\n"));
+    ck_assert(guest_has(&g, "location: https://meet.example.org:8443/r\r\n")); /* each host's own port */
+    buf_reset(&g.in);
     guest_send(&g, "GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n");
     RUN_UNTIL(guest_has(&g, "\r\n\r\n"));
     ck_assert(guest_has(&g, "HTTP/1.1 421 ") && !guest_has(&g, "evil") && !guest_has(&g, "location"));

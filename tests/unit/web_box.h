@@ -405,13 +405,14 @@ static void box_setup(const char *limits)
     fds[1] = sock_listen_tcp(&any, false);
     sock_local(fds[0], &box.https);
     sock_local(fds[1], &box.http);
-    json_t *rules = json_pack("[{s:s}, {s:s, s:s}, {s:s, s:s, s:[s]}]", "host", "join.example.com", "host",
-                              "join.example.com", "scheme", "wss", "host", "narrow.example.com", "path",
-                              "/app", "methods", "GET");
+    json_t *rules =
+        json_pack("[{s:s}, {s:s, s:s}, {s:s, s:s, s:[s]}, {s:s, s:i}]", "host", "join.example.com", "host",
+                  "join.example.com", "scheme", "wss", "host", "narrow.example.com", "path", "/app",
+                  "methods", "GET", "host", "meet.example.org", "port", 8443);
     json_t *setup =
-        json_pack("{s:s, s:b, s:i, s:i, s:s, s:s, s:i, s:o, s:i, s:o}", "type", "setup", "turn", box.turn,
-                  "https", 1, "http", 1, "cert_pem", cert, "key_pem", key, "https_port", 443, "allowlist",
-                  rules, "revision", 7, "limits", limits ? json_loads(limits, 0, NULL) : json_object());
+        json_pack("{s:s, s:b, s:i, s:i, s:s, s:s, s:o, s:i, s:o}", "type", "setup", "turn", box.turn, "https",
+                  1, "http", 1, "cert_pem", cert, "key_pem", key, "allowlist", rules, "revision", 7, "limits",
+                  limits ? json_loads(limits, 0, NULL) : json_object());
     if (box.balancer)
         json_object_set_new(setup, "load_balancers", json_pack("[s]", box.balancer));
     ck_assert_int_eq(ipc_send(box.main_side, setup, fds, 2), ERR_OK);
