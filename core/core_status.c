@@ -86,11 +86,11 @@ static void core_status_done(void *ctx, json_t *results)
            *domains = domains_status(c->material.domains);
     status_add_workers(workers, all, core_tunnels_workers(c, all));
     json_t *answer =
-        json_pack("{ss ss ss ss sf ss sI so so sO so}", "type", "status", "box", "core", "name", c->box->name,
-                  "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started, "join_url",
-                  c->box->config.join_url, "revision", (json_int_t)c->box->config.revision, "tunnels",
-                  tunnels, "domains", domains, "targets", core_status_targets(domains), "allowlist",
-                  c->material.allowlist, "workers", workers);
+        json_pack("{ss ss ss ss sf ss sI so so so sO so}", "type", "status", "box", "core", "name",
+                  c->box->name, "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started,
+                  "join_url", c->box->config.join_url, "revision", (json_int_t)c->box->config.revision,
+                  "tunnels", tunnels, "domains", domains, "targets", core_status_targets(domains),
+                  "allowlist", c->material.allowlist, "workers", workers);
     core_status_answer(r, answer);
 }
 

@@ -8,22 +8,23 @@ TURN_PASSWORD=stile-lab-pass
 
 # Certificates -------------------------------------------------------------------------------------------------
 
-# lab_ca: the authority that the lab's boxes and its browser trust; in $LAB/ca.
+# lab_ca [FOLDER]: the authority that the lab's boxes and its browser trust, in $LAB/ca; or another one, in FOLDER.
 lab_ca() {
-    mkdir -p "$LAB/ca"
+    local ca=${1:-$LAB/ca}
+    mkdir -p "$ca"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Stile lab CA" \
         -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
-        -keyout "$LAB/ca/ca.key" -out "$LAB/ca/ca.pem" 2>/dev/null
+        -keyout "$ca/ca.key" -out "$ca/ca.pem" 2>/dev/null
 }
 
-# lab_certificate FILE NAME... : FILE.pem and FILE.key for these names, signed by the lab's authority.
+# lab_certificate FILE NAME... : FILE.pem and FILE.key for these names, signed by the lab's authority, or the one in LAB_CA.
 lab_certificate() {
-    local file=$1 names
+    local file=$1 names ca=${LAB_CA:-$LAB/ca}
     shift
     names=$(printf ',DNS:%s' "$@")
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$file.key" \
         -out "$file.csr" 2>/dev/null
-    openssl x509 -req -in "$file.csr" -days 30 -CA "$LAB/ca/ca.pem" -CAkey "$LAB/ca/ca.key" -out "$file.pem" \
+    openssl x509 -req -in "$file.csr" -days 30 -CA "$ca/ca.pem" -CAkey "$ca/ca.key" -out "$file.pem" \
         -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "${names#,}") 2>/dev/null
     rm "$file.csr"
 }
