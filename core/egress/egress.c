@@ -203,8 +203,13 @@ enum err egress_set_policy(struct egress *e, const json_t *allowlist, const json
 void egress_set_targets(struct egress *e, const char *host, const json_t *targets)
 {
     struct domain *d = domain_find(&e->pool.domains, host);
-    if (d && d->listed)
-        pool_set_targets(d, targets);
+    struct exchange *x;
+    if (!d || !d->listed)
+        return;
+    pool_set_targets(d, targets);
+    TAILQ_FOREACH (x, &e->exchanges, next)
+        if (!x->done && x->request.domain == d)
+            exchange_leave_failed(x);
 }
 
 static json_t *egress_status_domains(const struct egress *e)
@@ -240,4 +245,9 @@ json_t *egress_status(const struct egress *e)
 size_t egress_running(const struct egress *e)
 {
     return e->running;
+}
+
+size_t egress_unfinished(const struct egress *e)
+{
+    return e->running - e->websockets;
 }

@@ -104,6 +104,8 @@ void egress_set_targets(struct egress *e, const char *host, const json_t *target
 json_t *egress_status(const struct egress *e);
 /* Requests and WebSockets running now, over all sessions. */
 size_t egress_running(const struct egress *e);
+/* Those of them that end by themselves, sooner or later: all but open WebSockets. */
+size_t egress_unfinished(const struct egress *e);
 
 struct egress_session_events {
     /* There is output to fetch with egress_session_send; once until it has been fetched. It comes from inside

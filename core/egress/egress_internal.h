@@ -22,9 +22,9 @@ struct egress {
     struct domain **rule_domains; /* for each rule of it, whose bridges serve what it allows */
     struct pool pool;
     TAILQ_HEAD(, exchange) exchanges;
-    size_t running;
-    size_t waiting, grown; /* bytes that wait in all exchanges, as last weighed; bytes added since */
-    bool crowded;          /* many: queues are kept short */
+    size_t running, websockets; /* websockets: those of them that are open */
+    size_t waiting, grown;      /* bytes that wait in all exchanges, as last weighed; bytes added since */
+    bool crowded;               /* many: queues are kept short */
     ev_timer sweep;
     double now;                   /* seconds, monotonic, as of the last sweep: no clock is read per request */
     double round;                 /* the same, as of the beginning of this round of the loop: for durations */

@@ -5,8 +5,6 @@
 #include "common/fatal.h"
 #include "proto/http_hygiene.h"
 
-static const double forever = 1e18;
-
 static const struct http_client_events exchange_client_events;
 
 static void exchange_dispatch(struct exchange *x, bool fresh);
@@ -131,17 +129,18 @@ static void exchange_send_head(struct exchange *x)
         exchange_fail(x, EGRESS_BUSY, "the request's head could not be queued");
         return;
     }
-    if (!x->client.connection->reused)
-        buf_free(&r->head); /* only a kept connection is given a second chance */
+    if (!x->client.connection->reused && !r->safe)
+        buf_free(&r->head);
     exchange_flush(x);
 }
 
 /* A kept connection may be closed by the bridge just when the request is on its way. What may not be sent
- * twice takes only one that was in use a moment ago. */
+ * twice takes only one that was in use a moment ago, and looks whether it is still open. */
 static double exchange_max_idle(const struct exchange *x)
 {
-    return x->request.idempotent && x->request_ended && !x->body_sent && buf_len(&x->upload) == 0 ? forever
-                                                                                                  : 1;
+    return x->request.idempotent && x->request_ended && !x->body_sent && buf_len(&x->upload) == 0
+               ? POOL_ANY_AGE
+               : 1;
 }
 
 /* Chooses a target and a connection to it. fresh: not a kept one. */
@@ -251,6 +250,7 @@ void exchange_free(struct exchange *x)
     http_client_abort(&x->client);
     TAILQ_REMOVE(&e->exchanges, x, next);
     e->running--;
+    e->websockets -= x->websocket;
     request_free(&x->request);
     buf_free(&x->upload);
     if (x->trailers) {
@@ -286,6 +286,7 @@ static const char *opening_answer(struct exchange *x, struct http_message *m, co
         if (websocket_opening_check(x->request.opening, m, head, &words) != ERR_OK)
             return words;
         x->websocket = true;
+        x->egress->websockets++;
         x->egress->count.websockets++;
     } else if (m->status < 300) {
         return "an answer to a WebSocket opening that does not switch protocols";
@@ -395,6 +396,61 @@ static void exchange_fail_target(struct exchange *x, enum egress_reason reason, 
     exchange_fail(x, reason, words);
 }
 
+/* RFC 9110 §9.2.2: what may be sent twice is, as long as no byte of an answer has come. */
+static bool exchange_may_repeat(const struct exchange *x, bool harmless)
+{
+    return harmless && !x->client.heard && !x->body_sent && x->repeats < EXCHANGE_REPEATS_MAX &&
+           buf_len(&x->request.head) > 0;
+}
+
+/* Once more, on a fresh connection. */
+static void exchange_repeat(struct exchange *x)
+{
+    x->repeats++;
+    x->end_sent = false;
+    x->egress->count.retries++;
+    exchange_dispatch(x, true);
+}
+
+/* Takes note that t was tried; false when there is no other. */
+static bool exchange_can_leave(struct exchange *x, const struct target *t)
+{
+    if (x->n_tried + 1 >= EXCHANGE_TARGETS_MAX)
+        return false;
+    x->tried[x->n_tried] = t->id;
+    if (!target_set_has(&x->request.domain->targets, x->tried, (size_t)x->n_tried + 1))
+        return false;
+    x->n_tried++;
+    return true;
+}
+
+void exchange_leave_failed(struct exchange *x)
+{
+    struct target *t = x->client.target;
+    bool connecting = x->client.state == HTTP_CLIENT_CONNECTING;
+    bool asking = x->client.state == HTTP_CLIENT_HEAD && exchange_may_repeat(x, x->request.safe);
+    if (!t || !t->listed || t->active || !(connecting || asking) || !exchange_can_leave(x, t))
+        return;
+    http_client_abort(&x->client);
+    if (connecting)
+        exchange_dispatch(x, false);
+    else
+        exchange_repeat(x);
+}
+
+/* A fresh connection: the request may have been what killed the bridge, and shall not kill the same one
+ * again. */
+static void exchange_closed(struct exchange *x, const char *words)
+{
+    struct target *t = x->client.target;
+    if (!exchange_may_repeat(x, x->request.safe) || !exchange_can_leave(x, t)) {
+        exchange_fail_target(x, EGRESS_BRIDGE_CLOSED, words);
+        return;
+    }
+    exchange_tell_failed(x, t, words);
+    exchange_repeat(x);
+}
+
 static void exchange_on_failed(void *ctx, enum http_client_failure why, const char *words)
 {
     struct exchange *x = ctx;
@@ -403,14 +459,10 @@ static void exchange_on_failed(void *ctx, enum http_client_failure why, const ch
         exchange_unreachable(x, x->client.target, words);
         return;
     case HTTP_CLIENT_STALE:
-        if (x->request.idempotent && !x->body_sent && !x->retried && buf_len(&x->request.head) > 0) {
-            x->retried = true;
-            x->end_sent = false;
-            x->egress->count.retries++;
-            exchange_dispatch(x, true);
-            return;
-        }
-        exchange_fail_target(x, EGRESS_BRIDGE_CLOSED, words);
+        if (exchange_may_repeat(x, x->request.idempotent))
+            exchange_repeat(x);
+        else
+            exchange_fail_target(x, EGRESS_BRIDGE_CLOSED, words);
         return;
     case HTTP_CLIENT_CLOSED:
         /* A WebSocket ends with all that was received; its own close handshake tells whether that was
@@ -418,7 +470,7 @@ static void exchange_on_failed(void *ctx, enum http_client_failure why, const ch
         if (x->websocket)
             exchange_on_end(x, NULL);
         else
-            exchange_fail_target(x, EGRESS_BRIDGE_CLOSED, words);
+            exchange_closed(x, words);
         return;
     case HTTP_CLIENT_MALFORMED:
         exchange_fail_target(x, EGRESS_BAD_RESPONSE, words);

@@ -23,7 +23,8 @@
 #include "proto/h2_session.h"
 
 enum {
-    EXCHANGE_TARGETS_MAX = 3,    /* tried before giving up */
+    EXCHANGE_TARGETS_MAX = 3, /* tried before giving up */
+    EXCHANGE_REPEATS_MAX = 2, /* of a bridge that dies, the kept connection closes, and then the fresh one */
     EXCHANGE_QUEUE = 64 * 1024,  /* bytes queued towards the bridge, and towards the guest */
     EXCHANGE_CROWDED = 4 * 1024, /* the same while all of them together hold too much */
 };
@@ -40,14 +41,14 @@ struct exchange {
     double since;                  /* the last sign of life that counts: egress->now */
     uint32_t tried[EXCHANGE_TARGETS_MAX];
     uint8_t n_tried;
+    uint8_t repeats;    /* how often it was sent again */
     bool head_sent;     /* towards the bridge, on the present connection */
     bool body_sent;     /* some of the body was given to a bridge: it cannot be sent again */
     bool request_ended; /* the edge has sent all of it */
     bool end_sent;      /* the bridge has been given all of it */
-    bool retried;
-    bool websocket; /* open: the bridge has said 101 */
-    bool responded; /* the final response head went to the edge */
-    bool done;      /* nothing more goes to the edge; what still comes is thrown away */
+    bool websocket;     /* open: the bridge has said 101 */
+    bool responded;     /* the final response head went to the edge */
+    bool done;          /* nothing more goes to the edge; what still comes is thrown away */
 };
 
 /* A new request of the session; m may be changed. NULL: out of memory, the stream is to be reset. */
@@ -61,6 +62,9 @@ void exchange_free(struct exchange *x);
 void exchange_sweep(struct exchange *x);
 /* Bytes it holds for somebody who does not take them, about. */
 size_t exchange_waiting(const struct exchange *x);
+/* Targets have changed. A request that waits for one that is Failed now might wait for long: while it is on
+ * its way to a connection, or may be sent twice, it goes to another. */
+void exchange_leave_failed(struct exchange *x);
 /* Ends it, since core holds too much. */
 void exchange_shed(struct exchange *x);
 

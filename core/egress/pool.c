@@ -1,11 +1,13 @@
 #include "core/egress/pool.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "common/fatal.h"
 
@@ -146,10 +148,21 @@ static const struct stream_events idle_events = {
     .on_close = idle_on_close,
 };
 
+/* The loop may not have come to its end yet, which is there already. */
+static bool connection_is_quiet(const struct connection *c)
+{
+    uint8_t byte;
+    SSL *ssl = stream_ssl(c->stream);
+    ssize_t n = ssl ? recv(SSL_get_fd(ssl), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) : 0;
+    return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 struct connection *pool_take(struct pool *p, struct target *t, double max_idle,
                              const struct stream_events *events, void *ctx)
 {
-    struct connection *c = TAILQ_FIRST(&t->idle);
+    struct connection *c;
+    while ((c = TAILQ_FIRST(&t->idle)) != NULL && max_idle < POOL_ANY_AGE && !connection_is_quiet(c))
+        pool_discard(c);
     if (!c || c->idle_until <= p->now || c->idle_since + max_idle < p->now)
         return NULL;
     connection_unlink_idle(c);

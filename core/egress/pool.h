@@ -60,7 +60,10 @@ void pool_set_targets(struct domain *d, const json_t *rows);
 /* Closes what has been idle for long enough. */
 void pool_sweep(struct pool *p);
 
-/* An idle connection to t that was in use at most max_idle seconds ago, or NULL. */
+#define POOL_ANY_AGE 1e18
+
+/* An idle connection to t that was in use at most max_idle seconds ago, or NULL. Less than POOL_ANY_AGE: for
+ * what may not be sent twice; one that the bridge has closed, or said something on, is not taken. */
 struct connection *pool_take(struct pool *p, struct target *t, double max_idle,
                              const struct stream_events *events, void *ctx);
 /* A new one; on_open or on_close follows. NULL when memory is out, or there are as many as there may be. */

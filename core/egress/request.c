@@ -91,13 +91,14 @@ static enum err request_clean(struct http_message *m)
 
 static enum err request_serialise(struct http_message *m, struct request *r)
 {
-    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}; /* safe ones first */
     enum err e = ERR_OK;
     if (m->websocket)
         e = websocket_opening_new(m, &r->opening);
     r->chunked = !m->websocket && !m->no_body && m->content_length < 0;
     r->expect_head = span_is(http_message_method(m), "HEAD");
     r->idempotent = span_is_any(http_message_method(m), idempotent, 5);
+    r->safe = m->no_body && !m->websocket && span_is_any(http_message_method(m), idempotent, 3);
     return e == ERR_OK ? http1_write_request(&r->head, m) : e;
 }
 

@@ -18,6 +18,7 @@ struct request {
     bool chunked;                      /* how its body is framed */
     bool expect_head;                  /* HEAD: the response has no body */
     bool idempotent;                   /* RFC 9110 §9.2.2: may be sent twice */
+    bool safe;                         /* RFC 9110 §9.2.1, without a body: asks only */
     struct websocket_opening *opening; /* a WebSocket is wanted, and not yet opened; owned */
 };
 

@@ -127,6 +127,15 @@ static bool was_tried(const struct target *t, const uint32_t *tried, size_t n)
     return false;
 }
 
+bool target_set_has(const struct target_set *s, const uint32_t *tried, size_t n)
+{
+    const struct target *t;
+    TAILQ_FOREACH (t, &s->all, next)
+        if (t->active && !was_tried(t, tried, n))
+            return true;
+    return false;
+}
+
 /* What decides before weights do: nobody suspect while there is somebody else, then priority. */
 static uint64_t target_rank(const struct target *t, double now)
 {

@@ -56,6 +56,8 @@ void target_set_prune(struct target_set *s);
 /* No connection resumes what an earlier one verified. */
 void target_set_drop_sessions(struct target_set *s);
 
+/* True when target_set_choose would find one. */
+bool target_set_has(const struct target_set *s, const uint32_t *tried, size_t n);
 /* The next target, none of the n whose ids are in tried; NULL when no Active one is left. */
 struct target *target_set_choose(struct target_set *s, const uint32_t *tried, size_t n, double now);
 

@@ -394,12 +394,14 @@ static void tunnel_end(struct tunnel *t)
     ssh_session_end(t->session);
 }
 
-/* Looks ten times a second whether the requests are done: cheaper than a callback from every one of them. */
+/* Looks ten times a second whether the requests are done: cheaper than a callback from every one of them.
+ * WebSockets are not waited for: they would outlast any patience, and guests open them anew the sooner the
+ * sooner this is over. */
 static void tunnel_on_drain(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     (void)loop, (void)revents;
     struct tunnel *t = timer->data;
-    if (egress_running(t->egress) == 0 || clock_monotonic() >= t->drain_until)
+    if (egress_unfinished(t->egress) == 0 || clock_monotonic() >= t->drain_until)
         tunnel_end(t);
 }
 

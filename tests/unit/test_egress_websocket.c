@@ -68,6 +68,7 @@ START_TEST(test_echo)
     ck_assert(call_body_is(c, "hello"));
     ck_assert_int_eq(status_number("websockets"), 1);
     ck_assert_uint_eq(egress_running(lab.egress), 1);
+    ck_assert_uint_eq(egress_unfinished(lab.egress), 0);
     /* Half-close: the guest has finished, the bridge has not. */
     h2_stream_end(c->stream, NULL);
     RUN_UNTIL(c->closed);

@@ -141,7 +141,7 @@ void egress_session_drain(struct egress_session *s)
     s->drained = true;
 }
 
-size_t egress_running(const struct egress *e)
+size_t egress_unfinished(const struct egress *e)
 {
     (void)e;
     return running;

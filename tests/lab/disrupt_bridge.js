@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+// What a web bridge saw, for test_disruptions.sh: disrupt_bridge.js PORT NAME LOG listens there on loopback, behind nginx.
+//
+//   *    /id/ID?wait=MS   writes "ID METHOD NAME" to LOG as soon as the head is there, reads the body, answers "ID" after MS
+//   WS   /echo            says its NAME first, then sends every message back
+'use strict';
+const fs = require('fs');
+const http = require('http');
+const { WebSocketServer } = require('ws');
+
+const [port, name, log] = process.argv.slice(2);
+const out = fs.openSync(log, 'a');
+
+const server = http.createServer((request, response) => {
+    const url = new URL(request.url, 'http://bridge');
+    const id = url.pathname.split('/')[2];
+    fs.writeSync(out, `${id} ${request.method} ${name}\n`);
+    request.on('error', () => {});
+    request.resume().on('end', () => setTimeout(() => {
+        response.writeHead(200, { 'content-length': id.length });
+        response.end(id);
+    }, Number(url.searchParams.get('wait') || 0)));
+});
+const sockets = new WebSocketServer({ server, path: '/echo', perMessageDeflate: false });
+sockets.on('connection', (socket) => {
+    socket.on('error', () => {});
+    socket.send(name);
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+});
+server.listen(Number(port), '127.0.0.1');
