@@ -77,7 +77,7 @@ static struct {
     size_t n_bridges;
     char *cert, *key;
     unsigned targets_failed, refused;
-    char target_reason[256], refusal_why[256], refusal_client[256], refusal_url[512];
+    char target_host[256], target_reason[256], refusal_why[256], refusal_client[256], refusal_url[512];
     bool stop_fetching; /* the tunnel does not move */
 } lab;
 
@@ -405,7 +405,7 @@ UNUSED static enum err set_policy(const char *rules, const char *ca)
 static void on_target_failed(void *ctx, const char *host, const struct netaddr *addr, const char *reason)
 {
     (void)ctx, (void)addr;
-    ck_assert_str_eq(host, "join.example.com");
+    snprintf(lab.target_host, sizeof lab.target_host, "%s", host);
     lab.targets_failed++;
     snprintf(lab.target_reason, sizeof lab.target_reason, "%s", reason);
 }

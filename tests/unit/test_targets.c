@@ -124,6 +124,19 @@ static const json_t *wait_row(struct targets *t, size_t i, const char *state)
     }
 }
 
+static void wait_rows(struct targets *t, size_t wanted)
+{
+    for (double until = ev_time() + 20;;) {
+        json_t *status = targets_status(t);
+        size_t n = json_array_size(status);
+        json_decref(status);
+        if (n == wanted)
+            return;
+        ck_assert_msg(ev_time() < until, "%zu rows, wanted %zu", n, wanted);
+        ev_run(bridge.loop, EVRUN_ONCE);
+    }
+}
+
 static const char *text_of(const json_t *row, const char *key)
 {
     return json_string_value(json_object_get(row, key));
@@ -183,7 +196,10 @@ static void put_name(struct wire_writer *w, const char *name)
     wire_put_u8(w, 0);
 }
 
-/* SRV for _cms-web._tls.join.test: two names, one that exists and one that does not. A for bridge.test.
+/* What the name server knows of gone.test. */
+static enum { GONE, GONE_HAS_ADDRESS, GONE_NOBODY_KNOWS } dns_gone;
+
+/* SRV for _cms-web._tls.join.test: two names, one that exists and one that may not. A for bridge.test.
  * NXDOMAIN else. */
 static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
 {
@@ -195,7 +211,10 @@ static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
     }
     uint16_t type = (uint16_t)(packet[at + 1] << 8 | packet[at + 2]);
     bool srv = type == ns_t_srv && strcmp(name, "_cms-web._tls.join.test") == 0;
-    bool host = strcmp(name, "bridge.test") == 0, a = host && type == ns_t_a;
+    bool gone = strcmp(name, "gone.test") == 0;
+    bool host = strcmp(name, "bridge.test") == 0 || (gone && dns_gone == GONE_HAS_ADDRESS);
+    bool a = host && type == ns_t_a;
+    broken = broken || (gone && dns_gone == GONE_NOBODY_KNOWS);
     packet[2] = 0x84;
     packet[3] = (uint8_t)(broken ? ns_r_servfail : srv || host ? ns_r_noerror : ns_r_nxdomain);
     packet[7] = broken ? 0 : srv ? 2 : a ? 1 : 0;
@@ -215,7 +234,7 @@ static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
             put_name(&w, to);
         } else {
             wire_put_u16(&w, 4);
-            wire_put_bytes(&w, "\x7f\0\0\1", 4);
+            wire_put_bytes(&w, gone ? "\x7f\0\0\2" : "\x7f\0\0\1", 4);
         }
     }
     return at + 5 + wire_written(&w);
@@ -316,16 +335,18 @@ START_TEST(test_found_in_dns)
     ck_assert_ptr_nonnull(strstr(text_of(row, "reason"), "DNS"));
     ck_assert_str_eq(text_of(wait_row(t, 0, "active"), "name"), "bridge.test");
     dns_broken = false;
-    json_t *status;
-    for (double until = ev_time() + 20;;) {
-        status = targets_status(t);
-        size_t n = json_array_size(status);
-        json_decref(status);
-        if (n == 1)
-            break;
-        ck_assert(ev_time() < until);
-        ev_run(bridge.loop, EVRUN_ONCE);
-    }
+    wait_rows(t, 1);
+    /* Of two names one cannot be asked for any more: its target stays until it is said to be gone. */
+    dns_gone = GONE_HAS_ADDRESS;
+    targets_flush(t);
+    wait_rows(t, 2);
+    dns_gone = GONE_NOBODY_KNOWS;
+    targets_flush(t);
+    wait_rows(t, 3); /* and the reason */
+    ck_assert_str_eq(text_of(wait_row(t, 1, "failed"), "address"), "127.0.0.2");
+    ck_assert_ptr_nonnull(strstr(text_of(wait_row(t, 2, "failed"), "reason"), "gone.test"));
+    dns_gone = GONE;
+    wait_rows(t, 1);
     unsigned asked = dns_asked;
     targets_flush(t);
     targets_free(t); /* while a query runs */
