@@ -23,8 +23,8 @@
 #define BOX_IDENTITY "identity"             /* this box's name in stile.json */
 #define BOX_CORE_KEY "core_ed25519"         /* core: SSH client key */
 #define BOX_HOST_KEY "ssh_host_ed25519_key" /* edge: SSH host key */
-#define BOX_CERT     "cert.pem"             /* edge: certificate with chain */
-#define BOX_CERT_KEY "key.pem"              /* edge: its key */
+#define BOX_CERT     "cert.pem"             /* edge: a certificate with chain, */
+#define BOX_CERT_KEY "key.pem"              /* and its key; further ones: edge/certificates.h */
 #define BOX_NEXT_KEY "next_key.pem"         /* edge: the key of a signing request, until its certificate comes */
 /* Sockets in the run folder. */
 #define BOX_EDGE_SOCKET   "edge.sock"

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,68 +113,142 @@ static bool chain_in_order(X509 *x, STACK_OF(X509) * chain)
     return true;
 }
 
-/* The worst thing first: guests see one at a time as well. */
-static void problem_find(struct cert *c, bool in_order, const char *host, int64_t now)
+/* RFC 7633: the feature 5, status_request. */
+static bool must_staple_read(X509 *x)
 {
-    char *out = c->problem;
-    size_t size = sizeof c->problem;
-    int64_t days = (c->until - now) / SECONDS_PER_DAY;
+    TLS_FEATURE *features = X509_get_ext_d2i(x, NID_tlsfeature, NULL, NULL);
+    bool found = false;
+    for (int i = 0; i < sk_ASN1_INTEGER_num(features); i++)
+        found = found || ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == TLSEXT_TYPE_status_request;
+    TLS_FEATURE_free(features);
+    return found;
+}
+
+static json_t *hosts_covered(const struct tls_identity *id, const struct cert_question *q)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < q->n_hosts; i++)
+        if (tls_identity_covers(id, q->hosts[i]))
+            json_array_append_new(list, json_string(q->hosts[i]));
+    return list;
+}
+
+/* Alarms ----------------------------------------------------------------------------------------------- */
+
+static __attribute__((format(printf, 4, 5))) void
+alarm_add(struct cert *c, enum cert_alarm_kind kind, enum cert_severity severity, const char *format, ...)
+{
+    struct cert_alarm *a = &c->alarms[c->n_alarms++];
+    va_list args;
+    a->kind = kind;
+    a->severity = severity;
+    va_start(args, format);
+    vsnprintf(a->reason, sizeof a->reason, format, args);
+    va_end(args);
+}
+
+static void alarms_of_time(struct cert *c, int64_t now)
+{
+    long long days = (c->until - now) / SECONDS_PER_DAY;
     if (now >= c->until)
-        snprintf(out, size, "expired %lld days ago; install a new one with 'stile-edge cert install'",
-                 (long long)-days);
+        alarm_add(c, CERT_ALARM_expired, CERT_SEVERE,
+                  "expired %lld days ago; install a new one with 'stile-edge cert install'", -days);
     else if (now < c->from)
-        snprintf(out, size, "not valid yet; is this box's clock right?");
-    else if (!c->covers)
-        snprintf(out, size,
-                 "does not name %s (no subject alternative name does); order one that does with "
-                 "'stile-edge cert csr'",
-                 host);
-    else if (c->self_signed)
-        snprintf(out, size, "self-signed: browsers warn; order one with 'stile-edge cert csr'");
-    else if (!in_order)
-        snprintf(out, size,
-                 "its chain is not in order: behind the certificate must come its issuer's, then that "
-                 "one's issuer's");
+        alarm_add(c, CERT_ALARM_not_yet_valid, CERT_SEVERE, "not valid yet; is this box's clock right?");
+    else if (days < CERT_EXPIRING_DAYS)
+        alarm_add(c, CERT_ALARM_expiring, days < CERT_EXPIRING_NOW_DAYS ? CERT_SEVERE : CERT_WARNING,
+                  "expires in %lld days; renew it, then 'stile-edge cert install'", days);
+}
+
+static void alarms_of_chain(struct cert *c, bool in_order)
+{
+    if (c->self_signed)
+        return;
+    if (!in_order)
+        alarm_add(c, CERT_ALARM_chain, CERT_WARNING,
+                  "its chain is not in order: behind the certificate must come its issuer's, then that "
+                  "one's issuer's");
     else if (c->chain == 0)
-        snprintf(out, size,
-                 "comes without its issuer's certificate: some browsers and most telephones will not "
-                 "trust it; put the intermediate certificates behind it");
-    c->soon = !*out && days < CERT_EXPIRES_SOON_DAYS;
+        alarm_add(c, CERT_ALARM_chain, CERT_WARNING,
+                  "comes without its issuer's certificate: some browsers and most telephones will not "
+                  "trust it; put the intermediate certificates behind it");
 }
 
-static void cert_fill(struct cert *c, SSL_CTX *ctx, const char *host, int64_t now)
+static void alarms_of_ocsp(struct cert *c)
 {
-    X509 *x = SSL_CTX_get0_certificate(ctx);
-    STACK_OF(X509) *chain = NULL;
-    SSL_CTX_get0_chain_certs(ctx, &chain);
-    name_print(X509_get_subject_name(x), c->subject);
-    name_print(X509_get_issuer_name(x), c->issuer);
-    c->names = names_read(x);
-    c->from = time_of(X509_get0_notBefore(x));
-    c->until = time_of(X509_get0_notAfter(x));
-    key_print(x, c->key);
-    fingerprint_print(x, c->fingerprint);
-    c->chain = chain ? (size_t)sk_X509_num(chain) : 0;
-    c->self_signed = X509_self_signed(x, 0) == 1;
-    c->covers = tls_ctx_covers(ctx, host);
-    problem_find(c, chain_in_order(x, chain), host, now);
+    if (c->ocsp.state == OCSP_stale || c->ocsp.state == OCSP_wrong)
+        alarm_add(c, CERT_ALARM_ocsp, c->must_staple ? CERT_SEVERE : CERT_WARNING,
+                  "its OCSP response is not stapled%s: %s", c->must_staple ? ", which it demands" : "",
+                  c->ocsp.why);
+    else if (c->must_staple && c->ocsp.state == OCSP_none)
+        alarm_add(c, CERT_ALARM_ocsp, CERT_SEVERE,
+                  "demands a stapled OCSP response (must-staple), and none is there; put one beside it");
 }
 
-enum err cert_read(const char *cert_pem, const char *key_pem, const char *host, int64_t now, struct cert *out,
-                   char *why, size_t why_size)
+static void alarms_find(struct cert *c, bool in_order, int64_t now)
 {
-    SSL_CTX *ctx;
-    struct cert c = {0};
-    enum err e = key_pem ? tls_server_ctx(cert_pem, key_pem, NULL, &ctx, why, why_size)
-                         : tls_certificate_ctx(cert_pem, &ctx, why, why_size);
-    if (e != ERR_OK)
-        return e;
-    cert_fill(&c, ctx, host, now);
-    SSL_CTX_free(ctx);
-    if (!c.names) {
-        snprintf(why, why_size, "out of memory");
+    alarms_of_time(c, now);
+    if (c->ocsp.state == OCSP_revoked)
+        alarm_add(c, CERT_ALARM_revoked, CERT_SEVERE, "%s", c->ocsp.why);
+    alarms_of_chain(c, in_order);
+    alarms_of_ocsp(c);
+    if (c->self_signed)
+        alarm_add(c, CERT_ALARM_self_signed, CERT_NOTICE,
+                  "self-signed: browsers warn; order one with 'stile-edge cert csr'");
+}
+
+struct cert_alarm cert_alarm_host_missing(const char *host)
+{
+    struct cert_alarm a = {.kind = CERT_ALARM_host_missing, .severity = CERT_SEVERE};
+    snprintf(a.reason, sizeof a.reason,
+             "no certificate names %.120s (no subject alternative name does); order one that does with "
+             "'stile-edge cert csr'",
+             host);
+    return a;
+}
+
+struct cert_alarm cert_alarm_refused(const char *why)
+{
+    struct cert_alarm a = {.kind = CERT_ALARM_refused, .severity = CERT_WARNING};
+    snprintf(a.reason, sizeof a.reason, "%s", why);
+    return a;
+}
+
+const char *cert_severity_name(enum cert_severity severity)
+{
+    static const char *const names[] = {
+        [CERT_NOTICE] = "notice", [CERT_WARNING] = "warning", [CERT_SEVERE] = "severe"};
+    return names[severity];
+}
+
+bool cert_in_time(const struct cert *c, int64_t now)
+{
+    return now >= c->from && now < c->until;
+}
+
+/* The whole -------------------------------------------------------------------------------------------- */
+
+enum err cert_look(const struct tls_identity *id, const struct cert_question *q, struct cert *out)
+{
+    X509 *x = id->leaf;
+    struct cert c = {.names = names_read(x), .hosts = hosts_covered(id, q)};
+    if (!c.names || !c.hosts) {
+        cert_free(&c);
         return ERR_MEMORY;
     }
+    name_print(X509_get_subject_name(x), c.subject);
+    name_print(X509_get_issuer_name(x), c.issuer);
+    c.from = time_of(X509_get0_notBefore(x));
+    c.until = time_of(X509_get0_notAfter(x));
+    key_print(x, c.key);
+    fingerprint_print(x, c.fingerprint);
+    c.chain = (size_t)sk_X509_num(id->chain);
+    c.self_signed = X509_self_signed(x, 0) == 1;
+    c.must_staple = must_staple_read(x);
+    if (q->staple)
+        ocsp_judge(id, q->staple, q->n_staple, q->now, &c.ocsp);
+    alarms_find(&c, chain_in_order(x, id->chain), q->now);
+    ERR_clear_error();
     *out = c;
     return ERR_OK;
 }
@@ -181,15 +256,32 @@ enum err cert_read(const char *cert_pem, const char *key_pem, const char *host, 
 void cert_free(struct cert *c)
 {
     json_decref(c->names);
+    json_decref(c->hosts);
     *c = (struct cert){0};
+}
+
+json_t *cert_alarm_json(const struct cert_alarm *alarm)
+{
+    static const char *const kinds[] = {
+#define X(name) #name,
+        CERT_ALARMS(X)
+#undef X
+    };
+    return json_pack("{ss ss ss}", "kind", kinds[alarm->kind], "severity",
+                     cert_severity_name(alarm->severity), "reason", alarm->reason);
 }
 
 json_t *cert_json(const struct cert *c)
 {
-    return json_pack("{ss ss sO sI sI ss ss sI sb ss sb}", "subject", c->subject, "issuer", c->issuer,
-                     "names", c->names, "from", (json_int_t)c->from, "until", (json_int_t)c->until, "key",
-                     c->key, "fingerprint", c->fingerprint, "chain", (json_int_t)c->chain, "self_signed",
-                     c->self_signed, "problem", c->problem, "soon", c->soon);
+    json_t *alarms = json_array();
+    for (size_t i = 0; i < c->n_alarms; i++)
+        json_array_append_new(alarms, cert_alarm_json(&c->alarms[i]));
+    return json_pack("{ss ss sO sO sI sI ss ss sI sb sb s{ss sI sI ss} so}", "subject", c->subject, "issuer",
+                     c->issuer, "names", c->names, "hosts", c->hosts, "from", (json_int_t)c->from, "until",
+                     (json_int_t)c->until, "key", c->key, "fingerprint", c->fingerprint, "chain",
+                     (json_int_t)c->chain, "self_signed", c->self_signed, "must_staple", c->must_staple,
+                     "ocsp", "state", ocsp_state_name(c->ocsp.state), "from", (json_int_t)c->ocsp.from,
+                     "until", (json_int_t)c->ocsp.until, "reason", c->ocsp.why, "alarms", alarms);
 }
 
 /* Signing requests ------------------------------------------------------------------------------------- */

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "common/netaddr.h"
+#include "common/tls_identity.h"
+#include "common/tls_tickets.h"
 #include "common/tls_verify.h"
 
 /* RFC 9325 §4.2 without the CBC and RSA suites it only tolerates. */
@@ -67,37 +69,6 @@ static BIO *tls_bio(const char *pem)
     return BIO_new_mem_buf(pem, -1);
 }
 
-/* The first certificate of the text is the server's own, the rest its chain. */
-static bool tls_use_chain(SSL_CTX *ctx, const char *pem)
-{
-    BIO *bio = tls_bio(pem);
-    X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, tls_refuse_password, NULL) : NULL;
-    bool ok = x && SSL_CTX_use_certificate(ctx, x) == 1;
-    X509_free(x);
-    while (ok && (x = PEM_read_bio_X509(bio, NULL, tls_refuse_password, NULL)) != NULL)
-        if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
-            X509_free(x);
-            ok = false;
-        }
-    /* "No start line" marks the end of the text; any other error is a certificate of the chain that is
-     * damaged. */
-    ok = ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-    if (ok)
-        ERR_clear_error();
-    BIO_free(bio);
-    return ok;
-}
-
-static bool tls_use_key(SSL_CTX *ctx, const char *pem)
-{
-    BIO *bio = tls_bio(pem);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, tls_refuse_password, NULL) : NULL;
-    bool ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return ok;
-}
-
 static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned int in_len, void *arg)
 {
@@ -111,12 +82,46 @@ static int tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
-enum err tls_certificate_ctx(const char *cert_pem, SSL_CTX **out, char *why, size_t why_size)
+/* RFC 9325 §4.2: nothing with SHA-1, no group but those that everybody has and nobody doubts. */
+static bool tls_use_strong(SSL_CTX *ctx)
+{
+    SSL_CTX_set_security_level(ctx, 2); /* whatever openssl.cnf says: RSA of 2048 bits */
+    return SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 &&
+           SSL_CTX_set1_sigalgs_list(ctx, "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"
+                                          "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:"
+                                          "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+                                          "RSA+SHA256:RSA+SHA384:RSA+SHA512") == 1;
+}
+
+static bool tls_serve(SSL_CTX *ctx, const struct tls_server *server)
+{
+    static const unsigned char session_context[] = "stile";
+    bool ok = tls_use_strong(ctx) &&
+              SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) == 1;
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only: no memory per session */
+    SSL_CTX_set_num_tickets(ctx, 0);    /* TLS 1.3: common/stream.c gives one when it is worth it */
+    SSL_CTX_set_max_early_data(ctx, 0); /* RFC 8446 §8: what comes early can be sent twice */
+    /* Nobody is asked for a certificate. Over DTLS this is also how long any message of a handshake may say
+     * it is, with room made for ten of them ahead: OpenSSL takes no less than 16 KB then, instead of 100. */
+    SSL_CTX_set_max_cert_list(ctx, 0);
+    if (server->datagram)
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU);
+    if (server->alpn)
+        SSL_CTX_set_alpn_select_cb(ctx, tls_select_alpn, (void *)(uintptr_t)server->alpn);
+    return ok && (!server->tickets || tls_tickets_use(ctx, server->tickets) == ERR_OK);
+}
+
+enum err tls_server_make(const struct tls_server *server, const struct tls_identity *const *ids, size_t n,
+                         SSL_CTX **out, char *why, size_t why_size)
 {
     char words[256];
     ERR_clear_error();
-    SSL_CTX *ctx = tls_ctx(TLS_server_method(), TLS1_2_VERSION);
-    if (ctx && tls_use_chain(ctx, cert_pem)) {
+    SSL_CTX *ctx = server->datagram ? tls_ctx(DTLS_server_method(), DTLS1_2_VERSION)
+                                    : tls_ctx(TLS_server_method(), TLS1_2_VERSION);
+    bool ok = ctx && tls_serve(ctx, server);
+    for (size_t i = 0; i < n && ok; i++)
+        ok = tls_identity_use(ids[i], ctx) == ERR_OK;
+    if (ok) {
         *out = ctx;
         return ERR_OK;
     }
@@ -125,51 +130,17 @@ enum err tls_certificate_ctx(const char *cert_pem, SSL_CTX **out, char *why, siz
     return ERR_TLS;
 }
 
-static enum err tls_server(const SSL_METHOD *method, int least, const char *cert_pem, const char *key_pem,
-                           SSL_CTX **out, char *why, size_t why_size)
-{
-    static const unsigned char session_context[] = "stile";
-    const char *what = "TLS context";
-    char words[256];
-    ERR_clear_error();
-    SSL_CTX *ctx = tls_ctx(method, least);
-    if (!ctx)
-        goto fail;
-    what = "certificate";
-    if (!tls_use_chain(ctx, cert_pem))
-        goto fail;
-    what = "private key";
-    if (!tls_use_key(ctx, key_pem) || SSL_CTX_check_private_key(ctx) != 1)
-        goto fail;
-    SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only: no memory per session */
-    SSL_CTX_set_num_tickets(ctx, 0); /* TLS 1.3: common/stream.c gives one when it is worth it */
-    /* Nobody is asked for a certificate. Over DTLS this is also how long any message of a handshake may say
-     * it is, with room made for ten of them ahead: OpenSSL takes no less than 16 KB then, instead of 100. */
-    SSL_CTX_set_max_cert_list(ctx, 0);
-    *out = ctx;
-    return ERR_OK;
-fail:
-    snprintf(why, why_size, "%s: %s", what, tls_words(NULL, words, sizeof words));
-    SSL_CTX_free(ctx);
-    return ERR_TLS;
-}
-
 enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *alpn, SSL_CTX **out, char *why,
                         size_t why_size)
 {
-    enum err e = tls_server(TLS_server_method(), TLS1_2_VERSION, cert_pem, key_pem, out, why, why_size);
-    if (e == ERR_OK && alpn)
-        SSL_CTX_set_alpn_select_cb(*out, tls_select_alpn, (void *)(uintptr_t)alpn);
-    return e;
-}
-
-enum err tls_dtls_server_ctx(const char *cert_pem, const char *key_pem, SSL_CTX **out, char *why,
-                             size_t why_size)
-{
-    enum err e = tls_server(DTLS_server_method(), DTLS1_2_VERSION, cert_pem, key_pem, out, why, why_size);
-    if (e == ERR_OK)
-        SSL_CTX_set_options(*out, SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU);
+    const struct tls_server server = {.alpn = alpn};
+    struct tls_identity id;
+    enum err e = tls_identity_read(cert_pem, key_pem, &id, why, why_size);
+    if (e != ERR_OK)
+        return e;
+    const struct tls_identity *one = &id;
+    e = tls_server_make(&server, &one, 1, out, why, why_size);
+    tls_identity_free(&id);
     return e;
 }
 
@@ -206,15 +177,6 @@ enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why
              tls_words(NULL, words, sizeof words));
     SSL_CTX_free(ctx);
     return ERR_TLS;
-}
-
-bool tls_ctx_covers(SSL_CTX *ctx, const char *host)
-{
-    struct netaddr ip;
-    X509 *x = SSL_CTX_get0_certificate(ctx);
-    if (netaddr_parse(host, 0, &ip) == ERR_OK)
-        return x && X509_check_ip_asc(x, host, 0) == 1;
-    return x && X509_check_host(x, host, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
 }
 
 /* Self-signed certificate ------------------------------------------------------------------------------ */

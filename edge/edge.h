@@ -10,7 +10,6 @@
 #include <ev.h>
 #include <stdbool.h>
 
-#include "common/cert.h"
 #include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/log.h"
@@ -18,16 +17,24 @@
 #include "common/tls_tickets.h"
 #include "common/worker.h"
 #include "edge/bans.h"
+#include "edge/certificates.h"
 #include "edge/listeners.h"
 #include "edge/tunnel/attachments.h"
 #include "edge/tunnel/sshd.h"
 #include "edge/users.h"
 
-/* edge_certificate.c: the files of the certificate in use, watched. */
+struct edge_certificate_file {
+    ev_stat stat;
+    char *path;
+};
+
+/* edge_certificate.c: the certificates in use, their files watched. */
 struct edge_certificate {
-    struct cert info;
-    char cert_path[PATH_MAX], key_path[PATH_MAX];
-    ev_stat cert_file, key_file;
+    struct certificates set;
+    json_t *alarms; /* as of certificates_alarms: those that have been told */
+    /* the folder, key.pem, of each certificate its file and its OCSP response, files that were refused */
+    struct edge_certificate_file watched[2 + 3 * TLS_IDENTITIES_MAX];
+    size_t n_watched;
     ev_timer settle, look_again;
     struct tls_tickets tickets; /* keys of session tickets, of all web workers */
     ev_timer rotate;
@@ -48,7 +55,6 @@ struct edge {
     const struct box *box; /* the daemon's */
     const struct config_edge *self;
     /* web */
-    char *cert_pem, *key_pem; /* in use */
     struct edge_certificate certificate;
     struct edge_acme acme;
     json_t *allowlist;    /* the policy in force, as sent to web workers */
@@ -82,8 +88,10 @@ struct edge {
     bool stopping;
 };
 
-/* edge_certificate.c: reads and judges the certificate, then watches it. Stop frees it. */
+/* edge_certificate.c: reads and judges the certificates, then watches them. Stop frees them. */
 enum err edge_certificate_start(struct edge *e, char *why);
+/* Those in use, as workers are told; a secret. */
+json_t *edge_certificate_json(const struct edge *e);
 void edge_certificate_stop(struct edge *e);
 /* edge_acme.c: for port 80. */
 void edge_acme_start(struct edge *e);
@@ -96,7 +104,7 @@ enum err edge_web_start(struct edge *e, char *why);
 bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, unsigned tunnel,
                      const int fds[2]);
 void edge_web_uplink_close(void *edge, unsigned channel, long id);
-/* Sends the certificate in use to the workers; connections keep the one they began with. */
+/* Sends the certificates in use to the workers; connections keep the one they began with. */
 void edge_web_certificate(struct edge *e);
 void edge_web_acme(struct edge *e);    /* the same with answers to ACME challenges */
 void edge_web_tickets(struct edge *e); /* the same with the keys of session tickets */

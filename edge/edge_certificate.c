@@ -1,120 +1,156 @@
 /*
- * The certificate that guests see: read and judged at start, taken anew when its files change, watched for
- * its end. What is wrong is said once, and again a day later.
+ * The certificates that guests see: read and judged at start, taken anew when their files change, watched for
+ * their end. What is wrong with them is an alarm: an event when it begins and one when it is over, and a line
+ * in status in between.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/file.h"
+#include "common/fatal.h"
 #include "common/log.h"
 #include "edge/edge.h"
-
-enum { PEM_MAX = 1024 * 1024 };
 
 /* A stolen key opens the tickets of twice this time (TLS 1.2); it exceeds the two hours that a session may be
  * resumed. */
 static const double rotate_s = 2 * 60 * 60 + 60;
 
-/* Certificate and key are written one after the other: looked at when both have been still for so long. */
+/* Certificate and key may be written one after the other: looked at when all have been still for so long. */
 static const double settle_s = 0.5;
-static const double look_again_s = 24 * 60 * 60;
-
-struct pair {
-    char *cert_pem, *key_pem;
-    struct cert info;
-};
-
-static void pair_free(struct pair *p)
-{
-    free(p->cert_pem);
-    file_wipe(p->key_pem);
-    cert_free(&p->info);
-}
+static const double look_again_s = 60 * 60;
 
 static int64_t wall_now(const struct edge *e)
 {
     return (int64_t)ev_now(e->loop);
 }
 
-/* Workers are sent the texts as JSON. */
-static bool pair_is_utf8(const struct pair *p)
+json_t *edge_certificate_json(const struct edge *e)
 {
-    json_t *json = json_pack("{ss ss}", "cert", p->cert_pem, "key", p->key_pem);
+    const char *hosts[CONFIG_DOMAINS_MAX];
+    (void)config_join_hosts(&e->box->config, hosts);
+    return certificates_json(&e->certificate.set, hosts[0]);
+}
+
+/* Alarms ----------------------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *alarm, const char *key)
+{
+    return json_string_value(json_object_get(alarm, key));
+}
+
+/* The same alarm, though days go by in its words; what is refused may be refused for another reason. */
+static bool alarm_same(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"kind", "of", "severity"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(text_of(a, keys[i]), text_of(b, keys[i])) != 0)
+            return false;
+    return strcmp(text_of(a, "kind"), "refused") != 0 ||
+           strcmp(text_of(a, "reason"), text_of(b, "reason")) == 0;
+}
+
+static bool alarms_have(const json_t *list, const json_t *alarm)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
+        if (alarm_same(one, alarm))
+            return true;
+    return false;
+}
+
+static void alarm_raise(const json_t *alarm)
+{
+    const char *severity = text_of(alarm, "severity");
+    int level = strcmp(severity, cert_severity_name(CERT_SEVERE)) == 0    ? LOG_ERR
+                : strcmp(severity, cert_severity_name(CERT_WARNING)) == 0 ? LOG_WARNING
+                                                                          : LOG_NOTICE;
+    bool refused = strcmp(text_of(alarm, "kind"), "refused") == 0;
+    log_event(level, refused ? "Certificate Refused" : "Certificate Alarm",
+              "of=%s kind=%s severity=%s reason=\"%s\"%s", text_of(alarm, "of"), text_of(alarm, "kind"),
+              severity, text_of(alarm, "reason"),
+              refused ? " remedy=\"what is in use goes on until this is mended\"" : "");
+}
+
+static void alarms_update(struct edge *e)
+{
+    struct edge_certificate *c = &e->certificate;
+    json_t *now = certificates_alarms(&c->set, &e->box->config), *alarm;
+    size_t i;
+    if (!now)
+        return;
+    json_array_foreach (now, i, alarm)
+        if (!alarms_have(c->alarms, alarm))
+            alarm_raise(alarm);
+    json_array_foreach (c->alarms, i, alarm)
+        if (!alarms_have(now, alarm))
+            log_event(LOG_NOTICE, "Certificate Alarm Cleared", "of=%s kind=%s severity=%s",
+                      text_of(alarm, "of"), text_of(alarm, "kind"), text_of(alarm, "severity"));
+    json_decref(c->alarms);
+    c->alarms = now;
+}
+
+/* Changes ---------------------------------------------------------------------------------------------- */
+
+static void say_changes(const struct certificates *before, const struct certificates *now)
+{
+    for (size_t i = 0; i < now->n; i++) {
+        const struct certificate *c = &now->all[i], *old = certificates_named(before, c->file);
+        if (!old || strcmp(old->pem, c->pem) != 0)
+            log_event(LOG_NOTICE, old ? "Certificate Replaced" : "Certificate Added",
+                      "file=%s subject=\"%s\" issuer=\"%s\" until=%lld fingerprint=%s", c->file,
+                      c->info.subject, c->info.issuer, (long long)c->info.until, c->info.fingerprint);
+        if (c->info.ocsp.state == OCSP_good &&
+            (!old || old->n_staple != c->n_staple || memcmp(old->staple, c->staple, c->n_staple) != 0))
+            log_event(LOG_NOTICE, "OCSP Response Stapled", "file=%s until=%lld", c->file,
+                      (long long)c->info.ocsp.until);
+    }
+    for (size_t i = 0; i < before->n; i++)
+        if (!certificates_named(now, before->all[i].file))
+            log_event(LOG_NOTICE, "Certificate Removed", "file=%s subject=\"%s\"", before->all[i].file,
+                      before->all[i].info.subject);
+}
+
+/* Those in use stay, as if the files were still there. */
+static void keep_all(struct edge *e, struct certificates *fresh)
+{
+    struct cert_alarm alarm = cert_alarm_refused("no certificate is left in the folder");
+    json_t *json = cert_alarm_json(&alarm);
+    if (json && json_array_size(fresh->refused) == 0) {
+        json_object_set_new(json, "of", json_string(BOX_CERT));
+        json_array_append(fresh->refused, json);
+    }
     json_decref(json);
-    return json != NULL;
+    json_decref(e->certificate.set.refused);
+    e->certificate.set.refused = json_incref(fresh->refused);
+    certificates_free(fresh);
 }
 
-static enum err pair_load(const struct edge *e, struct pair *out, char *why)
-{
-    char cert[PATH_MAX], key[PATH_MAX], problem[256] = "";
-    struct pair p = {0};
-    enum err err = file_read(box_file(e->box, BOX_CERT, cert), PEM_MAX, &p.cert_pem, NULL, why, SCHEMA_WHY);
-    if (err == ERR_OK)
-        err =
-            file_read_secret(box_file(e->box, BOX_CERT_KEY, key), PEM_MAX, &p.key_pem, NULL, why, SCHEMA_WHY);
-    if (err != ERR_OK)
-        goto fail;
-    err = cert_read(p.cert_pem, p.key_pem, e->box->config.join_host, wall_now(e), &p.info, problem,
-                    sizeof problem);
-    if (err == ERR_OK && !pair_is_utf8(&p)) {
-        snprintf(problem, sizeof problem,
-                 "text beside the certificates is not UTF-8; remove what is not between BEGIN and END");
-        err = ERR_CONFIG;
-    }
-    if (err == ERR_OK) {
-        *out = p;
-        return ERR_OK;
-    }
-    snprintf(why, SCHEMA_WHY, "%s, %s: %s", cert, key, problem);
-fail:
-    pair_free(&p);
-    return err;
-}
-
-static void pair_commit(struct edge *e, struct pair *p)
-{
-    free(e->cert_pem);
-    file_wipe(e->key_pem);
-    cert_free(&e->certificate.info);
-    e->cert_pem = p->cert_pem;
-    e->key_pem = p->key_pem;
-    e->certificate.info = p->info;
-}
-
-/* What an administrator has to know of it. */
-static void certificate_say(struct edge *e)
-{
-    const struct cert *c = &e->certificate.info;
-    long long days = (c->until - wall_now(e)) / 86400;
-    if (*c->problem)
-        log_event(LOG_WARNING, "Certificate Problem", "subject=\"%s\" reason=\"%s\"", c->subject, c->problem);
-    else if (c->soon)
-        log_event(LOG_WARNING, "Certificate Expires Soon",
-                  "subject=\"%s\" days=%lld reason=\"renew it, then 'stile-edge cert install'\"", c->subject,
-                  days);
-}
+static void watch_files(struct edge *e);
 
 static void certificate_reload(struct edge *e)
 {
-    struct pair p;
-    char why[SCHEMA_WHY];
-    if (pair_load(e, &p, why) != ERR_OK) {
-        log_event(LOG_ERR, "Certificate Refused",
-                  "reason=\"%s\" remedy=\"the one in use stays until this is mended\"", why);
+    struct edge_certificate *c = &e->certificate;
+    struct certificates fresh;
+    if (certificates_load(e->box, wall_now(e), &c->set, &fresh) != ERR_OK) {
+        log_event(LOG_ERR, "Certificate Refused", "reason=\"out of memory\"");
         return;
     }
-    if (strcmp(p.cert_pem, e->cert_pem) == 0 && strcmp(p.key_pem, e->key_pem) == 0) {
-        pair_free(&p);
+    if (fresh.n == 0) {
+        keep_all(e, &fresh);
+        alarms_update(e);
         return;
     }
-    pair_commit(e, &p);
-    log_event(LOG_NOTICE, "Certificate Replaced", "subject=\"%s\" issuer=\"%s\" until=%lld fingerprint=%s",
-              e->certificate.info.subject, e->certificate.info.issuer, (long long)e->certificate.info.until,
-              e->certificate.info.fingerprint);
-    certificate_say(e);
-    edge_web_certificate(e);
-    edge_turn_certificate(e);
+    bool same = certificates_same(&c->set, &fresh);
+    say_changes(&c->set, &fresh);
+    certificates_free(&c->set);
+    c->set = fresh;
+    alarms_update(e);
+    watch_files(e);
+    if (!same) {
+        edge_web_certificate(e);
+        edge_turn_certificate(e);
+    }
 }
 
 /* Watching --------------------------------------------------------------------------------------------- */
@@ -134,19 +170,13 @@ static void on_settled(struct ev_loop *loop, ev_timer *w, int revents)
     certificate_reload(w->data);
 }
 
-/* The same certificate is another thing a day later. */
+/* The same certificate is another thing a day later, the same OCSP response in an hour. */
 static void on_look_again(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct edge *e = w->data;
-    struct cert fresh;
-    char why[256];
     (void)loop, (void)revents;
-    if (cert_read(e->cert_pem, e->key_pem, e->box->config.join_host, wall_now(e), &fresh, why, sizeof why) !=
-        ERR_OK)
-        return;
-    cert_free(&e->certificate.info);
-    e->certificate.info = fresh;
-    certificate_say(e);
+    certificates_look_again(&e->certificate.set, e->box, wall_now(e));
+    alarms_update(e);
 }
 
 static void on_rotate(struct ev_loop *loop, ev_timer *w, int revents)
@@ -157,27 +187,83 @@ static void on_rotate(struct ev_loop *loop, ev_timer *w, int revents)
     edge_web_tickets(e);
 }
 
+static void unwatch_files(struct edge *e)
+{
+    struct edge_certificate *c = &e->certificate;
+    while (c->n_watched > 0) {
+        ev_stat_stop(e->loop, &c->watched[--c->n_watched].stat);
+        free(c->watched[c->n_watched].path);
+    }
+}
+
+static void watch_file(struct edge *e, const char *file)
+{
+    char path[PATH_MAX];
+    struct edge_certificate_file *f = &e->certificate.watched[e->certificate.n_watched++];
+    f->path = xstrdup(box_file(e->box, file, path));
+    ev_stat_init(&f->stat, on_changed, f->path, 0);
+    f->stat.data = e;
+    ev_stat_start(e->loop, &f->stat);
+}
+
+/* The folder tells of files that come, go, or are renamed into it; each file of what is written into it, also
+ * where it is a link. */
+static void watch_files(struct edge *e)
+{
+    char ocsp[CERTIFICATE_FILE];
+    const struct certificates *set = &e->certificate.set;
+    unwatch_files(e);
+    watch_file(e, ".");
+    watch_file(e, BOX_CERT_KEY);
+    for (size_t i = 0; i < set->n; i++) {
+        certificate_ocsp_file(set->all[i].file, ocsp);
+        watch_file(e, set->all[i].file);
+        watch_file(e, ocsp);
+    }
+    for (size_t i = 0; i < json_array_size(set->refused) && i < TLS_IDENTITIES_MAX; i++) {
+        const char *file = text_of(json_array_get(set->refused, i), "of");
+        if (!certificates_named(set, file))
+            watch_file(e, file);
+    }
+}
+
+/* Life ------------------------------------------------------------------------------------------------- */
+
+static enum err certificate_first(struct edge *e, char *why)
+{
+    struct certificates *set = &e->certificate.set;
+    enum err err = certificates_load(e->box, wall_now(e), NULL, set);
+    if (err != ERR_OK) {
+        snprintf(why, SCHEMA_WHY, "certificates: out of memory");
+        return err;
+    }
+    if (set->n > 0)
+        return ERR_OK;
+    if (json_array_size(set->refused) > 0)
+        snprintf(why, SCHEMA_WHY, "%s", text_of(json_array_get(set->refused, 0), "reason"));
+    else
+        snprintf(why, SCHEMA_WHY,
+                 "%s has no certificate (" BOX_CERT "); 'stile-edge cert install' puts one there",
+                 e->box->dir);
+    return ERR_CONFIG;
+}
+
 enum err edge_certificate_start(struct edge *e, char *why)
 {
     struct edge_certificate *c = &e->certificate;
-    struct pair p;
-    enum err err = pair_load(e, &p, why);
+    enum err err = certificate_first(e, why);
     if (err != ERR_OK)
         return err;
-    pair_commit(e, &p);
-    certificate_say(e);
-    ev_stat_init(&c->cert_file, on_changed, box_file(e->box, BOX_CERT, c->cert_path), 0);
-    ev_stat_init(&c->key_file, on_changed, box_file(e->box, BOX_CERT_KEY, c->key_path), 0);
+    alarms_update(e);
+    watch_files(e);
     ev_init(&c->settle, on_settled);
     ev_init(&c->look_again, on_look_again);
     ev_timer_set(&c->look_again, look_again_s, look_again_s);
     ev_init(&c->rotate, on_rotate);
     ev_timer_set(&c->rotate, rotate_s, rotate_s);
     tls_tickets_rotate(&c->tickets);
-    c->cert_file.data = c->key_file.data = c->settle.data = c->look_again.data = c->rotate.data = e;
+    c->settle.data = c->look_again.data = c->rotate.data = e;
     ev_timer_start(e->loop, &c->rotate);
-    ev_stat_start(e->loop, &c->cert_file);
-    ev_stat_start(e->loop, &c->key_file);
     ev_timer_start(e->loop, &c->look_again);
     c->watching = true;
     return ERR_OK;
@@ -190,11 +276,9 @@ void edge_certificate_stop(struct edge *e)
         ev_timer_stop(e->loop, &c->rotate);
         ev_timer_stop(e->loop, &c->look_again);
         ev_timer_stop(e->loop, &c->settle);
-        ev_stat_stop(e->loop, &c->key_file);
-        ev_stat_stop(e->loop, &c->cert_file);
+        unwatch_files(e);
     }
     tls_tickets_wipe(&c->tickets);
-    cert_free(&c->info);
-    free(e->cert_pem);
-    file_wipe(e->key_pem);
+    certificates_free(&c->set);
+    json_decref(c->alarms);
 }

@@ -104,6 +104,29 @@ static void tunnels(struct metrics *m, const struct edge *e)
     metrics_value(m, sshd_pid(e->sshd) != 0, NULL);
 }
 
+/* What the guests of each join host are shown, and what is wrong. */
+static void certificates(struct metrics *m, const struct edge *e)
+{
+    const struct certificates *set = &e->certificate.set;
+    const char *hosts[CONFIG_DOMAINS_MAX];
+    size_t n = config_join_hosts(&e->box->config, hosts);
+    metrics_family(m, "stile_certificate_not_after_seconds", METRICS_GAUGE,
+                   "when the certificates for a join host end, UNIX time");
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < set->n; k++)
+            if (tls_identity_covers(&set->all[k].id, hosts[i]))
+                metrics_value(m, (double)set->all[k].info.until, "host", hosts[i], "file", set->all[k].file,
+                              "key", set->all[k].info.key, NULL);
+    metrics_family(m, "stile_certificate_alarm", METRICS_GAUGE,
+                   "1 for everything that is wrong with the certificates");
+    for (size_t i = 0; i < json_array_size(e->certificate.alarms); i++) {
+        const json_t *alarm = json_array_get(e->certificate.alarms, i);
+        metrics_value(m, 1, "of", json_string_value(json_object_get(alarm, "of")), "kind",
+                      json_string_value(json_object_get(alarm, "kind")), "severity",
+                      json_string_value(json_object_get(alarm, "severity")), NULL);
+    }
+}
+
 /* The statuses under `key`, each with the name of its worker. */
 static json_t *sources(const json_t *results, const char *key)
 {
@@ -129,6 +152,7 @@ char *edge_metrics_text(const struct edge *e, const json_t *results)
     memcpy(all + e->n_web, e->turn, e->n_turn * sizeof all[0]);
     status_metrics(m, "edge", e->box->name, e->daemon.started, e->policy_revision, all, e->n_web + e->n_turn);
     tunnels(m, e);
+    certificates(m, e);
     json_t *turn = sources(results, "turn"), *web = sources(results, "web");
     if (e->n_turn)
         turn_metrics(m, turn);

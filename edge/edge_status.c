@@ -128,7 +128,8 @@ static void edge_status_done(void *ctx, json_t *results)
     json_object_set_new(answer, "bans", edge_bans_status(e));
     json_object_set_new(answer, "services", edge_status_services(e));
     json_object_set_new(answer, "database_problem", json_string(e->users ? "" : e->users_problem));
-    json_object_set_new(answer, "certificate", cert_json(&e->certificate.info));
+    json_object_set_new(answer, "certificates", certificates_status(&e->certificate.set));
+    json_object_set(answer, "certificate_alarms", e->certificate.alarms);
     edge_status_answer(r, answer);
 }
 
@@ -170,16 +171,40 @@ void edge_metrics_request(void *edge, struct request *request, const json_t *msg
 
 /* Text -------------------------------------------------------------------------------------------------- */
 
-static void edge_status_certificate(const json_t *c)
+/* "in 89 days", "12 days ago" */
+static void status_certificates_age(json_t *list)
 {
-    const char *problem = json_string_value(json_object_get(c, "problem"));
-    char left[32];
-    table_age((double)json_integer_value(json_object_get(c, "until")) - (double)time(NULL), left,
-              sizeof left);
-    if (problem && *problem)
-        printf("Certificate: %s\n", problem);
-    else if (json_is_true(json_object_get(c, "soon")))
-        printf("Certificate: expires in %s; renew it, then 'stile-edge cert install'\n", left);
+    size_t i;
+    json_t *one;
+    json_array_foreach (list, i, one) {
+        double left = (double)json_integer_value(json_object_get(one, "until")) - (double)time(NULL);
+        char age[32];
+        table_age(left < 0 ? -left : left, age, sizeof age);
+        json_object_set_new(one, "left", json_sprintf(left < 0 ? "%s ago" : "in %s", age));
+        json_object_set_new(one, "staple",
+                            json_incref(json_object_get(json_object_get(one, "ocsp"), "state")));
+    }
+}
+
+static void edge_status_certificates(const json_t *status)
+{
+    static const struct table_column certificates[] = {{"File", "file", TABLE_TEXT},
+                                                       {"Join hosts", "hosts", TABLE_TEXT},
+                                                       {"Key", "key", TABLE_TEXT},
+                                                       {"Issuer", "issuer", TABLE_TEXT},
+                                                       {"Ends", "left", TABLE_TEXT},
+                                                       {"OCSP", "staple", TABLE_TEXT},
+                                                       {0}};
+    static const struct table_column alarms[] = {{"Of", "of", TABLE_TEXT},
+                                                 {"Severity", "severity", TABLE_STATE},
+                                                 {"Reason", "reason", TABLE_TEXT},
+                                                 {0}};
+    json_t *list = json_object_get(status, "certificates"),
+           *problems = json_object_get(status, "certificate_alarms");
+    status_certificates_age(list);
+    table_print(stdout, "Certificates", certificates, list, "none");
+    if (json_array_size(problems) > 0)
+        table_print(stdout, "Certificate alarms", alarms, problems, "");
 }
 
 static json_int_t web_sum(const json_t *web, const char *name)
@@ -242,10 +267,8 @@ static void edge_status_text(const json_t *status)
                                                  {0}};
     static const struct table_column services[] = {
         {"Port", "port", TABLE_TEXT}, {"", "protocol", TABLE_TEXT}, {"Service", "service", TABLE_TEXT}, {0}};
-    const json_t *sshd = json_object_get(status, "sshd"), *usage = json_object_get(status, "usage"),
-                 *certificate = json_object_get(status, "certificate");
+    const json_t *sshd = json_object_get(status, "sshd"), *usage = json_object_get(status, "usage");
     status_print_head(status);
-    edge_status_certificate(certificate);
     const char *database = json_string_value(json_object_get(status, "database_problem"));
     if (database && *database)
         printf("Database of users: %s\n", database);
@@ -257,6 +280,7 @@ static void edge_status_text(const json_t *status)
     edge_status_guests(json_object_get(status, "web"));
     edge_status_bans(json_object_get(status, "bans"));
     edge_usage_print(usage);
+    edge_status_certificates(status);
     table_print(stdout, "Services", services, json_object_get(status, "services"), "none");
     table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");
     if (json_integer_value(json_object_get(usage, "relays_left_out")))

@@ -233,8 +233,8 @@ bool edge_turn_set_up(struct edge *e, struct worker *w, char *why)
         return false;
     edge_users_send(e, &box->secrets, w);
     json_t *msg =
-        json_pack("{ss so so ss ss si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config",
-                  config, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "log_level", daemon_log_level());
+        json_pack("{ss so so so si}", "type", "setup", "sockets", edge_turn_sockets(l, fds), "config", config,
+                  "tls", edge_certificate_json(e), "log_level", daemon_log_level());
     fds[l->n] = e->turn_shared;
     if (worker_send(w, msg, fds, l->n + 1) != ERR_OK)
         log_event(LOG_ERR, "Worker Not Set Up", "worker=%s reason=\"its message could not be made\"",
@@ -270,9 +270,8 @@ void edge_turn_certificate(struct edge *e)
     for (size_t i = 0; i < e->n_turn; i++)
         if (e->turn[i])
             (void)worker_send(e->turn[i],
-                              json_pack("{ss ss ss}", "type", "certificate", "cert_pem", e->cert_pem,
-                                        "key_pem", e->key_pem),
-                              NULL, 0); /* one that is down gets it in its setup */
+                              json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)), NULL,
+                              0); /* one that is down gets them in its setup */
 }
 
 /* "KEY: problem" as the workers' code says it, with the line of the file where there is such a key. */

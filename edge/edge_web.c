@@ -20,8 +20,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
     memcpy(fds, l->https, l->n_https * sizeof fds[0]);
     memcpy(fds + l->n_https, l->http, l->n_http * sizeof fds[0]);
     char keys[TLS_TICKETS_HEX];
-    json_t *msg = json_pack("{ss si si ss ss ss sO sI si}", "type", "setup", "https", (int)l->n_https, "http",
-                            (int)l->n_http, "cert_pem", e->cert_pem, "key_pem", e->key_pem, "tickets",
+    json_t *msg = json_pack("{ss si si so ss sO sI si}", "type", "setup", "https", (int)l->n_https, "http",
+                            (int)l->n_http, "tls", edge_certificate_json(e), "tickets",
                             tls_tickets_print(&e->certificate.tickets, keys), "allowlist", e->allowlist,
                             "revision", (json_int_t)e->policy_revision, "log_level", daemon_log_level());
     if (msg && e->box->config.turn.enabled && e->box->config.turn.tcp_443)
@@ -175,9 +175,8 @@ void edge_web_tickets(struct edge *e)
 void edge_web_certificate(struct edge *e)
 {
     for (size_t i = 0; i < e->n_web; i++)
-        (void)worker_send(
-            e->web[i], json_pack("{ss ss ss}", "type", "tls", "cert_pem", e->cert_pem, "key_pem", e->key_pem),
-            NULL, 0); /* one that is down gets it in its setup */
+        (void)worker_send(e->web[i], json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)), NULL,
+                          0); /* one that is down gets them in its setup */
 }
 
 enum err edge_web_start(struct edge *e, char *why)

@@ -11,6 +11,7 @@
 #include "common/bundle.h"
 #include "common/file.h"
 #include "common/tls.h"
+#include "common/tls_identity.h"
 #include "common/verb.h"
 #include "edge/edge.h"
 
@@ -66,8 +67,9 @@ static enum err join_read_bundle(struct join *j, char *why)
 
 static enum err join_certificate(struct join *j, char *why)
 {
+    const char *hosts[CONFIG_DOMAINS_MAX];
     char problem[256];
-    SSL_CTX *ctx;
+    struct tls_identity id;
     enum err e;
     if (!j->cert_file && access(box_file(&j->box, BOX_CERT, j->own_cert), F_OK) == 0 &&
         access(box_file(&j->box, BOX_CERT_KEY, j->own_key), F_OK) == 0) {
@@ -86,16 +88,19 @@ static enum err join_certificate(struct join *j, char *why)
         e = file_read(j->key_file, PEM_MAX, &j->key, NULL, why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
-    e = tls_server_ctx(j->cert, j->key, NULL, &ctx, problem, sizeof problem);
+    e = tls_identity_read(j->cert, j->key, &id, problem, sizeof problem);
     if (e != ERR_OK) {
         snprintf(why, SCHEMA_WHY, "%s, %s: %s", j->cert_file, j->key_file, problem);
         return e;
     }
-    if (!tls_ctx_covers(ctx, j->config.join_host))
-        fprintf(stderr,
-                "stile-edge join: warning: the certificate does not name %s; browsers will refuse it\n",
-                j->config.join_host);
-    SSL_CTX_free(ctx);
+    size_t n = config_join_hosts(&j->config, hosts);
+    for (size_t i = 0; i < n; i++)
+        if (!tls_identity_covers(&id, hosts[i]))
+            fprintf(
+                stderr,
+                "stile-edge join: warning: the certificate does not name %s; browsers will refuse it there\n",
+                hosts[i]);
+    tls_identity_free(&id);
     return ERR_OK;
 }
 

@@ -57,13 +57,11 @@ static void *turn_make(struct ev_loop *loop, struct ipc *main)
     return p;
 }
 
-/* A wrong one changes nothing: main has judged it before. */
-static void turn_certificate(struct turn_process *p, const json_t *msg)
+/* Wrong ones change nothing: main has judged them before. */
+static void turn_tls(struct turn_process *p, const json_t *msg)
 {
-    const char *cert = json_string_value(json_object_get(msg, "cert_pem")),
-               *key = json_string_value(json_object_get(msg, "key_pem"));
-    char why[256] = "no cert_pem and key_pem";
-    if (!cert || !key || turn_worker_certificate(p->worker, cert, key, why, sizeof why) != ERR_OK)
+    char why[256];
+    if (turn_worker_tls(p->worker, json_object_get(msg, "tls"), why, sizeof why) != ERR_OK)
         log_event(LOG_ERR, "Certificate Refused", "reason=\"%s\"", why);
 }
 
@@ -169,8 +167,8 @@ static void turn_setup(struct turn_process *p, const json_t *msg, int *fds, size
         fds[i] = -1; /* the worker's from here on */
     p->worker = turn_worker_start(p->loop, &config, sockets, n, fds[n_fds - 1], why, sizeof why);
     if (p->worker) {
-        if (json_object_get(msg, "cert_pem"))
-            turn_certificate(p, msg);
+        if (json_object_get(msg, "tls"))
+            turn_tls(p, msg);
         (void)ipc_send(p->main, json_pack("{ss}", "type", "ready"), NULL, 0);
         return;
     }
@@ -236,10 +234,14 @@ static void turn_message(void *worker, const char *type, json_t *msg, int *fds, 
         const char *type;
         void (*run)(struct turn_process *p, const json_t *msg);
         bool before_setup;
-    } messages[] = {{"status", turn_status, false},           {"users", turn_users, true},
-                    {"certificate", turn_certificate, false}, {"user", turn_user, false},
-                    {"prepare", turn_prepare, false},         {"commit", turn_commit, false},
-                    {"rollback", turn_roll_back, false},      {"addresses", turn_addresses, false}};
+    } messages[] = {{"status", turn_status, false},
+                    {"users", turn_users, true},
+                    {"tls", turn_tls, false},
+                    {"user", turn_user, false},
+                    {"prepare", turn_prepare, false},
+                    {"commit", turn_commit, false},
+                    {"rollback", turn_roll_back, false},
+                    {"addresses", turn_addresses, false}};
     struct turn_process *p = worker;
     if (strcmp(type, "setup") == 0)
         turn_setup(p, msg, fds, n_fds);

@@ -291,10 +291,15 @@ enum err turn_worker_reconfigure(struct turn_worker *w, struct turn_config *conf
     return e;
 }
 
+enum err turn_worker_tls(struct turn_worker *w, const json_t *certificates, char *why, size_t why_size)
+{
+    return turn_tls_set(&w->tls, certificates, why, why_size);
+}
+
 enum err turn_worker_certificate(struct turn_worker *w, const char *cert_pem, const char *key_pem, char *why,
                                  size_t why_size)
 {
-    return turn_tls_set(&w->tls, cert_pem, key_pem, why, why_size);
+    return turn_tls_set_pem(&w->tls, cert_pem, key_pem, why, why_size);
 }
 
 enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h)

@@ -92,8 +92,10 @@ void turn_worker_drop_user(struct turn_worker *w, const char *name);
  */
 enum err turn_worker_set_own(struct turn_worker *w, const json_t *own_addresses);
 
-/* PEM text, for TLS and DTLS from now on; without it both are refused. What is open goes on with what it has.
- * ERR_TLS with the reason, nothing changed. */
+/* The certificates (common/tls_choice.h) for TLS and DTLS from now on; without them both are refused. What is
+ * open goes on with what it has. Errors with the reason: nothing changed. */
+enum err turn_worker_tls(struct turn_worker *w, const json_t *certificates, char *why, size_t why_size);
+/* The same with one, in PEM. */
 enum err turn_worker_certificate(struct turn_worker *w, const char *cert_pem, const char *key_pem, char *why,
                                  size_t why_size);
 

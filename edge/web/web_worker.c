@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "common/fatal.h"
-#include "common/tls.h"
+#include "common/tls_choice.h"
 #include "edge/web/balancer.h"
 #include "edge/web/banned.h"
 #include "edge/web/conn.h"
@@ -109,13 +109,10 @@ static void refuse_message(struct web *w, const char *type, const char *why)
 
 static void take_tls(struct web *w, const char *type, const json_t *msg)
 {
+    const struct tls_server server = {.alpn = w->turn ? alpn_with_turn : alpn, .tickets = &w->tickets};
     SSL_CTX *ctx;
     char why[256];
-    enum err e = tls_server_ctx(text_of(msg, "cert_pem"), text_of(msg, "key_pem"),
-                                w->turn ? alpn_with_turn : alpn, &ctx, why, sizeof why);
-    if (e == ERR_OK)
-        e = tls_tickets_use(ctx, &w->tickets);
-    if (e != ERR_OK) {
+    if (tls_choice_ctx_json(&server, json_object_get(msg, "tls"), &ctx, why, sizeof why) != ERR_OK) {
         refuse_message(w, type, why);
         return;
     }

@@ -2,10 +2,11 @@
  * The web worker: guests' HTTPS on one side, data channels to the cores on the other. One process, one loop.
  *
  * Messages from main:
- *   setup        {https: k, http: m, cert_pem, key_pem, allowlist, revision, limits?, turn?, bans?}: k + m
+ *   setup        {https: k, http: m, tls, allowlist, revision, limits?, turn?, bans?}: k + m
  *                listening descriptors, https first; limits: see common/web_limits.h.
  *                With turn true the https sockets take TURN as well.
- *   tls          {cert_pem, key_pem}              for new connections; old ones keep theirs
+ *   tls          {tls}                            the certificates (common/tls_choice.h) for new connections;
+ *                                                 old ones keep theirs
  *   policy       {revision, allowlist}
  *   bans         {add, remove}                    addresses (IPv6: /64s) that are banned, and that are not any more
  *   uplink       {id, core, tunnel, channel} with two descriptors [read end, write end]: a data channel

@@ -89,7 +89,7 @@ static void server_start(void)
     server = turn_server_new(&c, shared, &listening, 1, &net_ops, NULL, 1000, 1000);
     REQUIRE(server != NULL);
     REQUIRE(tls_self_signed("turn.example.org", 1, &cert, &key) == ERR_OK);
-    REQUIRE(turn_tls_set(&tls, cert, key, why, sizeof why) == ERR_OK);
+    REQUIRE(turn_tls_set_pem(&tls, cert, key, why, sizeof why) == ERR_OK);
     free(cert);
     free(key);
     admission = turn_admission_new(&server->config, 3);

@@ -22,11 +22,20 @@ event() { grep -qF "$1" "$LAB/log/edge-edge.log"; }
 # events TEXT : how many of them.
 events() { grep -cF "$1" "$LAB/log/edge-edge.log"; }
 
-first=$(cert show --json | jq -r .fingerprint)
+# shown FILE FIELD : what `cert show` says of a certificate; problems: of all of them.
+shown() { cert show --json | jq -r ".certificates[] | select(.file == \"$1\") | .$2"; }
+problems() { cert show --json | jq -r '.alarms[] | .of + " " + .kind + " " + .severity'; }
+
+first=$(shown cert.pem fingerprint)
 is "443 shows the certificate" "$(seen 443)" "$first"
 is "TURN's TLS port too" "$(seen 5349)" "$first"
-is "its problem is told" "$(cert show --json | jq -r .problem | cut -c 1-40)" "comes without its issuer's certificate: "
-check "status tells it" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' status --dir '$RUN/edge' | grep -q '^Certificate: comes without'"
+is "its problem is told" "$(problems)" "cert.pem chain warning"
+refute "and the exit status says so" cert show
+check "status tells it" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' status --dir '$RUN/edge' | grep -q 'cert.pem  *Warning  *comes without'"
+check "and the metrics" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' metrics --dir '$RUN/edge' | \
+    grep -q '^stile_certificate_alarm{of=\"cert.pem\",kind=\"chain\",severity=\"warning\"} 1'"
+check "with its end" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' metrics --dir '$RUN/edge' | \
+    grep -q '^stile_certificate_not_after_seconds{host=\"$JOIN_HOST\",file=\"cert.pem\",key=\"ECDSA P-256\"} 1'"
 
 # resumed : how many of 20 handshakes take up the session of the first one, whichever worker they reach.
 resumed() {
@@ -53,23 +62,29 @@ openssl x509 -req -in "$LAB/next.csr" -copy_extensions copy -days 90 -CA "$LAB/c
     -out "$LAB/next.pem" 2>/dev/null
 cat "$LAB/ca/ca.pem" >>"$LAB/next.pem"
 check "the certificate is installed" cert install "$LAB/next.pem"
-wait_for 10 "the new certificate" event "Certificate Replaced"
-second=$(cert show --json | jq -r .fingerprint)
+wait_for 10 "the new certificate" event "Certificate Added"
+is "it lies in one file with its key" "$(stat -c '%a %U' "$RUN/edge/cert-$JOIN_HOST.pem")" "600 UNKNOWN"
+refute "what it replaces is gone" test -e "$RUN/edge/cert.pem" -o -e "$RUN/edge/key.pem"
+check "the alarm is over" wait_for 10 "its end" event 'event="Certificate Alarm Cleared" of=cert.pem kind=chain'
+second=$(shown "cert-$JOIN_HOST.pem" fingerprint)
 refute "it is another" test "$first" = "$second"
 is "443 shows it" "$(seen 443)" "$second"
 is "TURN's TLS port too" "$(seen 5349)" "$second"
-is "nothing is wrong with it" "$(cert show --json | jq -r .problem)" ""
+check "nothing is wrong with it" cert show
 refute "the waiting key is gone" test -e "$RUN/edge/next_key.pem"
 check "guests get through" guest_gets_through
 
-# A key that is not its own, written by hand.
-cp "$RUN/edge/key.pem" "$LAB/right.key"
+# A key that is not its own, written by hand: what is in use goes on.
+in_use=$RUN/edge/cert-$JOIN_HOST.pem
+cp "$in_use" "$LAB/right.pem"
 openssl ecparam -name prime256v1 -genkey -noout -out "$LAB/wrong.key"
-cat "$LAB/wrong.key" >"$RUN/edge/key.pem"
+{ openssl x509 -in "$LAB/right.pem"; cat "$LAB/wrong.key"; } >"$in_use"
 wait_for 10 "the refusal" event "Certificate Refused"
 is "a wrong key changes nothing" "$(seen 443)" "$second"
-cat "$LAB/right.key" >"$RUN/edge/key.pem"
-is "put back, it is no news" "$(events 'Certificate Replaced')" 1
+is "status tells it" "$(edge_status --json | jq -r '.certificate_alarms[] | .of + " " + .kind')" "cert-$JOIN_HOST.pem refused"
+cat "$LAB/right.pem" >"$in_use"
+check "put back, the alarm is over" wait_for 10 "its end" event 'event="Certificate Alarm Cleared" of=cert-join.example.com.pem kind=refused'
+is "and it is no news" "$(events 'Certificate Replaced')" 0
 refute "a certificate for somebody else is refused" cert install "$LAB/ca/ca.pem" --key "$LAB/ca/ca.key"
 check "guests still get through" guest_gets_through
 

@@ -14,6 +14,27 @@ enum { DAY = 86400 };
 static char *cert_pem, *key_pem, why[256];
 static struct cert cert;
 
+/* Looks at a certificate and its key for one host. */
+static enum err look(const char *pem, const char *key, const char *host, int64_t now)
+{
+    const struct cert_question question = {.hosts = &host, .n_hosts = 1, .now = now};
+    struct tls_identity id;
+    enum err e = tls_identity_read(pem, key, &id, why, sizeof why);
+    if (e != ERR_OK)
+        return e;
+    e = cert_look(&id, &question, &cert);
+    tls_identity_free(&id);
+    return e;
+}
+
+static bool alarmed(enum cert_alarm_kind kind, enum cert_severity severity, const char *reason)
+{
+    for (size_t i = 0; i < cert.n_alarms; i++)
+        if (cert.alarms[i].kind == kind)
+            return cert.alarms[i].severity == severity && strstr(cert.alarms[i].reason, reason) != NULL;
+    return false;
+}
+
 static X509 *x509_of(const char *pem)
 {
     BIO *bio = BIO_new_mem_buf(pem, -1);
@@ -80,29 +101,52 @@ START_TEST(test_self_signed)
 {
     int64_t now = time(NULL);
     ck_assert_int_eq(tls_self_signed("join.example.com", 30, &cert_pem, &key_pem), ERR_OK);
-    ck_assert_int_eq(cert_read(cert_pem, key_pem, "join.example.com", now, &cert, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(look(cert_pem, key_pem, "join.example.com", now), ERR_OK);
     ck_assert_str_eq(cert.subject, "CN = join.example.com");
     ck_assert_str_eq(cert.key, "ECDSA P-256");
-    ck_assert(cert.self_signed && cert.covers && cert.chain == 0 && !cert.soon);
+    ck_assert(cert.self_signed && cert.chain == 0 && !cert.must_staple && cert.n_alarms == 1);
     ck_assert_str_eq(json_string_value(json_array_get(cert.names, 0)), "join.example.com");
-    ck_assert_str_eq(cert.problem, "self-signed: browsers warn; order one with 'stile-edge cert csr'");
+    ck_assert_uint_eq(json_array_size(cert.hosts), 1);
+    ck_assert(alarmed(CERT_ALARM_self_signed, CERT_NOTICE, "self-signed: browsers warn"));
     ck_assert_uint_eq(strlen(cert.fingerprint), 95);
     json_t *json = cert_json(&cert);
     ck_assert(json_integer_value(json_object_get(json, "until")) == cert.until);
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "alarms")), 1);
     json_decref(json);
     cert_free(&cert);
-    ck_assert_int_eq(cert_read(cert_pem, key_pem, "other.example.com", now, &cert, why, sizeof why), ERR_OK);
-    ck_assert_str_eq(cert.problem,
-                     "does not name other.example.com (no subject alternative name does); order one "
-                     "that does with 'stile-edge cert csr'");
+    ck_assert_int_eq(look(cert_pem, NULL, "other.example.com", now), ERR_OK);
+    ck_assert_uint_eq(json_array_size(cert.hosts), 0);
     cert_free(&cert);
-    ck_assert_int_eq(cert_read(cert_pem, key_pem, "join.example.com", now + 33 * DAY, &cert, why, sizeof why),
-                     ERR_OK);
-    ck_assert_str_eq(cert.problem, "expired 3 days ago; install a new one with 'stile-edge cert install'");
-    cert_free(&cert);
-    ck_assert_int_eq(cert_read(cert_pem, key_pem, "join.example.com", now - DAY, &cert, why, sizeof why),
-                     ERR_OK);
-    ck_assert_str_eq(cert.problem, "not valid yet; is this box's clock right?");
+    free(cert_pem);
+    free(key_pem);
+}
+END_TEST
+
+START_TEST(test_times)
+{
+    int64_t now = time(NULL);
+    ck_assert_int_eq(tls_self_signed("join.example.com", 30, &cert_pem, &key_pem), ERR_OK);
+    static const struct {
+        int days;
+        enum cert_alarm_kind kind;
+        enum cert_severity severity;
+        const char *reason;
+        bool in_time;
+    } rows[] = {
+        {-1, CERT_ALARM_not_yet_valid, CERT_SEVERE, "not valid yet; is this box's clock right?", false},
+        {10, CERT_ALARM_expiring, CERT_WARNING, "expires in 19 days; renew it", true},
+        {23, CERT_ALARM_expiring, CERT_SEVERE, "expires in 6 days; renew it", true},
+        {33, CERT_ALARM_expired, CERT_SEVERE, "expired 3 days ago; install a new one", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t then = now + rows[i].days * DAY + 3600;
+        ck_assert_int_eq(look(cert_pem, key_pem, "join.example.com", then), ERR_OK);
+        ck_assert_msg(alarmed(rows[i].kind, rows[i].severity, rows[i].reason), "%s", cert.alarms[0].reason);
+        ck_assert_int_eq(cert_in_time(&cert, then), rows[i].in_time);
+        cert_free(&cert);
+    }
+    ck_assert_int_eq(look(cert_pem, key_pem, "join.example.com", now + 8 * DAY + 3600), ERR_OK);
+    ck_assert_uint_eq(cert.n_alarms, 1); /* 21 days and more */
     cert_free(&cert);
     free(cert_pem);
     free(key_pem);
@@ -118,24 +162,24 @@ START_TEST(test_request)
     ck_assert_int_eq(tls_self_signed("ca.example.net", 300, &other_cert, &other_key), ERR_OK);
     ck_assert_int_eq(cert_request(names, 4, NULL, &request, &key, why, sizeof why), ERR_OK);
     leaf = request_sign(request, cert_pem, key_pem, 30);
-    ck_assert_int_eq(cert_read(leaf, key, "2001:db8::1", now, &cert, why, sizeof why), ERR_OK);
-    ck_assert(cert.covers && !cert.self_signed);
+    ck_assert_int_eq(look(leaf, key, "2001:db8::1", now), ERR_OK);
+    ck_assert(json_array_size(cert.hosts) == 1 && !cert.self_signed);
     ck_assert_uint_eq(json_array_size(cert.names), 4);
     for (size_t i = 0; i < 4; i++)
         ck_assert_str_eq(json_string_value(json_array_get(cert.names, i)), names[i]);
-    ck_assert_ptr_nonnull(strstr(cert.problem, "comes without its issuer's certificate"));
+    ck_assert(alarmed(CERT_ALARM_chain, CERT_WARNING, "comes without its issuer's certificate"));
     cert_free(&cert);
     chain = joined(leaf, cert_pem);
     wrong = joined(leaf, other_cert);
-    ck_assert_int_eq(cert_read(wrong, key, "join.example.com", now, &cert, why, sizeof why), ERR_OK);
-    ck_assert_ptr_nonnull(strstr(cert.problem, "its chain is not in order"));
+    ck_assert_int_eq(look(wrong, key, "join.example.com", now), ERR_OK);
+    ck_assert(alarmed(CERT_ALARM_chain, CERT_WARNING, "its chain is not in order"));
     cert_free(&cert);
     /* Another key than the certificate's. */
-    ck_assert_int_eq(cert_read(chain, key_pem, "join.example.com", now, &cert, why, sizeof why), ERR_TLS);
+    ck_assert_int_eq(look(chain, key_pem, "join.example.com", now), ERR_TLS);
     ck_assert_ptr_nonnull(strstr(why, "private key"));
     free(chain);
     chain = joined(leaf, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
-    ck_assert_int_eq(cert_read(chain, key, "join.example.com", now, &cert, why, sizeof why), ERR_TLS);
+    ck_assert_int_eq(look(chain, key, "join.example.com", now), ERR_TLS);
     ck_assert_ptr_nonnull(strstr(why, "certificate: "));
     free(chain);
     free(wrong);
@@ -156,7 +200,7 @@ START_TEST(test_request_for_the_same_key)
     ck_assert_int_eq(tls_self_signed(name, 300, &cert_pem, &key_pem), ERR_OK);
     ck_assert_int_eq(cert_request(&name, 1, key_pem, &request, NULL, why, sizeof why), ERR_OK);
     leaf = request_sign(request, cert_pem, key_pem, 10);
-    ck_assert_int_eq(cert_read(leaf, key_pem, name, time(NULL), &cert, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(look(leaf, key_pem, name, time(NULL)), ERR_OK);
     cert_free(&cert);
     free(request);
     free(leaf);
@@ -175,4 +219,5 @@ START_TEST(test_names_refused)
 }
 END_TEST
 
-UNIT_MAIN("cert", test_self_signed, test_request, test_request_for_the_same_key, test_names_refused)
+UNIT_MAIN("cert", test_self_signed, test_times, test_request, test_request_for_the_same_key,
+          test_names_refused)

@@ -55,7 +55,7 @@ static void certify(void)
 {
     char *cert, *key, why[200];
     ck_assert_int_eq(tls_self_signed("turn.example.org", 1, &cert, &key), ERR_OK);
-    ck_assert_int_eq(turn_tls_set(&tls, cert, key, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(turn_tls_set_pem(&tls, cert, key, why, sizeof why), ERR_OK);
     free(cert);
     free(key);
 }

@@ -909,9 +909,11 @@ START_TEST(test_bad_messages)
     ipc_send(box.main_side, json_pack("{s:s}", "type", "nonsense"), NULL, 0);
     ipc_send(box.main_side, json_pack("{s:s}", "type", "setup"), NULL, 0);
     ipc_send(box.main_side, json_pack("{s:s, s:i}", "type", "uplink", "id", 5), NULL, 0);
-    ipc_send(box.main_side, json_pack("{s:s, s:s, s:s}", "type", "tls", "cert_pem", "x", "key_pem", "y"),
+    ipc_send(box.main_side,
+             json_pack("{s:s, s:{s:s, s:[{s:s}]}}", "type", "tls", "tls", "host", "x", "identities", "pem", "x"),
              NULL, 0);
-    RUN_UNTIL(box.refused == 4);
+    ipc_send(box.main_side, json_pack("{s:s}", "type", "tls"), NULL, 0);
+    RUN_UNTIL(box.refused == 5);
     ipc_send(box.main_side, json_pack("{s:s, s:i}", "type", "uplink_close", "id", 77), NULL, 0);
     ipc_send(box.main_side, json_pack("{s:s, s:i}", "type", "uplink_close", "id", 0), NULL, 0);
     RUN_UNTIL(box.uplinks_closed == 1);

@@ -410,8 +410,9 @@ static void box_setup(const char *limits)
                   "join.example.com", "scheme", "wss", "host", "narrow.example.com", "path", "/app",
                   "methods", "GET", "host", "meet.example.org", "port", 8443);
     json_t *setup =
-        json_pack("{s:s, s:b, s:i, s:i, s:s, s:s, s:o, s:i, s:o}", "type", "setup", "turn", box.turn, "https",
-                  1, "http", 1, "cert_pem", cert, "key_pem", key, "allowlist", rules, "revision", 7, "limits",
+        json_pack("{s:s, s:b, s:i, s:i, s:{s:s, s:[{s:s, s:s}]}, s:o, s:i, s:o}", "type", "setup", "turn",
+                  box.turn, "https", 1, "http", 1, "tls", "host", "join.example.com", "identities", "pem",
+                  cert, "key", key, "allowlist", rules, "revision", 7, "limits",
                   limits ? json_loads(limits, 0, NULL) : json_object());
     if (box.balancer)
         json_object_set_new(setup, "load_balancers", json_pack("[s]", box.balancer));
