@@ -276,6 +276,9 @@ static const struct schema_row web_rows[] = {
              "(version 1 or 2), whose client counts in logs and limits"},
     {"access_log", SCHEMA_OBJECT, WEB(access_log), .rows = access_log_rows,
      .help = "the edges' log of guests' requests"},
+    {"hsts", SCHEMA_INT, WEB(hsts), .min = 0, .max = 63072000, .default_text = "31536000",
+     .help = "seconds for which browsers are to come to the join hosts over HTTPS only "
+             "(Strict-Transport-Security); 0: not said"},
     SCHEMA_END};
 
 #define LIFETIME(member)                                                                                     \

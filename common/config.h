@@ -62,6 +62,7 @@ struct config_web_proxy {
     long tunnels_per_edge;
     struct schema_strings load_balancers;
     struct config_access_log access_log;
+    long hsts; /* seconds; 0: not sent */
 };
 
 struct config_turn {

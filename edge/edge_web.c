@@ -30,6 +30,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
         json_object_set_new(msg, "load_balancers",
                             schema_strings_json(&e->box->config.web_proxy.load_balancers));
     if (msg)
+        json_object_set_new(msg, "hsts", json_integer(e->box->config.web_proxy.hsts));
+    if (msg)
         json_object_set_new(msg, "limits", web_limits_json(&e->box->config.web_limits));
     if (msg)
         json_object_set_new(msg, "bans", edge_bans_json(e));
@@ -175,8 +177,8 @@ void edge_web_tickets(struct edge *e)
 void edge_web_certificate(struct edge *e)
 {
     for (size_t i = 0; i < e->n_web; i++)
-        (void)worker_send(e->web[i], json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)), NULL,
-                          0); /* one that is down gets them in its setup */
+        (void)worker_send(e->web[i], json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)),
+                          NULL, 0); /* one that is down gets them in its setup */
 }
 
 enum err edge_web_start(struct edge *e, char *why)

@@ -31,6 +31,7 @@ struct request {
     double began, sent;       /* web->now when it began, and when it was last sent up */
     struct access_note *note; /* for the access log; NULL: it is off */
     char id[REQUEST_ID_TEXT + 1];
+    bool tls;
     bool head; /* HEAD: an answer has no body */
     bool websocket;
     bool answered;       /* on_head was called */
@@ -135,6 +136,13 @@ static void add_date(const struct web *w, struct http_message *m)
     (void)http_message_add_str(m, "date", text);
 }
 
+/* RFC 6797 §7.1 and §7.2: over TLS only. A bridge that says it itself knows better. */
+static void add_hsts(const struct web *w, struct http_message *m)
+{
+    if (w->hsts[0] && !http_message_find(m, "strict-transport-security").at)
+        (void)http_message_add_str(m, "strict-transport-security", w->hsts);
+}
+
 /* A finished answer to the guest. The request may be gone after the first callback; the guest is not. */
 static void answer_page(struct request *r, struct http_message *m, const struct buf *body)
 {
@@ -144,6 +152,8 @@ static void answer_page(struct request *r, struct http_message *m, const struct 
     r->web->counters.codes[m->status / 100]++;
     r->answered = r->over = true;
     add_date(r->web, m);
+    if (r->tls)
+        add_hsts(r->web, m);
     m->no_body = bodiless;
     note_head(r, m->status);
     note_bytes(r, 0, bodiless ? 0 : buf_len(body));
@@ -201,6 +211,7 @@ void request_start_malformed(struct request *r, const struct request_origin *ori
 {
     r->web->counters.requests++;
     r->web->counters.malformed++;
+    r->tls = origin->tls;
     if (why->status != 408) /* a slow network is no offence */
         offence_note(r->web, origin->client, BAN_malformed);
     note_begin(r, origin, NULL);
@@ -389,6 +400,7 @@ void request_start(struct request *r, const struct request_origin *origin, struc
     w->counters.requests++;
     r->head = span_is(http_message_method(m), "HEAD");
     r->websocket = m->websocket;
+    r->tls = origin->tls;
     r->body_ended = end;
     note_begin(r, origin, m);
     if (!origin->tls) {
@@ -471,6 +483,8 @@ void request_answer_head(struct request *r, struct http_message *m, bool end)
     http_message_free(&r->again);
     histogram_add(&r->web->latency.tunnel, r->web->now - r->sent);
     http_hygiene_response(m);
+    if (!m->websocket)
+        add_hsts(r->web, m);
     r->web->counters.codes[m->status / 100]++;
     r->answered = true;
     r->over = end;

@@ -88,6 +88,7 @@ struct web {
     struct web_limits limits;
     struct allowlist allowlist;
     int64_t revision;
+    char hsts[32];              /* Strict-Transport-Security (RFC 6797), "": not sent */
     bool turn;                  /* the HTTPS port takes TURN as well */
     unsigned handing;           /* connections on their way to turn workers */
     SSL_CTX *tls;               /* NULL before setup */

@@ -181,6 +181,8 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->addresses = address_table_new((size_t)w->limits.connections);
     w->streams = address_table_new((size_t)w->limits.connections); /* no stream without a connection */
     REQUIRE(w->addresses && w->streams);
+    if (number_of(msg, "hsts") > 0)
+        snprintf(w->hsts, sizeof w->hsts, "max-age=%lld", (long long)number_of(msg, "hsts"));
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
     if (json_object_get(msg, "tickets"))

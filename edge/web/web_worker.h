@@ -2,7 +2,7 @@
  * The web worker: guests' HTTPS on one side, data channels to the cores on the other. One process, one loop.
  *
  * Messages from main:
- *   setup        {https: k, http: m, tls, allowlist, revision, limits?, turn?, bans?}: k + m
+ *   setup        {https: k, http: m, tls, allowlist, revision, limits?, turn?, bans?, hsts?}: k + m
  *                listening descriptors, https first; limits: see common/web_limits.h.
  *                With turn true the https sockets take TURN as well.
  *   tls          {tls}                            the certificates (common/tls_choice.h) for new connections;

@@ -355,6 +355,40 @@ START_TEST(test_back_pressure_up)
 }
 END_TEST
 
+/* What a guest is answered with for a request, up to what it must end with. */
+static void answer_to(bool tls, const char *request, const char *end, char out[2048])
+{
+    struct guest g;
+    guest_connect(&g, tls, "join.example.com");
+    guest_send(&g, request);
+    RUN_UNTIL(guest_ends_with(&g, end));
+    snprintf(out, 2048, "%.*s", (int)buf_len(&g.in), (const char *)buf_data(&g.in));
+    guest_close(&g);
+}
+
+/* RFC 6797: over TLS on every answer that has none, over plain HTTP on none. */
+START_TEST(test_hsts)
+{
+    static const char ours[] = "strict-transport-security: max-age=86400\r\n";
+    char text[2048];
+    box.hsts = 86400;
+    box_start();
+    answer_to(true, GET("/hello"), "hello", text);
+    ck_assert_ptr_nonnull(strcasestr(text, ours));
+    answer_to(true, GET("/refused-by-core"), "</html>\n", text);
+    ck_assert_ptr_nonnull(strcasestr(text, ours));
+    answer_to(true, "nonsense\r\n\r\n", "</html>\n", text);
+    ck_assert_ptr_nonnull(strcasestr(text, ours));
+    answer_to(true, GET("/hsts"), "\r\n\r\n", text);
+    ck_assert_ptr_nonnull(strcasestr(text, "strict-transport-security: max-age=7\r\n"));
+    ck_assert_ptr_null(strcasestr(text, ours));
+    answer_to(false, GET("/hello"), "\r\n\r\n", text);
+    ck_assert_ptr_nonnull(strstr(text, "301"));
+    ck_assert_ptr_null(strcasestr(text, "strict-transport"));
+    box_stop();
+}
+END_TEST
+
 /* The guest does not read: core is stopped. */
 START_TEST(test_back_pressure_down)
 {
@@ -580,8 +614,8 @@ START_TEST(test_no_uplink)
 }
 END_TEST
 
-/* Just after the last tunnel was lost requests wait for the next one, bodies and WebSockets too; what nobody has seen
- * may be sent whatever its method. */
+/* Just after the last tunnel was lost requests wait for the next one, bodies and WebSockets too; what nobody
+ * has seen may be sent whatever its method. */
 START_TEST(test_waiting)
 {
     struct guest get, post, ws, away, more;
@@ -909,9 +943,10 @@ START_TEST(test_bad_messages)
     ipc_send(box.main_side, json_pack("{s:s}", "type", "nonsense"), NULL, 0);
     ipc_send(box.main_side, json_pack("{s:s}", "type", "setup"), NULL, 0);
     ipc_send(box.main_side, json_pack("{s:s, s:i}", "type", "uplink", "id", 5), NULL, 0);
-    ipc_send(box.main_side,
-             json_pack("{s:s, s:{s:s, s:[{s:s}]}}", "type", "tls", "tls", "host", "x", "identities", "pem", "x"),
-             NULL, 0);
+    ipc_send(
+        box.main_side,
+        json_pack("{s:s, s:{s:s, s:[{s:s}]}}", "type", "tls", "tls", "host", "x", "identities", "pem", "x"),
+        NULL, 0);
     ipc_send(box.main_side, json_pack("{s:s}", "type", "tls"), NULL, 0);
     RUN_UNTIL(box.refused == 5);
     ipc_send(box.main_side, json_pack("{s:s, s:i}", "type", "uplink_close", "id", 77), NULL, 0);
@@ -925,7 +960,8 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_hygiene, test_refusals, test_refusal_names_the_rule, test_policy_change, test_port_80,
           test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
-          test_websocket, test_access_log, test_no_uplink, test_waiting, test_waiting_ends, test_uplink_dies,
-          test_refused_stream_is_retried_elsewhere, test_drained_uplink, test_requests_are_packed,
-          test_silent_uplinks_share, test_websockets_are_spread, test_broken_answers, test_deadlines,
-          test_limits_per_address, test_not_tls, test_drain, test_bad_messages)
+          test_websocket, test_hsts, test_access_log, test_no_uplink, test_waiting, test_waiting_ends,
+          test_uplink_dies, test_refused_stream_is_retried_elsewhere, test_drained_uplink,
+          test_requests_are_packed, test_silent_uplinks_share, test_websockets_are_spread,
+          test_broken_answers, test_deadlines, test_limits_per_address, test_not_tls, test_drain,
+          test_bad_messages)

@@ -58,6 +58,7 @@ static struct {
     char last_event[1024];
     bool turn;            /* to be set before box_setup: the HTTPS port takes TURN */
     const char *balancer; /* the same: a network of load balancers */
+    int hsts;             /* seconds */
     unsigned hands;
     int handed[200]; /* descriptors that main was handed for turn workers */
     char handed_words[200];
@@ -182,6 +183,13 @@ static void core_on_head(void *ctx, struct h2_stream *st, struct http_message *m
         core_answer(st, 304, 500, true);
     } else if (strcmp(s->path, "/204") == 0) {
         core_answer(st, 204, HTTP_NO_LENGTH, true);
+    } else if (strcmp(s->path, "/hsts") == 0) {
+        struct http_message answer;
+        http_message_init(&answer);
+        answer.status = 200;
+        http_message_add_str(&answer, "strict-transport-security", "max-age=7");
+        ck_assert_int_eq(h2_stream_respond(st, &answer, true), ERR_OK);
+        http_message_free(&answer);
     } else if (strcmp(s->path, "/empty") == 0) {
         core_answer(st, 200, HTTP_NO_LENGTH, true);
     } else if (strcmp(s->path, "/cut") == 0) {
@@ -409,11 +417,12 @@ static void box_setup(const char *limits)
         json_pack("[{s:s}, {s:s, s:s}, {s:s, s:s, s:[s]}, {s:s, s:i}]", "host", "join.example.com", "host",
                   "join.example.com", "scheme", "wss", "host", "narrow.example.com", "path", "/app",
                   "methods", "GET", "host", "meet.example.org", "port", 8443);
-    json_t *setup =
-        json_pack("{s:s, s:b, s:i, s:i, s:{s:s, s:[{s:s, s:s}]}, s:o, s:i, s:o}", "type", "setup", "turn",
-                  box.turn, "https", 1, "http", 1, "tls", "host", "join.example.com", "identities", "pem",
-                  cert, "key", key, "allowlist", rules, "revision", 7, "limits",
-                  limits ? json_loads(limits, 0, NULL) : json_object());
+    json_t *setup = json_pack("{s:s, s:b, s:i, s:i, s:{s:s, s:[{s:s, s:s}]}, s:o, s:i, s:o}", "type", "setup",
+                              "turn", box.turn, "https", 1, "http", 1, "tls", "host", "join.example.com",
+                              "identities", "pem", cert, "key", key, "allowlist", rules, "revision", 7,
+                              "limits", limits ? json_loads(limits, 0, NULL) : json_object());
+    if (box.hsts)
+        json_object_set_new(setup, "hsts", json_integer(box.hsts));
     if (box.balancer)
         json_object_set_new(setup, "load_balancers", json_pack("[s]", box.balancer));
     ck_assert_int_eq(ipc_send(box.main_side, setup, fds, 2), ERR_OK);
