@@ -18,12 +18,19 @@ struct address_table {
     uint64_t seed;
 };
 
+/* Twice as many places as addresses, so that look-ups are short. */
+static size_t places_for(size_t addresses)
+{
+    size_t size = 16;
+    while (size < addresses * 2)
+        size *= 2;
+    return size;
+}
+
 struct address_table *address_table_new(size_t most)
 {
     struct address_table *t = calloc(1, sizeof *t);
-    size_t size = 16;
-    while (size < most * 2)
-        size *= 2;
+    size_t size = places_for(most);
     if (t)
         t->entries = calloc(size, sizeof *t->entries);
     if (!t || !t->entries || getrandom(&t->seed, sizeof t->seed, 0) != sizeof t->seed) {
@@ -67,6 +74,24 @@ static struct entry *find(const struct address_table *t, const uint8_t key[9])
     while (t->entries[i].count && memcmp(t->entries[i].key, key, sizeof t->entries[i].key) != 0)
         i = (i + 1) & t->mask;
     return &t->entries[i];
+}
+
+enum err address_table_resize(struct address_table *t, size_t most)
+{
+    size_t old_size = t->mask + 1, size = places_for(most > t->n ? most : t->n);
+    struct entry *old = t->entries, *entries = size == old_size ? NULL : calloc(size, sizeof *entries);
+    if (size != old_size && !entries)
+        return ERR_MEMORY;
+    t->most = most;
+    if (!entries)
+        return ERR_OK;
+    t->entries = entries;
+    t->mask = size - 1;
+    for (size_t i = 0; i < old_size; i++)
+        if (old[i].count)
+            *find(t, old[i].key) = old[i];
+    free(old);
+    return ERR_OK;
 }
 
 bool address_table_add(struct address_table *t, const struct netaddr *a, size_t per_address)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/err.h"
 #include "common/netaddr.h"
 
 struct address_table;
@@ -16,6 +17,8 @@ struct address_table;
 /* NULL when memory is out. most: connections at once, of all addresses. */
 struct address_table *address_table_new(size_t most);
 void address_table_free(struct address_table *t);
+/* Another number of connections; ERR_MEMORY when there is none for it: nothing has changed. */
+enum err address_table_resize(struct address_table *t, size_t most);
 /* Counts one more connection; false, and nothing counted, when the address already has per_address or the
  * table is full. */
 bool address_table_add(struct address_table *t, const struct netaddr *a, size_t per_address);

@@ -391,9 +391,8 @@ static const struct schema_row bans_rows[] = {
 
 static const struct schema_row limit_rows[] = {
 #define X(name, normal, least, most, words)                                                                  \
-    {#name,        SCHEMA_INT,  offsetof(struct web_limits, name),                                           \
-     .min = least, .max = most, .default_text = #normal,                                                     \
-     .help = words},
+    {#name,        SCHEMA_INT,  offsetof(struct web_limits, name), .edge_live = true,                        \
+     .min = least, .max = most, .default_text = #normal,           .help = words},
     WEB_LIMITS(X)
 #undef X
         SCHEMA_END};
@@ -569,11 +568,13 @@ void config_swap_live(struct config *running, struct config *merged)
     running->turn = merged->turn;
     running->bans = merged->bans;
     running->web_proxy.access_log = merged->web_proxy.access_log;
+    running->web_limits = merged->web_limits;
     running->revision = merged->revision;
     running->json = merged->json;
     merged->turn = old.turn;
     merged->bans = old.bans;
     merged->web_proxy.access_log = old.web_proxy.access_log;
+    merged->web_limits = old.web_limits;
     merged->revision = old.revision;
     merged->json = old.json;
 }

@@ -125,6 +125,7 @@ static void reload_commit(struct edge_reload *r)
     r->fresh.secrets = old;
     edge_bans_configure(e);
     edge_access_log_reopen(e);
+    edge_web_limits(e);
     r->gather =
         gather_ask(e->loop, e->turn, e->n_turn, reload_commit_message, reload_patience, reload_committed, r);
     if (r->gather)
@@ -265,9 +266,9 @@ void edge_reload_request(void *edge, struct request *request, const json_t *msg)
 static const char help[] =
     "reload [--dir DIR] [--run-dir DIR]\n"
     "\n"
-    "The running edge reads stile.json and secrets.json again and takes over the settings of TURN and of\n"
-    "bans, all of them or none, without touching calls that are going on. Keys that need a restart are\n"
-    "named. The access log is opened anew.\n"
+    "The running edge reads stile.json and secrets.json again and takes over the settings of TURN, of bans\n"
+    "and of web_limits, all of them or none, without touching calls that are going on. Keys that need a\n"
+    "restart are named. The access log is opened anew.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";

@@ -156,6 +156,14 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     return NULL;
 }
 
+void edge_web_limits(struct edge *e)
+{
+    for (size_t i = 0; i < e->n_web; i++)
+        worker_update(
+            e->web[i], "limits",
+            json_pack("{ss so}", "type", "limits", "limits", web_limits_json(&e->box->config.web_limits)));
+}
+
 void edge_web_acme(struct edge *e)
 {
     for (size_t i = 0; i < e->n_web; i++)

@@ -90,14 +90,13 @@ static enum err add_via(struct http_message *m, struct span received)
     return http_message_add(m, "via", 3, text, (size_t)(end - text));
 }
 
-enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_origin *origin)
+/* Who the client is and what it asked for, in our words. */
+static enum err add_client(struct http_message *m, const struct netaddr *client)
 {
     char ip_text[NETADDR_TEXT], host_text[HOST_MAX];
-    struct span ip = span_from(netaddr_print_ip(origin->client, ip_text)), host = http_message_authority(m);
+    struct span ip = span_from(netaddr_print_ip(client, ip_text)), host = http_message_authority(m);
     host.len = host.len < HOST_MAX ? host.len : HOST_MAX;
     host.at = memcpy(host_text, host.at, host.len); /* adding moves the message's text */
-    http_message_strip_hop_by_hop(m);
-    strip(m, true);
     enum err e = http_message_add(m, "x-forwarded-for", 15, ip.at, ip.len);
     if (e == ERR_OK)
         e = http_message_add(m, "x-forwarded-proto", 17, "https", 5);
@@ -105,11 +104,42 @@ enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_
         e = http_message_add(m, "x-forwarded-host", 16, host.at, host.len);
     if (e == ERR_OK)
         e = http_message_add(m, "x-real-ip", 9, ip.at, ip.len);
-    if (e == ERR_OK)
-        e = add_forwarded(m, origin->client->family, ip, host);
+    return e == ERR_OK ? add_forwarded(m, client->family, ip, host) : e;
+}
+
+enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_origin *origin)
+{
+    http_message_strip_hop_by_hop(m);
+    strip(m, true);
+    enum err e = add_client(m, origin->client);
     if (e == ERR_OK)
         e = http_message_add_str(m, "x-request-id", origin->request_id);
     return e == ERR_OK ? add_via(m, span_from(origin->received)) : e;
+}
+
+/* The value of a field, which must be there once, in out; "" when it is not, or too long. */
+static const char *one_value(const struct http_message *m, const char *name, char *out, size_t size)
+{
+    struct span value = http_message_find(m, name);
+    size_t n = value.at && value.len < size && http_message_count(m, name) == 1 ? value.len : 0;
+    if (n)
+        memcpy(out, value.at, n);
+    out[n] = '\0';
+    return out;
+}
+
+enum err http_hygiene_restate(struct http_message *m)
+{
+    static const char id_characters[] = "0123456789abcdef";
+    char ip[NETADDR_TEXT], id[65];
+    struct netaddr client;
+    bool known = netaddr_parse(one_value(m, "x-forwarded-for", ip, sizeof ip), 0, &client) == ERR_OK;
+    one_value(m, "x-request-id", id, sizeof id);
+    strip(m, true);
+    enum err e = known ? add_client(m, &client) : ERR_OK;
+    if (e == ERR_OK && *id && strspn(id, id_characters) == strlen(id))
+        e = http_message_add_str(m, "x-request-id", id);
+    return e;
 }
 
 void http_hygiene_response(struct http_message *m)

@@ -25,6 +25,14 @@ struct http_hygiene_origin {
 };
 enum err http_hygiene_request(struct http_message *m, const struct http_hygiene_origin *origin);
 
+/*
+ * A request that core takes from an edge, which may be lying: overrides out as above; what it says of the
+ * client (one address in X-Forwarded-For) and the request's id pass if they are such, in core's own words,
+ * and the host in X-Forwarded-Host and Forwarded is the authority, which core has judged. ERR_FULL,
+ * ERR_MEMORY.
+ */
+enum err http_hygiene_restate(struct http_message *m);
+
 /* A response on its way to the guest: hop-by-hop fields out, what the boxes say to each other (stile-*), and
  * Alt-Svc, which would name ports that are not ours. */
 void http_hygiene_response(struct http_message *m);

@@ -76,13 +76,14 @@ static enum err request_clean(struct http_message *m)
 {
     http_message_strip_hop_by_hop(m);
     remove_own_fields(m);
-    http_hygiene_strip_overrides(m); /* the edge has done so; but the edge may be lying */
+    enum err e = http_hygiene_restate(m); /* the edge has done so; but the edge may be lying */
     say_empty_body(m);
     if (m->websocket) {
         http_message_remove(m, "te");
         http_message_remove(m, "expect");
     }
-    enum err e = http_message_add_str(m, "via", via_request);
+    if (e == ERR_OK)
+        e = http_message_add_str(m, "via", via_request);
     /* RFC 9110 §10.1.4: TE is a matter of one hop and is named as such. */
     if (e == ERR_OK && http_message_find(m, "te").at)
         e = http_message_add_str(m, "connection", "TE");

@@ -21,7 +21,7 @@ struct h2_exchange {
     uint64_t sent_mark; /* bytes out at the last look: does the reader read? */
     double sent_since;
     double deadline; /* 0: none */
-    uint32_t window;    /* receive window */
+    uint32_t window; /* receive window */
     uint8_t interims;
     bool expects_continue, wants_websocket, websocket;
     bool peer_ended; /* the request is complete, though some of it may be held */

@@ -489,9 +489,14 @@ void request_answer_head(struct request *r, struct http_message *m, bool end)
     r->answered = true;
     r->over = end;
     note_head(r, m->status);
+    const struct request_guest *guest = r->guest;
+    void *ctx = r->ctx;
+    bool ended_at_once = m->websocket && end; /* for the guest's side it is opened first */
     if (m->websocket)
         r->web->counters.websockets++;
-    r->guest->on_head(r->ctx, m, end);
+    guest->on_head(ctx, m, end && !ended_at_once);
+    if (ended_at_once)
+        guest->on_end(ctx, NULL);
 }
 
 void request_answer_interim(struct request *r, struct http_message *m)

@@ -225,6 +225,23 @@ static void on_policy(struct web *w, const char *type, json_t *msg, int *fds, si
     take_policy(w, type, msg);
 }
 
+/* They count at once for what comes, and for deadlines that begin; nobody is closed for being above one. */
+static void on_limits(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
+{
+    struct web_limits fresh;
+    char why[256] = "out of memory";
+    (void)fds, (void)n_fds;
+    enum err e = web_limits_from_json(json_object_get(msg, "limits"), &fresh, why, sizeof why);
+    if (e == ERR_OK)
+        e = address_table_resize(w->addresses, (size_t)fresh.connections);
+    if (e == ERR_OK)
+        e = address_table_resize(w->streams, (size_t)fresh.connections);
+    if (e == ERR_OK)
+        w->limits = fresh;
+    else
+        refuse_message(w, type, why);
+}
+
 static void on_uplink(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     int64_t id = number_of(msg, "id");
@@ -308,17 +325,12 @@ static const struct {
     void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
     bool before_setup;
 } messages[] = {
-    {"setup", on_setup, true},
-    {"tls", on_tls, false},
-    {"policy", on_policy, false},
-    {"handed", on_handed, false},
-    {"tickets", on_tickets, false},
-    {"uplink", on_uplink, false},
-    {"acme", on_acme, false},
-    {"status", on_status, true},
-    {"uplink_close", on_uplink_close, false},
-    {"bans", on_bans, false},
-    {"access_log", on_access_log, false},
+    {"setup", on_setup, true},    {"tls", on_tls, false},
+    {"policy", on_policy, false}, {"limits", on_limits, false},
+    {"handed", on_handed, false}, {"tickets", on_tickets, false},
+    {"uplink", on_uplink, false}, {"acme", on_acme, false},
+    {"status", on_status, true},  {"uplink_close", on_uplink_close, false},
+    {"bans", on_bans, false},     {"access_log", on_access_log, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)

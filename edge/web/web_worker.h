@@ -8,6 +8,7 @@
  *   tls          {tls}                            the certificates (common/tls_choice.h) for new connections;
  *                                                 old ones keep theirs
  *   policy       {revision, allowlist}
+ *   limits       {limits}
  *   bans         {add, remove}                    addresses (IPv6: /64s) that are banned, and that are not any more
  *   uplink       {id, core, tunnel, channel} with two descriptors [read end, write end]: a data channel
  *   uplink_close {id}

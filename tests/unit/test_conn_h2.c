@@ -229,6 +229,15 @@ START_TEST(test_websocket)
     ck_assert_uint_eq(old->head.status, 426);
     ck_assert(span_is(http_message_find(&old->head, "sec-websocket-version"), "13"));
     RUN_UNTIL(h2_session_streams(box.cores[0].session) == 0);
+    /* The bridge ends it together with its opening: so it is for the guest, and nothing stays open. */
+    struct h2_answer *over = open_websocket(&guest, "/ws-over", "13");
+    RUN_UNTIL(over->ended);
+    ck_assert_uint_eq(over->head.status, 200);
+    h2_stream_end(over->stream, NULL);
+    RUN_UNTIL(over->closed);
+    ck_assert_uint_eq(over->code, H2_NO_ERROR);
+    RUN_UNTIL(box_count("open_websockets") == 0);
+    RUN_UNTIL(h2_session_streams(box.cores[0].session) == 0);
     ck_assert_int_eq((int)box_count("connections"), 1);
     h2g_close(&guest);
     RUN_UNTIL(box_count("open_websockets") == 0);

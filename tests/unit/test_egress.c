@@ -21,6 +21,7 @@ START_TEST(test_get)
     struct http_message m;
     message_start(&m, "GET", "/a/./b/%7Euser?q=%2F..");
     http_message_add_str(&m, "x-forwarded-for", "192.0.2.7");
+    http_message_add_str(&m, "x-forwarded-host", "elsewhere.example.com"); /* an edge that lies */
     http_message_add_str(&m, "te", "trailers");
     http_message_add_str(&m, "stile-secret", "1");
     http_message_add_str(&m, "cookie", "c=3");
@@ -35,7 +36,10 @@ START_TEST(test_get)
     ck_assert(!http_message_find(&c->head, "x-hop").at && !http_message_find(&c->head, "connection").at);
     ck_assert(!http_message_find(&c->head, EGRESS_REASON_FIELD).at);
     ck_assert_str_eq(last_head, "GET /a/b/~user?q=%2F.. HTTP/1.1\r\nhost: join.example.com\r\n"
-                                "x-forwarded-for: 192.0.2.7\r\ncookie: c=3\r\nte: trailers\r\n"
+                                "cookie: c=3\r\nte: trailers\r\nx-forwarded-for: 192.0.2.7\r\n"
+                                "x-forwarded-proto: https\r\nx-forwarded-host: join.example.com\r\n"
+                                "x-real-ip: 192.0.2.7\r\n"
+                                "forwarded: for=192.0.2.7;host=\"join.example.com\";proto=https\r\n"
                                 "via: 2.0 stile-core\r\nconnection: TE\r\n\r\n");
     get("/again");
     ck_assert_uint_eq(b->n_peers, 1); /* kept alive */

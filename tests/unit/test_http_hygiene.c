@@ -79,6 +79,45 @@ START_TEST(test_core_takes_overrides_only)
 }
 END_TEST
 
+/* What an edge says of the client passes when it is an address and an id; the host is the one that was
+ * judged. */
+START_TEST(test_core_restates)
+{
+    static const struct {
+        const char *client, *id, *for_bridge;
+        bool id_passes;
+    } rows[] = {
+        {"192.0.2.7", "0123456789abcdef", "for=192.0.2.7;host=\"join.example.com\";proto=https", true},
+        {"2001:db8::1", "00", "for=\"[2001:db8::1]\";host=\"join.example.com\";proto=https", true},
+        {"192.0.2.7, 10.0.0.1", "not hex", NULL, false},
+        {"192.0.2.7;host=other", "", NULL, false},
+        {"", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0", NULL, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        http_message_init(&m);
+        http_message_set_authority(&m, "join.example.com", 16);
+        http_message_add_str(&m, "x-forwarded-for", rows[i].client);
+        http_message_add_str(&m, "x-request-id", rows[i].id);
+        http_message_add_str(&m, "x-forwarded-host", "elsewhere.example.com");
+        http_message_add_str(&m, "forwarded", "for=6.6.6.6;host=elsewhere.example.com");
+        http_message_add_str(&m, "x-real-ip", "6.6.6.6");
+        http_message_add_str(&m, "x-original-url", "/admin");
+        http_message_add_str(&m, "accept", "*/*");
+        ck_assert_int_eq(http_hygiene_restate(&m), ERR_OK);
+        struct span forwarded = http_message_find(&m, "forwarded");
+        ck_assert_int_eq(forwarded.at != NULL, rows[i].for_bridge != NULL);
+        ck_assert(!rows[i].for_bridge || span_is(forwarded, rows[i].for_bridge));
+        ck_assert(!rows[i].for_bridge || span_is(http_message_find(&m, "x-real-ip"), rows[i].client));
+        ck_assert(!rows[i].for_bridge ||
+                  span_is(http_message_find(&m, "x-forwarded-host"), "join.example.com"));
+        ck_assert_uint_eq(http_message_count(&m, "x-forwarded-host"), rows[i].for_bridge != NULL);
+        ck_assert_int_eq(http_message_find(&m, "x-request-id").at != NULL, rows[i].id_passes);
+        ck_assert_ptr_null(http_message_find(&m, "x-original-url").at);
+        ck_assert_ptr_nonnull(http_message_find(&m, "accept").at);
+        http_message_free(&m);
+    }
+}
+END_TEST
+
 START_TEST(test_response)
 {
     http_message_init(&m);
@@ -96,4 +135,4 @@ START_TEST(test_response)
 }
 END_TEST
 
-UNIT_MAIN("http_hygiene", test_request, test_core_takes_overrides_only, test_response)
+UNIT_MAIN("http_hygiene", test_request, test_core_takes_overrides_only, test_core_restates, test_response)

@@ -35,6 +35,16 @@ START_TEST(test_address_table)
     ck_assert(address_table_add(t, &d, 2));
     address_table_remove(t, &a);
     ck_assert_uint_eq(address_table_count(t, &a), 1);
+    /* Another size: nobody is forgotten, and it counts for the next. */
+    ck_assert_int_eq(address_table_resize(t, 1000), ERR_OK);
+    ck_assert_uint_eq(address_table_count(t, &a), 1);
+    ck_assert_uint_eq(address_table_addresses(t), 3);
+    ck_assert(address_table_add(t, &c, 2));
+    ck_assert_int_eq(address_table_resize(t, 1), ERR_OK);
+    ck_assert_uint_eq(address_table_count(t, &d), 1);
+    address_table_remove(t, &c);
+    ck_assert(!address_table_add(t, &c, 2));
+    ck_assert(address_table_add(t, &a, 2));
     address_table_free(t);
 }
 END_TEST

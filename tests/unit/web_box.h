@@ -140,8 +140,9 @@ static void core_on_head(void *ctx, struct h2_stream *st, struct http_message *m
     else if (strcmp(s->path, "/bulk/sum") == 0 && end)
         core_text(st, 200, "nothing");
     else if (m->websocket) {
+        bool over = strcmp(s->path, "/ws-over") == 0; /* opened, and ended with it */
         s->websocket = strcmp(s->path, "/ws") == 0;
-        core_answer(st, s->websocket ? 200 : 403, HTTP_NO_LENGTH, !s->websocket);
+        core_answer(st, s->websocket || over ? 200 : 403, HTTP_NO_LENGTH, !s->websocket);
     } else if (strcmp(s->path, "/hello") == 0) {
         if (span_is(http_message_method(m), "HEAD"))
             core_answer(st, 200, 5, true);
