@@ -2,6 +2,7 @@
 // What a web bridge saw, for test_disruptions.sh: disrupt_bridge.js PORT NAME LOG listens there on loopback, behind nginx.
 //
 //   *    /id/ID?wait=MS   writes "ID METHOD NAME" to LOG as soon as the head is there, reads the body, answers "ID" after MS
+//   *    /             the same without an ID: for probes
 //   WS   /echo            says its NAME first, then sends every message back
 'use strict';
 const fs = require('fs');
@@ -13,7 +14,7 @@ const out = fs.openSync(log, 'a');
 
 const server = http.createServer((request, response) => {
     const url = new URL(request.url, 'http://bridge');
-    const id = url.pathname.split('/')[2];
+    const id = url.pathname.split('/')[2] || 'probe';
     fs.writeSync(out, `${id} ${request.method} ${name}\n`);
     request.on('error', () => {});
     request.resume().on('end', () => setTimeout(() => {
