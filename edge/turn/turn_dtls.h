@@ -8,7 +8,7 @@
  *   - within the handshake: the buffers of OpenSSL, about 50 KB, for TURN_DTLS_HANDSHAKE seconds at most, and
  *     of records and messages that came too early no more than TURN_DTLS_AHEAD and what fits into
  *     TURN_DTLS_DATAGRAMS datagrams; OpenSSL makes room for ten messages ahead, each as long as it says it is
- *     but no longer than 17 KB (tls_dtls_server_ctx);
+ *     but no longer than 17 KB (common/tls.c);
  *   - afterwards: 36 KB (OpenSSL 3.0; 22 of them its handshake buffer, which it keeps for retransmissions); the
  *     buffers of records, 34 KB more, are given back after every packet.
  * Without an allocation it ends after TURN_DTLS_IDLE seconds.
