@@ -125,11 +125,16 @@ demo:
 	@$(MAKE) -s $(JOBS) BUILD=$(BUILD) all
 	@tests/demo/demo $(BUILD)
 
+UNITDIR   ?= $(PREFIX)/lib/systemd/system
 install: all
-	install -D -m 755 $(BUILD)/stile-edge $(DESTDIR)$(PREFIX)/sbin/stile-edge
-	install -D -m 755 $(BUILD)/stile-core $(DESTDIR)$(PREFIX)/sbin/stile-core
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/stile-edge $(BUILD)/stile-core
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/stile-core.8 docs/man/stile-edge.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/stile.json.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/stile LICENSE
+	install -D -m 644 packaging/systemd/stile-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
+	install -D -m 644 packaging/systemd/stile-tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/stile.conf
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*.service packaging/systemd/*.path
+	sed -i 's|@sbindir@|$(PREFIX)/sbin|' $(DESTDIR)$(UNITDIR)/stile-core.service $(DESTDIR)$(UNITDIR)/stile-edge.service
 
 clean:
 	rm -rf $(BUILD)

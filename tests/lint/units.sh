@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The systemd units: what 'make install' installs of them is understood by systemd, and hardened (exposure of 2.0 at most).
+set -u
+bad=0
+fail() { echo "not ok - lint: $*"; bad=1; }
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+make -s BUILD="${BUILD:-build}" DESTDIR="$root" PREFIX=/usr install || fail 'make install does not work'
+units=$root/usr/lib/systemd/system
+for file in sbin/stile-core sbin/stile-edge share/man/man8/stile-core.8 share/man/man8/stile-edge.8 share/man/man5/stile.json.5 \
+    share/doc/stile/LICENSE lib/sysusers.d/stile.conf lib/tmpfiles.d/stile.conf lib/systemd/system/stile-core.path; do
+    [ -s "$root/usr/$file" ] || fail "make install does not install $file"
+done
+grep -rn '@[a-z]*@' "$units" && fail 'make install leaves placeholders in units'
+if ! command -v systemd-analyze > /dev/null; then
+    [ $bad = 0 ] && echo 'ok - lint: make install (no systemd-analyze here: units were not judged)'
+    exit $bad
+fi
+for unit in "$units"/*.service; do
+    judged=$(systemd-analyze security --offline=true --no-pager --threshold=20 "$unit" 2>&1) ||
+        fail "$(basename "$unit") is not hardened enough: $(tail -n 1 <<< "$judged")"
+    # Directives that systemd does not know or understand are warnings of its own, with file and line.
+    said=$(systemd-analyze verify --man=no --recursive-errors=no "$unit" 2>&1 | grep -F "$units" | grep -v 'is not executable')
+    [ -z "$said" ] || fail "$(basename "$unit"): $said"
+done
+[ $bad = 0 ] && echo 'ok - lint: units are hardened, and installed'
+exit $bad
