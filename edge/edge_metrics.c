@@ -24,9 +24,11 @@ static const struct metrics_row web_rows[] = {
     {"stile_web_requests_total", METRICS_COUNTER, "requests", NULL, NULL,
      "requests judged, well-formed or not"},
     {"stile_web_requests_refused_total", METRICS_COUNTER, "malformed", NULL, "reason=\"malformed\"",
-     "requests refused: malformed, another host (421), no rule (403), no uplink (502, 503)"},
+     "requests refused: malformed, another host (421), no rule (403), too many of one address (429), no "
+     "uplink (502, 503)"},
     {"stile_web_requests_refused_total", METRICS_COUNTER, "refused_host", NULL, "reason=\"host\"", NULL},
     {"stile_web_requests_refused_total", METRICS_COUNTER, "refused_rule", NULL, "reason=\"rule\"", NULL},
+    {"stile_web_requests_refused_total", METRICS_COUNTER, "refused_rate", NULL, "reason=\"rate\"", NULL},
     {"stile_web_requests_refused_total", METRICS_COUNTER, "no_uplink", NULL, "reason=\"no_uplink\"", NULL},
     {"stile_web_redirects_total", METRICS_COUNTER, "redirected", NULL, NULL, "requests redirected to HTTPS"},
     {"stile_web_retries_total", METRICS_COUNTER, "retried", NULL, NULL,

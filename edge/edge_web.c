@@ -34,6 +34,8 @@ static void edge_web_on_start(void *edge, struct worker *w)
     if (msg)
         json_object_set_new(msg, "limits", web_limits_json(&e->box->config.web_limits));
     if (msg)
+        json_object_set_new(msg, "exempt", schema_strings_json(&e->box->config.bans.exempt));
+    if (msg)
         json_object_set_new(msg, "bans", edge_bans_json(e));
     if (msg && e->acme.answers)
         json_object_set(msg, "acme", e->acme.answers);
@@ -161,7 +163,8 @@ void edge_web_limits(struct edge *e)
     for (size_t i = 0; i < e->n_web; i++)
         worker_update(
             e->web[i], "limits",
-            json_pack("{ss so}", "type", "limits", "limits", web_limits_json(&e->box->config.web_limits)));
+            json_pack("{ss so so}", "type", "limits", "limits", web_limits_json(&e->box->config.web_limits),
+                      "exempt", schema_strings_json(&e->box->config.bans.exempt)));
 }
 
 void edge_web_acme(struct edge *e)

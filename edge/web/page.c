@@ -16,6 +16,8 @@
     X(421, 0, "This server does not serve that name. Check the meeting link.",                               \
       "The name in the request is not the join URL's host, or differs from the one in the TLS handshake.")   \
     X(426, 0, "Your browser speaks a WebSocket version that is not served here. Update it.", "")             \
+    X(429, 10, "Too many requests came from your address. Try again in a few seconds.",                        \
+      "web_limits.request_rate and request_burst say how many one address may make; bans.exempt excepts it.") \
     X(431, 0, "The request has too many or too large headers. Delete this site's cookies and try again.",    \
       "The limits are 128 header fields and 64 KB together.")                                                \
     X(500, 0, "Something went wrong here. Try again.", "The edge's log has the reason under this request.")  \

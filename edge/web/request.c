@@ -287,6 +287,34 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
     http_message_free(&answer);
 }
 
+/* The rate of one address ------------------------------------------------------------------------------ */
+
+static bool is_exempt(const struct web *w, const struct netaddr *client)
+{
+    for (size_t i = 0; i < w->n_exempt; i++)
+        if (netcidr_contains(&w->exempt[i], client))
+            return true;
+    return false;
+}
+
+/* True when the request has been answered: its client makes too many (RFC 6585 §4). */
+static bool refuse_by_rate(struct request *r, const struct request_origin *origin)
+{
+    char client[NETADDR_TEXT];
+    struct web *w = r->web;
+    const struct web_limits *l = &w->limits;
+    if (!w->rate || rate_take(w->rate, origin->client, l->request_rate, l->request_burst, w->now) ||
+        is_exempt(w, origin->client))
+        return false;
+    w->counters.refused_rate++;
+    offence_note(w, origin->client, BAN_limits);
+    web_event(w, &w->limit_log, "Request Rate Exceeded",
+              json_pack("{s:s, s:I}", "client", netaddr_print_ip(origin->client, client), "limit",
+                        (json_int_t)l->request_rate));
+    answer_status(r, 429);
+    return true;
+}
+
 /* Judging ---------------------------------------------------------------------------------------------- */
 
 /* True when the request may go on; else it has been answered. */
@@ -403,6 +431,8 @@ void request_start(struct request *r, const struct request_origin *origin, struc
     r->tls = origin->tls;
     r->body_ended = end;
     note_begin(r, origin, m);
+    if (refuse_by_rate(r, origin))
+        return;
     if (!origin->tls) {
         answer_redirect(r, origin, m);
         return;

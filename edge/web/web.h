@@ -19,6 +19,7 @@
 #include "edge/web/access_log.h"
 #include "edge/web/acme.h"
 #include "edge/web/offences.h"
+#include "edge/web/rate.h"
 #include "edge/web/waiting.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
@@ -38,6 +39,7 @@ struct proxied;
     X(refused_address)  /* connections closed: too many from one address */                                  \
     X(refused_banned)   /* connections closed: the address is banned */                                      \
     X(refused_streams)  /* HTTP/2 requests refused: too many from one address */                             \
+    X(refused_rate)     /* requests answered 429: too many of one address in a short time */                 \
     X(refused_full)     /* connections closed: too many altogether */                                        \
     X(refused_protocol) /* connections closed: first byte of nothing that is served here */                  \
     X(handshake_failed)                                                                                      \
@@ -99,6 +101,9 @@ struct web {
     struct address_table *addresses, *streams; /* of connections, and of what runs on them over HTTP/2 */
     struct netcidr *balancers;                 /* who must say in front of a connection whose it is */
     size_t n_balancers;
+    struct netcidr *exempt; /* from bans and from request_rate */
+    size_t n_exempt;
+    struct rate *rate;             /* NULL: memory was out at the start */
     struct hashmap banned;         /* banned.c */
     struct offences *offences;     /* NULL: memory was out at the start */
     size_t n_connections;          /* accepted and not yet closed */

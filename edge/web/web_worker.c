@@ -137,21 +137,22 @@ static void take_policy(struct web *w, const char *type, const json_t *msg)
     w->revision = number_of(msg, "revision");
 }
 
-/* Without memory for the list nobody is a balancer: their connections then are refused as what they begin
- * with. */
-static void take_balancers(struct web *w, const char *type, const json_t *msg)
+/* A list of networks; without memory for it an empty one. What is no network is left out. */
+static void take_networks(struct web *w, const char *type, const json_t *list, struct netcidr **out,
+                          size_t *n_out)
 {
-    const json_t *list = json_object_get(msg, "load_balancers");
-    size_t n = json_array_size(list);
+    size_t n = json_array_size(list), taken = 0;
     struct netcidr *nets = calloc(n + 1, sizeof *nets);
     for (size_t i = 0; nets && i < n; i++) {
         const char *text = json_string_value(json_array_get(list, i));
-        if (text && netcidr_parse(text, &nets[w->n_balancers]) == ERR_OK)
-            w->n_balancers++;
+        if (text && netcidr_parse(text, &nets[taken]) == ERR_OK)
+            taken++;
         else
-            refuse_message(w, type, "a load balancer is no network in CIDR notation");
+            refuse_message(w, type, "a load balancer, or what is exempt, is no network in CIDR notation");
     }
-    w->balancers = nets;
+    free(*out);
+    *out = nets;
+    *n_out = taken;
 }
 
 static void take_listeners(struct web *w, const json_t *msg, int *fds, size_t n_fds)
@@ -187,7 +188,8 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     take_tls(w, type, msg);
     if (json_object_get(msg, "tickets"))
         take_tickets(w, type, msg);
-    take_balancers(w, type, msg);
+    take_networks(w, type, json_object_get(msg, "load_balancers"), &w->balancers, &w->n_balancers);
+    take_networks(w, type, json_object_get(msg, "exempt"), &w->exempt, &w->n_exempt);
     acme_take(&w->acme, json_object_get(msg, "acme"));
     banned_change(w, json_object_get(msg, "bans"), NULL);
     take_policy(w, type, msg);
@@ -236,10 +238,12 @@ static void on_limits(struct web *w, const char *type, json_t *msg, int *fds, si
         e = address_table_resize(w->addresses, (size_t)fresh.connections);
     if (e == ERR_OK)
         e = address_table_resize(w->streams, (size_t)fresh.connections);
-    if (e == ERR_OK)
-        w->limits = fresh;
-    else
+    if (e != ERR_OK) {
         refuse_message(w, type, why);
+        return;
+    }
+    w->limits = fresh;
+    take_networks(w, type, json_object_get(msg, "exempt"), &w->exempt, &w->n_exempt);
 }
 
 static void on_uplink(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)
@@ -396,6 +400,7 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     LIST_INIT(&w->uplinks);
     banned_init(w);
     w->offences = offences_new();
+    w->rate = rate_new();
     REQUIRE(getrandom(&w->id_high, sizeof w->id_high, 0) == sizeof w->id_high);
     ev_timer_init(&w->sweep, on_sweep, 1, 1);
     ev_prepare_init(&w->bury, on_round_end);
@@ -447,8 +452,10 @@ void web_worker_free(struct web *w)
     address_table_free(w->addresses);
     address_table_free(w->streams);
     free(w->balancers);
+    free(w->exempt);
     banned_free(w);
     offences_free(w->offences);
+    rate_free(w->rate);
     acme_free(&w->acme);
     SSL_CTX_free(w->tls);
     allowlist_free(&w->allowlist);

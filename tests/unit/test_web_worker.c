@@ -869,6 +869,50 @@ START_TEST(test_deadlines)
 }
 END_TEST
 
+static unsigned status_of_get(struct guest *g)
+{
+    unsigned status = 0;
+    buf_reset(&g->in);
+    guest_send(g, "GET /hello HTTP/1.1\r\nHost: join.example.com\r\n\r\n");
+    RUN_UNTIL(guest_has(g, "hello") || guest_has(g, "</html>"));
+    sscanf((const char *)buf_data(&g->in), "HTTP/1.1 %u", &status);
+    return status;
+}
+
+static void tell_limits(const char *limits, const char *exempt)
+{
+    json_t *msg = json_pack("{ss so so}", "type", "limits", "limits", json_loads(limits, 0, NULL), "exempt",
+                            json_loads(exempt, 0, NULL));
+    ck_assert_int_eq(ipc_send(box.main_side, msg, NULL, 0), ERR_OK);
+    (void)box_count("requests"); /* its answer comes behind it */
+}
+
+START_TEST(test_request_rate)
+{
+    struct guest g;
+    box_setup("{\"request_rate\":1,\"request_burst\":3}");
+    core_attach(0);
+    run_for(0.05);
+    guest_connect(&g, true, "join.example.com");
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(status_of_get(&g), 200);
+    ck_assert_uint_eq(status_of_get(&g), 429);
+    ck_assert(guest_has(&g, "retry-after: 10\r\n") || guest_has(&g, "retry-after: 10\n"));
+    ck_assert_int_eq((int)box_count("refused_rate"), 1);
+    ck_assert(strstr(box.last_event, "Request Rate Exceeded"));
+    /* Limits change while the connection stays; and some addresses have none. */
+    tell_limits("{\"request_rate\":1,\"request_burst\":1000}", "[]");
+    ck_assert_uint_eq(status_of_get(&g), 200);
+    tell_limits("{\"request_rate\":1,\"request_burst\":1}", "[]");
+    ck_assert_uint_eq(status_of_get(&g), 429);
+    tell_limits("{\"request_rate\":1,\"request_burst\":1}", "[\"127.0.0.0/8\"]");
+    ck_assert_uint_eq(status_of_get(&g), 200);
+    ck_assert_int_eq((int)box_count("refused_rate"), 2);
+    guest_close(&g);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_limits_per_address)
 {
     struct guest g[4];
@@ -963,5 +1007,5 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_websocket, test_hsts, test_access_log, test_no_uplink, test_waiting, test_waiting_ends,
           test_uplink_dies, test_refused_stream_is_retried_elsewhere, test_drained_uplink,
           test_requests_are_packed, test_silent_uplinks_share, test_websockets_are_spread,
-          test_broken_answers, test_deadlines, test_limits_per_address, test_not_tls, test_drain,
-          test_bad_messages)
+          test_broken_answers, test_deadlines, test_request_rate, test_limits_per_address, test_not_tls,
+          test_drain, test_bad_messages)
