@@ -4,6 +4,7 @@
 #   make check      everything that can fail: lint, unit tests (plain and ASan+UBSan), fuzz corpora, lab tests
 #   make demo       both boxes and a real bridge on this machine, ready to join from a browser
 #   make fuzz       fuzz targets built with libFuzzer;  FUZZ_SECONDS=300 make fuzz-run runs each that long
+#   make deb        Debian packages stile-core and stile-edge, in build/deb
 #   make bench san lint install clean
 
 BUILD   ?= build
@@ -136,9 +137,17 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*.service packaging/systemd/*.path
 	sed -i 's|@sbindir@|$(PREFIX)/sbin|' $(DESTDIR)$(UNITDIR)/stile-core.service $(DESTDIR)$(UNITDIR)/stile-edge.service
 
+# Debian packages, in $(BUILD)/deb. debian/ is only there: in this tree it is packaging/debian.
+DEBTREE := $(BUILD)/deb/stile-$(VERSION)
+deb: all
+	rm -rf $(BUILD)/deb && mkdir -p $(DEBTREE)
+	cp -a common core docs edge packaging proto Makefile README.md CHANGELOG.md LICENSE $(DEBTREE)
+	mv $(DEBTREE)/packaging/debian $(DEBTREE)/debian
+	cd $(DEBTREE) && STILE_BUILD=$(abspath $(BUILD)) dpkg-buildpackage -us -uc -b
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: all check unit-build deps lint san fuzz fuzz-link fuzz-run bench bench-build demo install clean
+.PHONY: all check unit-build deps lint san fuzz fuzz-link fuzz-run bench bench-build demo install deb clean
 .SECONDARY:
