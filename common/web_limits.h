@@ -13,8 +13,8 @@
     X(connections_per_address, 1000, 1, 100000, "the same of one address (IPv6: one /64)")                   \
     X(streams_per_address, 2500, 1, 1000000,                                                                 \
       "requests of one address that run over HTTP/2; core takes 10000")                                      \
-    X(request_rate, 20000, 1, 1000000, "requests a second of one address in the long run; 429 above")          \
-    X(request_burst, 100000, 1, 10000000, "and at once, after a pause")                                       \
+    X(request_rate, 20000, 1, 1000000, "requests a second of one address in the long run; 429 above")        \
+    X(request_burst, 100000, 1, 10000000, "and at once, after a pause")                                      \
     X(handshake_seconds, 10, 1, 600, "from accepting a connection to the end of its TLS handshake")          \
     X(head_seconds, 15, 1, 600, "from the first byte of a request head to its end")                          \
     X(idle_seconds, 75, 1, 86400, "between requests on one connection")                                      \
@@ -26,7 +26,7 @@
     X(waiting_requests, 1000, 0, 100000, "how many of them, at most")                                        \
     X(send_seconds, 60, 1, 3600, "how long a reader may take nothing at all")                                \
     X(queue_memory, 268435456, 1048576, 1099511627776,                                                       \
-      "bytes that wait for slow readers, of all together; above it the greediest is closed")                 \
+      "bytes that wait for slow readers and for core, of all together; above it the greediest is closed")    \
     X(reset_burst, 10000, 1, 20000, "requests given up by guests that one core is told of at once")          \
     X(reset_rate, 2500, 1, 5000, "and a second: core takes twice that")                                      \
     X(linger_seconds, 3, 1, 60, "how long to wait for the guest's close behind our last answer")

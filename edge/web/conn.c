@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "edge/web/conn_h2.h"
+#include "edge/web/uplink.h"
 
 void conn_set_deadline(struct conn *c, long seconds)
 {
@@ -164,17 +165,33 @@ void conn_account(struct conn *c)
     c->accounted = held;
 }
 
+/* Towards guests, and towards cores. */
+static size_t bytes_held(const struct web *w)
+{
+    return w->held + uplinks_queued(w);
+}
+
 bool web_memory_is_short(const struct web *w)
 {
-    return w->held > (size_t)w->limits.queue_memory / 2;
+    return bytes_held(w) > (size_t)w->limits.queue_memory / 2;
+}
+
+static size_t conn_weight(const struct conn *c)
+{
+    return c->accounted + (c->protocol && c->protocol->passing ? c->protocol->passing(c) : 0);
 }
 
 static struct conn *greediest(struct web *w)
 {
     struct conn *c, *most = NULL;
-    LIST_FOREACH (c, &w->conns, link)
-        if (!most || c->accounted > most->accounted)
+    size_t weight = 0;
+    LIST_FOREACH (c, &w->conns, link) {
+        size_t n = conn_weight(c);
+        if (n > weight) {
             most = c;
+            weight = n;
+        }
+    }
     return most;
 }
 
@@ -185,7 +202,7 @@ static void shed(struct conn *c)
     w->counters.shed++;
     web_event(w, &w->limit_log, "Queue Memory Full",
               json_pack("{s:s, s:I, s:I}", "client", netaddr_print_ip(&c->client, client), "held",
-                        (json_int_t)c->accounted, "limit", (json_int_t)w->limits.queue_memory));
+                        (json_int_t)conn_weight(c), "limit", (json_int_t)w->limits.queue_memory));
     conn_kill(c);
 }
 
@@ -196,13 +213,15 @@ void conns_account(struct web *w)
         conn_account(c);
 }
 
+/* What given-up requests left in a core's queue is nobody's: then nobody is closed for it. */
 void conns_shed(struct web *w)
 {
-    if (w->held <= (size_t)w->limits.queue_memory)
+    struct conn *most;
+    if (bytes_held(w) <= (size_t)w->limits.queue_memory)
         return;
     conns_account(w); /* some have shrunk since */
-    while (w->held > (size_t)w->limits.queue_memory)
-        shed(greediest(w));
+    while (bytes_held(w) > (size_t)w->limits.queue_memory && (most = greediest(w)) != NULL)
+        shed(most);
 }
 
 /* Deadlines -------------------------------------------------------------------------------------------- */

@@ -458,5 +458,14 @@ static void h1_end(struct conn *c)
     http1_body_free(&c->body);
 }
 
-const struct conn_protocol conn_h1 = {
-    .events = &stream_events, .start = h1_start, .expired = h1_expired, .drain = h1_drain, .end = h1_end};
+static size_t h1_passing(const struct conn *c)
+{
+    return request_queued(c->request);
+}
+
+const struct conn_protocol conn_h1 = {.events = &stream_events,
+                                      .start = h1_start,
+                                      .expired = h1_expired,
+                                      .drain = h1_drain,
+                                      .end = h1_end,
+                                      .passing = h1_passing};

@@ -197,6 +197,15 @@ static void h2_end(struct conn *c)
     c->h2 = NULL;
 }
 
+static size_t h2_passing(const struct conn *c)
+{
+    const struct h2_exchange *x;
+    size_t n = 0;
+    for (x = LIST_FIRST(&c->h2->exchanges); x; x = h2_exchange_next(x))
+        n += h2_exchange_passing(x);
+    return n;
+}
+
 static size_t h2_held(const struct conn *c)
 {
     return h2_session_queued(c->h2->session) + c->h2->held;
@@ -208,4 +217,5 @@ const struct conn_protocol conn_h2 = {.events = &stream_events,
                                       .expired = h2_expired,
                                       .drain = h2_drain,
                                       .end = h2_end,
-                                      .held = h2_held};
+                                      .held = h2_held,
+                                      .passing = h2_passing};

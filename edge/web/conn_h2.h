@@ -14,8 +14,8 @@ struct conn_h2 {
     struct conn *conn;
     struct h2_session *session;
     LIST_HEAD(, h2_exchange) exchanges;
-    size_t held;          /* bytes of requests' bodies that core does not take yet */
-    size_t grown;         /* bytes by which streams' receive windows were raised */
+    size_t held;       /* bytes of requests' bodies that core does not take yet */
+    size_t grown;      /* bytes by which streams' receive windows were raised */
     double head_since; /* a head began then and has not ended; 0: none */
     double settle_by;  /* our SETTINGS are to be acknowledged; 0: they are */
 };
@@ -32,6 +32,7 @@ extern const struct h2_events conn_h2_session_events;
 /* Looks at a stream's deadlines. */
 void h2_exchange_sweep(struct h2_exchange *x, double now);
 struct h2_exchange *h2_exchange_next(const struct h2_exchange *x);
+size_t h2_exchange_passing(const struct h2_exchange *x);
 /* Gives up what runs on every stream; the streams themselves end with the session. */
 void h2_exchanges_give_up(struct conn_h2 *h2);
 /* Frees those that ended in this round of the loop. */

@@ -450,6 +450,11 @@ void h2_exchange_sweep(struct h2_exchange *x, double now)
     }
 }
 
+size_t h2_exchange_passing(const struct h2_exchange *x)
+{
+    return request_queued(x->request);
+}
+
 struct h2_exchange *h2_exchange_next(const struct h2_exchange *x)
 {
     return LIST_NEXT(x, link);

@@ -45,6 +45,9 @@ struct conn_protocol {
     void (*end)(struct conn *c);
     /* Bytes that wait beside the stream's queue; may be NULL. */
     size_t (*held)(const struct conn *c);
+    /* Bytes of requests that wait for core, in the uplinks' queues; may be NULL. Asked only when memory is
+     * short. */
+    size_t (*passing)(const struct conn *c);
 };
 
 struct conn_h2;
@@ -62,8 +65,8 @@ struct conn {
     size_t unconsumed;      /* answer bytes queued, whose window is not given back */
     size_t accounted;       /* bytes of web->held that are this one's */
     uint64_t sent_mark;     /* bytes out at the last look: does the reader read? */
-    double sent_since;   /* 0: nothing waits */
-    double deadline;     /* 0: none */
+    double sent_since;      /* 0: nothing waits */
+    double deadline;        /* 0: none */
     struct netaddr client;
     enum conn_state state;
     unsigned lingered;

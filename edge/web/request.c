@@ -467,6 +467,11 @@ void request_end(struct request *r, const struct http_message *trailers)
         h2_stream_reset(r->stream, H2_INTERNAL_ERROR);
 }
 
+size_t request_queued(const struct request *r)
+{
+    return r && r->stream ? h2_stream_queued(r->stream) : 0;
+}
+
 void request_consumed(struct request *r, size_t n)
 {
     if (r->stream)

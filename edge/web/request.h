@@ -55,11 +55,13 @@ void request_start_malformed(struct request *r, const struct request_origin *ori
 /* Gives up whatever is still running. NULL is fine. */
 void request_free(struct request *r);
 
-/* The guest's body. Room is none while the request waits for a tunnel. With nowhere to go it is unlimited, and bytes are
- * dropped. */
+/* The guest's body. Room is none while the request waits for a tunnel. With nowhere to go it is unlimited,
+ * and bytes are dropped. */
 size_t request_room(const struct request *r);
 void request_write(struct request *r, const uint8_t *data, size_t n);
 void request_end(struct request *r, const struct http_message *trailers);
+/* Bytes of the body that were taken and wait for core. NULL is fine. */
+size_t request_queued(const struct request *r);
 /* n bytes of the answer have left towards the guest. */
 void request_consumed(struct request *r, size_t n);
 /* The answer's head has not come in time: answers 504. */

@@ -342,6 +342,15 @@ static void send_deferred_resets(struct uplink *u)
         u->resets -= h2_session_reset_orphans(u->session, u->resets, H2_CANCEL);
 }
 
+size_t uplinks_queued(const struct web *w)
+{
+    const struct uplink *u;
+    size_t n = 0;
+    LIST_FOREACH (u, &w->uplinks, link)
+        n += h2_session_queued(u->session);
+    return n;
+}
+
 void uplinks_sweep(struct web *w)
 {
     struct uplink *u, *next;

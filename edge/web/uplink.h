@@ -35,6 +35,8 @@ int uplink_tunnel(const struct uplink *u);
 void uplink_give_up(struct h2_stream *st, uint32_t code);
 /* No new requests; closed once the running ones are done. */
 void uplink_drain(struct uplink *u);
+/* Bytes of guests that wait for cores, in all of them. */
+size_t uplinks_queued(const struct web *w);
 /* Once a second. */
 void uplinks_sweep(struct web *w);
 /* [{id, core, tunnel, channel, state, streams, requests, bytes_in, bytes_out}] */

@@ -305,7 +305,7 @@ static json_t *status_of(const struct web *w)
     json_object_set_new(o, "seconds",
                         json_pack("{s:o, s:o}", "edge", histogram_json(&w->latency.edge), "tunnel",
                                   histogram_json(&w->latency.tunnel)));
-    json_object_set_new(o, "held", json_integer((json_int_t)w->held));
+    json_object_set_new(o, "held", json_integer((json_int_t)(w->held + uplinks_queued(w))));
     json_object_set_new(o, "codes",
                         json_pack("{s:I, s:I, s:I, s:I}", "2xx", (json_int_t)w->counters.codes[2], "3xx",
                                   (json_int_t)w->counters.codes[3], "4xx", (json_int_t)w->counters.codes[4],

@@ -522,6 +522,36 @@ START_TEST(test_drain)
 END_TEST
 
 /* All together hold more than the worker has for them: the greediest goes, the others stay. */
+/* What waits for a core that takes nothing counts as well: guests that upload are closed, others are served.
+ */
+START_TEST(test_queue_memory_towards_core)
+{
+    enum { UPLOADS = 16 };
+    static struct h2_guest greedy;
+    box_setup("{\"queue_memory\":1048576}");
+    core_attach(0);
+    run_for(0.05);
+    box.cores[0].consume = false;
+    h2g_connect(&guest, "join.example.com");
+    h2g_connect(&greedy, "join.example.com");
+    for (int i = 0; i < UPLOADS; i++) { /* each fills core's window and most of the queue in front of it */
+        struct h2_answer *a = h2g_ask(&greedy, "POST", "/stall", false, NULL);
+        a->to_send = 350000;
+        h2g_fill(a);
+    }
+    RUN_UNTIL(greedy.closed || greedy.eof);
+    ck_assert_int_eq((int)box_count("shed"), 1);
+    ck_assert(strstr(box.last_event, "Queue Memory Full"));
+    ck_assert_int_le((int)box_count("held"), 1048576);
+    struct h2_answer *good = h2g_ask(&guest, "GET", "/hello", true, NULL);
+    RUN_UNTIL(good->closed);
+    ck_assert(h2g_has(good, "hello"));
+    h2g_close(&greedy);
+    h2g_close(&guest);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_queue_memory)
 {
     static struct h2_guest greedy;
@@ -587,4 +617,4 @@ UNIT_MAIN("conn_h2", test_requests, test_protocol_by_alpn, test_hygiene, test_ec
           test_stalled_reader_stops_its_stream_only, test_stalled_upload_stops_its_stream_only,
           test_cut_answers, test_guest_vanishes, test_resets_are_deferred, test_uplink_dies, test_deadlines,
           test_deadlines_of_the_connection, test_window_grows, test_drain, test_queue_memory,
-          test_streams_per_address)
+          test_queue_memory_towards_core, test_streams_per_address)
