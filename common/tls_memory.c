@@ -23,6 +23,10 @@ bool tls_memory_init(void)
     return false;
 }
 
+void tls_memory_trim(void)
+{
+}
+
 size_t tls_memory_used(void)
 {
     return 0;
@@ -34,13 +38,14 @@ enum {
     SLOT = 20 * 1024,   /* whole pages; a record with its overhead is 16 to 17.5 KB */
     SLOT_LEAST = 16384, /* smaller things are no record buffers */
     SLOTS = 48 * 1024,  /* address space; memory only as used */
-    SLOTS_KEPT = 256,   /* free ones that keep their memory */
 };
 
 static struct {
     uint8_t *base;         /* NULL: not in use */
     uint32_t fresh;        /* slots from here on were never used */
     uint32_t n_freed;      /* the stack's height */
+    uint32_t n_cold;       /* of its lowest, which have no memory */
+    uint32_t n_idle;       /* of its lowest, which nobody took since the last look */
     uint32_t freed[SLOTS]; /* last in, first out: what is warm in the cache is used first */
 } slots;
 
@@ -52,17 +57,20 @@ static bool is_slot(const void *p)
 
 static void *slot_take(void)
 {
-    if (slots.n_freed > 0)
-        return slots.base + (size_t)slots.freed[--slots.n_freed] * SLOT;
-    return slots.fresh < SLOTS ? slots.base + (size_t)slots.fresh++ * SLOT : NULL;
+    if (slots.n_freed == 0)
+        return slots.fresh < SLOTS ? slots.base + (size_t)slots.fresh++ * SLOT : NULL;
+    uint32_t slot = slots.freed[--slots.n_freed];
+    if (slots.n_idle > slots.n_freed)
+        slots.n_idle = slots.n_freed;
+    if (slots.n_cold > slots.n_freed)
+        slots.n_cold = slots.n_freed;
+    return slots.base + (size_t)slot * SLOT;
 }
 
 static void slot_give(void *p)
 {
     size_t at = (size_t)((uint8_t *)p - slots.base);
     REQUIRE(at % SLOT == 0 && slots.n_freed < slots.fresh);
-    if (slots.n_freed >= SLOTS_KEPT)
-        (void)madvise(p, SLOT, MADV_DONTNEED); /* after a rush the memory goes back */
     slots.freed[slots.n_freed++] = (uint32_t)(at / SLOT);
 }
 
@@ -110,6 +118,13 @@ bool tls_memory_init(void)
     }
     slots.base = base;
     return true;
+}
+
+void tls_memory_trim(void)
+{
+    for (; slots.n_cold < slots.n_idle; slots.n_cold++)
+        (void)madvise(slots.base + (size_t)slots.freed[slots.n_cold] * SLOT, SLOT, MADV_DONTNEED);
+    slots.n_idle = slots.n_freed;
 }
 
 size_t tls_memory_used(void)

@@ -31,7 +31,10 @@ struct worker_process {
     struct ipc *main;
     void *worker;
     ev_signal term, interrupt;
+    ev_timer trim;
 };
+
+enum { TRIM_SECONDS = 1 };
 
 static void process_drain(struct worker_process *p, double seconds)
 {
@@ -82,6 +85,12 @@ static const struct worker_role *role_find(const struct worker_role *roles, cons
     return NULL;
 }
 
+static void process_on_trim(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)t, (void)revents;
+    tls_memory_trim();
+}
+
 int worker_process_run(const struct worker_role *roles, int argc, char **argv)
 {
     struct worker_process p = {.role = argc == 3 ? role_find(roles, argv[1]) : NULL};
@@ -108,7 +117,10 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     p.term.data = &p;
     ev_signal_start(p.loop, &p.term);
     ev_signal_start(p.loop, &p.interrupt);
+    ev_timer_init(&p.trim, process_on_trim, TRIM_SECONDS, TRIM_SECONDS);
+    ev_timer_start(p.loop, &p.trim);
     ev_run(p.loop, 0);
+    ev_timer_stop(p.loop, &p.trim);
     ev_signal_stop(p.loop,
                    &p.term); /* main says SIGTERM again when it sees us go; nobody is there to drain */
     ev_signal_stop(p.loop, &p.interrupt);
