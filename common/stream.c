@@ -264,7 +264,15 @@ static bool stream_has_unread(const struct stream *s)
     return s->ssl && stream_may_read(s) && SSL_has_pending(s->ssl);
 }
 
-static void stream_read(struct stream *s)
+/* What OpenSSL keeps of the handshake's last message, or of a ticket, until something is read: a record's
+ * buffer, which idle connections shall not have (SSL_MODE_RELEASE_BUFFERS sees to the other cases). */
+static void stream_release_buffers(struct stream *s)
+{
+    if (!s->released && s->state == STREAM_OPEN && s->ssl && !SSL_has_pending(s->ssl))
+        (void)SSL_free_buffers(s->ssl); /* unless bytes wait in them */
+}
+
+static void stream_read_some(struct stream *s)
 {
     for (int i = 0; i < STREAM_READS_PER_EVENT && stream_may_read(s); i++) {
         ssize_t n = s->ssl ? stream_read_tls(s) : stream_read_plain(s);
@@ -279,6 +287,12 @@ static void stream_read(struct stream *s)
         stream_read_later(s);
     if (!s->released && s->state == STREAM_OPEN && !s->read_ended && !stream_may_read(s))
         ev_io_stop(s->loop, &s->reader);
+}
+
+static void stream_read(struct stream *s)
+{
+    stream_read_some(s);
+    stream_release_buffers(s);
 }
 
 /* Connecting ------------------------------------------------------------------------------------------ */
@@ -296,6 +310,8 @@ static void stream_opened(struct stream *s)
     /* The handshake may have read the first record already. */
     if (!s->released && s->ssl && SSL_has_pending(s->ssl))
         stream_read(s);
+    else
+        stream_release_buffers(s);
 }
 
 static void stream_handshake(struct stream *s)
@@ -500,6 +516,7 @@ static ssize_t stream_write_tls(struct stream *s)
         stream_give_ticket(s);
     ssize_t taken = stream_gather(s, data, n);
     const uint8_t *records = tls_gather_end(s->ssl, &sealed);
+    stream_release_buffers(s);
     return taken >= 0 && stream_send_gathered(s, records, sealed) ? taken : -1;
 }
 

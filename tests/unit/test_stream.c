@@ -11,6 +11,7 @@
 #include "common/sock.h"
 #include "common/stream.h"
 #include "common/tls.h"
+#include "common/tls_memory.h"
 
 enum { TOTAL = 3 * 1024 * 1024, QUEUE = 64 * 1024, LOW = 16 * 1024 };
 
@@ -277,6 +278,24 @@ START_TEST(test_tls_ticket)
 }
 END_TEST
 
+/* Neither end keeps a record's buffer while nothing is under way. */
+START_TEST(test_tls_idle)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    const uint8_t first = pattern(0);
+    (void)tls_memory_init(); /* with AddressSanitizer nothing is counted */
+    tls_pair(loop, &client, &server, "join.example.com");
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_int_eq(stream_write(server.stream, &first, 1), ERR_OK);
+    while (client.got == 0)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_uint_eq(tls_memory_used(), 0);
+    finish(loop, &client, &server);
+}
+END_TEST
+
 START_TEST(test_tls_wrong_name)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -442,6 +461,7 @@ int main(void)
     tcase_add_test(tc, test_tls_small_socket);
     tcase_add_test(tc, test_tls_key_updates);
     tcase_add_test(tc, test_tls_ticket);
+    tcase_add_test(tc, test_tls_idle);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_answer_before_reset);
