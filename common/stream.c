@@ -17,6 +17,7 @@
 enum {
     STREAM_READS_PER_EVENT = 8,
     STREAM_SHORT_READ = 8 * 1024, /* over TLS: well below a full record */
+    STREAM_FAST_READ = 68 * 1024, /* four full records in one system call */
     SEALED_MAX =
         TLS_GATHER_MAX + 4 * TLS_RECORD_SEALED, /* what may wait: data, and answers that reading made */
 };
@@ -275,6 +276,8 @@ static void stream_release_buffers(struct stream *s)
 static void stream_read_some(struct stream *s)
 {
     for (int i = 0; i < STREAM_READS_PER_EVENT && stream_may_read(s); i++) {
+        if (s->ssl && i == STREAM_READS_PER_EVENT / 2)
+            SSL_set_default_read_buffer_len(s->ssl, STREAM_FAST_READ); /* its next buffer: an upload */
         ssize_t n = s->ssl ? stream_read_tls(s) : stream_read_plain(s);
         if (n <= 0)
             return;
