@@ -266,11 +266,13 @@ static bool stream_has_unread(const struct stream *s)
 }
 
 /* What OpenSSL keeps of the handshake's last message, or of a ticket, until something is read: a record's
- * buffer, which idle connections shall not have (SSL_MODE_RELEASE_BUFFERS sees to the other cases). */
+ * buffer, which idle connections shall not have (SSL_MODE_RELEASE_BUFFERS sees to the other cases). Only
+ * between two records ("RH", read header): a header without its body might be taken for nothing. */
 static void stream_release_buffers(struct stream *s)
 {
-    if (!s->released && s->state == STREAM_OPEN && s->ssl && !SSL_has_pending(s->ssl))
-        (void)SSL_free_buffers(s->ssl); /* unless bytes wait in them */
+    if (!s->released && s->state == STREAM_OPEN && s->ssl && !SSL_has_pending(s->ssl) &&
+        strcmp(SSL_rstate_string(s->ssl), "RH") == 0)
+        (void)SSL_free_buffers(s->ssl);
 }
 
 static void stream_read_some(struct stream *s)

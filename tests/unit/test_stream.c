@@ -296,6 +296,77 @@ START_TEST(test_tls_idle)
 }
 END_TEST
 
+/* Sends what the client has sealed; but the last `later` bytes are left in the BIO. */
+static void pump_out(SSL *client, int fd, size_t later)
+{
+    uint8_t bytes[4096];
+    size_t n = BIO_ctrl_pending(SSL_get_wbio(client));
+    ck_assert_uint_ge(n, later);
+    n -= later;
+    ck_assert_uint_le(n, sizeof bytes);
+    if (n == 0)
+        return;
+    ck_assert_int_eq(BIO_read(SSL_get_wbio(client), bytes, (int)n), (int)n);
+    ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+}
+
+static void pump_in(SSL *client, int fd)
+{
+    uint8_t bytes[4096];
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    if (n > 0)
+        ck_assert_int_eq(BIO_write(SSL_get_rbio(client), bytes, (int)n), (int)n);
+}
+
+/* A record of which the header, and nothing else, has come when the stream writes. */
+START_TEST(test_tls_lone_header)
+{
+    enum { BODY = 100, HEADER = 5 };
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end server = {.loop = loop};
+    char *cert, *key, why[256];
+    SSL_CTX *ctx, *client_ctx = SSL_CTX_new(TLS_client_method());
+    SSL *client = SSL_new(client_ctx);
+    uint8_t body[BODY];
+    int fds[2];
+    for (size_t i = 0; i < BODY; i++)
+        body[i] = pattern(i);
+    ck_assert_int_eq(tls_self_signed("join.example.com", 1, &cert, &key), ERR_OK);
+    ck_assert_int_eq(tls_server_ctx(cert, key, NULL, &ctx, why, sizeof why), ERR_OK);
+    ck_assert_int_eq(sock_pair(fds, true), 0);
+    server.stream = stream_new_tls_server(loop, fds[0], ctx, &events, &server, QUEUE, LOW);
+    SSL_set_bio(client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_connect_state(client);
+    while (!server.open) {
+        SSL_do_handshake(client);
+        pump_out(client, fds[1], 0);
+        ev_run(loop, EVRUN_NOWAIT);
+        pump_in(client, fds[1]);
+    }
+    ck_assert_int_eq(SSL_write(client, body, BODY), BODY);
+    pump_out(client, fds[1], BIO_ctrl_pending(SSL_get_wbio(client)) - HEADER);
+    for (int i = 0; i < 3; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(stream_write(server.stream, body, 1), ERR_OK); /* with a ticket */
+    for (int i = 0; i < 3; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+    pump_out(client, fds[1], 0);
+    for (int i = 0; i < 3; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+    ck_assert_msg(!server.closed, "%s", server.words);
+    ck_assert(server.got == BODY && !server.bad);
+    stream_free(server.stream);
+    ev_run(loop, EVRUN_NOWAIT);
+    ev_loop_destroy(loop);
+    close(fds[1]);
+    SSL_free(client);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(ctx);
+    free(cert);
+    free(key);
+}
+END_TEST
+
 START_TEST(test_tls_wrong_name)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -462,6 +533,7 @@ int main(void)
     tcase_add_test(tc, test_tls_key_updates);
     tcase_add_test(tc, test_tls_ticket);
     tcase_add_test(tc, test_tls_idle);
+    tcase_add_test(tc, test_tls_lone_header);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_answer_before_reset);
