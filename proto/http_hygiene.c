@@ -22,9 +22,8 @@ static bool has_prefix(struct span name, const char *prefix)
 
 static bool is_override(struct span name)
 {
-    return has_prefix(name, "x-http-method") || span_is(name, "x-method-override") ||
-           span_is(name, "x-original-url") || span_is(name, "x-rewrite-url") ||
-           span_is(name, "x-original-host") || span_is(name, "x-original-uri") || span_is(name, "x-host") ||
+    return has_prefix(name, "x-http-") || has_prefix(name, "x-original-") || has_prefix(name, "x-rewrite-") ||
+           has_prefix(name, "x-override-") || span_is(name, "x-method-override") || span_is(name, "x-host") ||
            span_is(name, "x-forwarded-uri") || span_is(name, "x-forwarded-path") ||
            span_is(name, "x-forwarded-prefix") || span_is(name, "x-forwarded-method") ||
            /* The true ones are no fields (http_message.h): these were spelt with "_". */

@@ -5,6 +5,8 @@
 . "$(dirname "$0")/lab.sh"
 # shellcheck source=tests/lab/boxes.sh
 . "$ROOT/tests/lab/boxes.sh"
+# shellcheck source=tests/lab/forge.sh
+. "$ROOT/tests/lab/forge.sh"
 
 lab_up
 lab_ca
@@ -69,36 +71,9 @@ done
 
 # Forged requests -----------------------------------------------------------------------------------------------
 
-# From here the edge is the attacker's: the sshd that core reaches is its own, with the edge's host key, and runs
-# forge.js where core expects a data channel. The control channel still goes to the edge.
-forge_start() {
-    local dir=$RUN/forge original
-    mkdir "$dir"
-    cp "$ROOT/tests/lab/forge.js" "$dir"
-    original=$(sed -n 's/.*command="\([^"]*\)".*/\1/p' "$RUN"/edge/run/authorized_keys)
-    cat >"$dir/command" <<-END
-	#!/bin/sh
-	case \$SSH_ORIGINAL_COMMAND in
-	data*) exec node $dir/forge.js $dir/out.\$\$ 2>>$dir/errors ;;
-	*) $original ;;
-	esac
-	END
-	sed "s|command=\"[^\"]*\"|command=\"$dir/command\"|" "$RUN/edge/run/authorized_keys" >"$dir/authorized_keys"
-	cp "$RUN/edge/ssh_host_ed25519_key" "$dir/host_key"
-    chmod 755 "$dir/command"
-    chmod 600 "$dir/host_key"
-    chown -R 64711:64711 "$dir"
-    lab_spawn edge forge setpriv --reuid 64711 --regid 64711 --clear-groups /usr/sbin/sshd -D -e -f /dev/null -p 2223 \
-        -h "$dir/host_key" -o AuthorizedKeysFile="$dir/authorized_keys" -o StrictModes=no -o PidFile=none \
-        -o MaxSessions=100 -o UsePAM=no
-    need 5 "the attacker's sshd" lab_in edge sh -c 'ss -Hlnt | grep -q :2223'
-    lab_in edge nft -f - <<-END
-	table inet attacker {
-	    chain in { type nat hook prerouting priority dstnat; iifname "inner" tcp dport 2222 redirect to :2223; }
-	}
-	END
-    # Whatever core opens beside its bridge, its name server and its edge is seen here.
-    lab_in core nft -f - <<-END
+# From here the edge is the attacker's.
+# Whatever core opens beside its bridge, its name server and its edge is seen here.
+lab_in core nft -f - <<-END
 	table inet watch {
 	    counter elsewhere { }
 	    chain out {
@@ -112,16 +87,14 @@ forge_start() {
 	    }
 	}
 	END
-}
 
-forge_done() { grep -l '"end":true' "$RUN"/forge/out.*; }
-
-forge_start
+cp "$ROOT/tests/lab/forge.js" "$RUN"
+forge_start node "$RUN/forge.js" @OUT@
 before=$(wc -l <"$LAB/bridge/log/nginx-access.log")
 lab_stop core core
 core_start
 check "core opens data channels to the attacker" wait_for 30 "forge.js to end" forge_done
-file=$(forge_done | head -n 1)
+file=$(forge_done)
 cp "$RUN"/forge/* "$LAB/log/" 2>/dev/null
 rm -f "$LAB/log/host_key"
 # Refused is a status that blames the request, or a stream that core ended without an answer.

@@ -70,6 +70,8 @@ START_TEST(test_core_takes_overrides_only)
     add("x-rewrite-url", "/admin");
     add("x_original_url", "/admin");
     add("x-original-uri", "/admin");
+    add("x-override-url", "/admin");
+    add("x-http-host-override", "admin.example.com");
     add("x-forwarded-prefix", "/admin");
     add("x-forwarded-uri", "/admin");
     add("content_length", "5");
