@@ -45,10 +45,12 @@ const char *egress_reason_words(enum egress_reason r);
 /* n bytes were put into some exchange's queues. */
 void egress_note_growth(struct egress *e, size_t n);
 
-/* refusal.c: counts, logs and tells what was refused, and what failed (target may be NULL). */
+/* refusal.c: counts, logs and tells what was refused, and what failed (target may be NULL).
+ * request: the id that the edge gave. */
 void egress_note_refusal(struct egress *e, const struct http_message *m, enum egress_reason r,
                          const char *why);
 void egress_note_unreachable(struct egress *e, const char *target, const char *words);
-void egress_note_failure(struct egress *e, enum egress_reason r, const char *target, const char *words);
+void egress_note_failure(struct egress *e, enum egress_reason r, const char *target, const char *request,
+                         const char *words);
 
 #endif

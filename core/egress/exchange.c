@@ -53,7 +53,7 @@ static void exchange_answer(struct exchange *x, enum egress_reason reason)
 static void exchange_fail(struct exchange *x, enum egress_reason reason, const char *words)
 {
     const struct target *t = x->client.target;
-    egress_note_failure(x->egress, reason, t ? t->text : NULL, words);
+    egress_note_failure(x->egress, reason, t ? t->text : NULL, x->request.id, words);
     exchange_answer(x, reason);
 }
 

@@ -103,6 +103,16 @@ static enum err request_serialise(struct http_message *m, struct request *r)
     return e == ERR_OK ? http1_write_request(&r->head, m) : e;
 }
 
+/* The id was verified: a short word. */
+static void request_name(const struct http_message *m, struct request *r)
+{
+    struct span id = http_message_find(m, "x-request-id");
+    size_t n = id.len <= REQUEST_ID_MAX ? id.len : 0;
+    if (n)
+        memcpy(r->id, id.at, n);
+    r->id[n] = '\0';
+}
+
 enum err request_prepare(struct egress *e, struct http_message *m, struct request *r,
                          enum egress_reason *reason)
 {
@@ -112,6 +122,8 @@ enum err request_prepare(struct egress *e, struct http_message *m, struct reques
         return err;
     if (err == ERR_OK)
         err = request_clean(m);
+    if (err == ERR_OK)
+        request_name(m, r);
     if (err == ERR_OK)
         err = request_serialise(m, r);
     if (err == ERR_OK)

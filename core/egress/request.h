@@ -11,8 +11,11 @@
 #include "core/egress/websocket.h"
 #include "proto/http_message.h"
 
+enum { REQUEST_ID_MAX = 63 };
+
 /* What the rest of the exchange must know of its request. */
 struct request {
+    char id[REQUEST_ID_MAX + 1];       /* the edge's; "" when it gave none */
     struct domain *domain;             /* whose bridges it goes to */
     struct buf head;                   /* as it goes on the wire */
     bool chunked;                      /* how its body is framed */

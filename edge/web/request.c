@@ -149,7 +149,7 @@ static void answer_page(struct request *r, struct http_message *m, const struct 
     const struct request_guest *guest = r->guest;
     void *ctx = r->ctx;
     bool bodiless = r->head || buf_len(body) == 0;
-    r->web->counters.codes[m->status / 100]++;
+    r->web->counters.statuses[m->status]++;
     r->answered = r->over = true;
     add_date(r->web, m);
     if (r->tls)
@@ -520,7 +520,7 @@ void request_answer_head(struct request *r, struct http_message *m, bool end)
     http_hygiene_response(m);
     if (!m->websocket)
         add_hsts(r->web, m);
-    r->web->counters.codes[m->status / 100]++;
+    r->web->counters.statuses[m->status]++;
     r->answered = true;
     r->over = end;
     note_head(r, m->status);

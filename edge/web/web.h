@@ -73,7 +73,7 @@ struct web_counters {
 #define X(name) uint64_t name;
     WEB_COUNTERS(X)
 #undef X
-    uint64_t codes[6]; /* answers by first digit of their status */
+    uint64_t statuses[600]; /* answers by their status, 100 to 599 */
 };
 
 /* How long a request took: from its head to the end of its answer (WebSockets are left out: they last as long

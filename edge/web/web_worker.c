@@ -284,6 +284,27 @@ static void on_handed(struct web *w, const char *type, json_t *msg, int *fds, si
     handover_done(w);
 }
 
+/* Answers by class, and by status those that there were. */
+static void add_statuses(json_t *o, const struct web *w)
+{
+    json_t *classes = json_object(), *statuses = json_object();
+    for (unsigned hundred = 2; hundred <= 5; hundred++) {
+        char name[8];
+        uint64_t all = 0;
+        for (unsigned status = hundred * 100; status < hundred * 100 + 100; status++) {
+            uint64_t n = w->counters.statuses[status];
+            all += n;
+            snprintf(name, sizeof name, "%u", status);
+            if (n)
+                json_object_set_new(statuses, name, json_integer((json_int_t)n));
+        }
+        snprintf(name, sizeof name, "%uxx", hundred);
+        json_object_set_new(classes, name, json_integer((json_int_t)all));
+    }
+    json_object_set_new(o, "codes", classes);
+    json_object_set_new(o, "statuses", statuses);
+}
+
 static json_t *status_of(const struct web *w)
 {
     json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o}", "connections", (json_int_t)w->n_connections,
@@ -306,10 +327,7 @@ static json_t *status_of(const struct web *w)
                         json_pack("{s:o, s:o}", "edge", histogram_json(&w->latency.edge), "tunnel",
                                   histogram_json(&w->latency.tunnel)));
     json_object_set_new(o, "held", json_integer((json_int_t)(w->held + uplinks_queued(w))));
-    json_object_set_new(o, "codes",
-                        json_pack("{s:I, s:I, s:I, s:I}", "2xx", (json_int_t)w->counters.codes[2], "3xx",
-                                  (json_int_t)w->counters.codes[3], "4xx", (json_int_t)w->counters.codes[4],
-                                  "5xx", (json_int_t)w->counters.codes[5]));
+    add_statuses(o, w);
     return o;
 }
 
