@@ -7,7 +7,7 @@
 //
 // One JSON line in FILE when the head of a request has come: {"port", "id", "line": its request line, "fields": {name:
 // value}, "flaws": [what two servers could read differently]}; and one when all of it has: {"port", "id", "whole": true}.
-// A path with "never" in it gets no answer; a WebSocket opening gets 101 and its bytes are not read as requests.
+// Core's probes are answered and not written down. A path with "never" in it gets no answer; a WebSocket opening gets 101 and its bytes are not read as requests.
 'use strict';
 const crypto = require('crypto');
 const fs = require('fs');
@@ -74,8 +74,11 @@ function bodyEnd(text, at, all) {
 
 let requests = 0;
 
-function serve(socket, record) {
+const isProbe = (request) => request.line === 'HEAD / HTTP/1.1' && request.fields['user-agent'] === 'stile-core';
+
+function serve(socket, write) {
     let text = '', current = null;
+    const record = (what) => isProbe(current) || write(what);
     const answer = (request) => {
         if (/\S*never/.test(request.line))
             return;

@@ -23,7 +23,7 @@ cat >"$LAB/bridge/nginx.conf" <<-END
 	daemon off; worker_processes 1; user root; pid $LAB/bridge/nginx.pid;
 	events { }
 	http {
-	  log_format understood escape=json '{"host":"\$host","method":"\$request_method","path":"\$uri","line":"\$request",'
+	  log_format understood escape=json '{"host":"\$host","method":"\$request_method","path":"\$uri","line":"\$request","agent":"\$http_user_agent",'
 	    '"websocket":"\$http_upgrade","forwarded":"\$http_x_forwarded_host|\$http_x_forwarded_proto|\$http_forwarded",'
 	    '"other":"\$http_x_http_method_override\$http_x_http_method\$http_x_method_override\$http_x_original_url\$http_x_rewrite_url'
 	    '\$http_x_original_uri\$http_x_forwarded_uri\$http_x_forwarded_path\$http_x_forwarded_prefix\$http_x_override_url'
@@ -60,7 +60,8 @@ cat >"$LAB/tmp/allowed.jq" <<-'END'
 	    if .websocket != "" then .path == "/app/ws" or (.path | startswith("/app/ws/"))
 	    else ((.path == "/app" or (.path | startswith("/app/"))) and (.method | IN("GET", "HEAD", "POST"))) or
 	      (.path == "/exact" and .method == "GET") end
-	  else .host == "join.example.com" and .path == "/bulk/hello" end;
+	  else .host == "join.example.com" and (.path == "/bulk/hello" or
+	    (.line == "HEAD / HTTP/1.1" and .agent == "stile-core" and .forwarded == "||")) end; # core's own probe
 	select((allowed and .other == "" and (.host as $h | .forwarded | split("|") |
 	  (.[0] == $h or .[0] == "") and (.[1] == "https" or .[1] == "") and
 	  (.[2] == "" or (.[2] | endswith("host=\"" + $h + "\";proto=https")))) | not)) |
