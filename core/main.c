@@ -1,5 +1,6 @@
 #include "common/verb.h"
 #include "core/core.h"
+#include "core/firewall.h"
 #include "core/pairing/init.h"
 #include "core/workers.h"
 
@@ -11,6 +12,7 @@ static const struct verb verbs[] = {
     {"reload", core_reload_command, "take over changes of the config"},
     {"dns", core_dns_command, "flush: ask DNS for the web bridges again"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},
+    {"firewall", firewall_command, "print: nftables rules for the firewalls and the edges"},
     {"worker", core_workers_command, NULL},
     {0},
 };
