@@ -9,6 +9,7 @@
 #ifndef TESTS_UNIT_WEB_BOX_H
 #define TESTS_UNIT_WEB_BOX_H
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -401,6 +402,7 @@ static void box_setup(const char *limits)
     char *cert, *key, why[256];
     struct netaddr any;
     int fds[2], pair[2];
+    signal(SIGPIPE, SIG_IGN); /* as the daemons do */
     box.loop = ev_loop_new(0);
     ck_assert_int_eq(tls_self_signed("join.example.com", 1, &cert, &key), ERR_OK);
     ck_assert_int_eq(tls_client_ctx(cert, &box.client_tls, why, sizeof why), ERR_OK);
