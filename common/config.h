@@ -153,8 +153,9 @@ void config_free(struct config *c);
  * differ beyond that, ", " between them, "" for none: they count from the next start. */
 enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
                       char *waiting, size_t size, char *why);
-/* Gives running the settings of TURN, of bans, of the access log and web_limits, the revision and the document of merged,
- * and merged those of running. Everything else of running stays where it is: others point to it. */
+/* Gives running the settings of TURN, of bans, of the access log, of HSTS and of web_limits, the revision and
+ * the document of merged, and merged those of running. Everything else of running stays where it is: others
+ * point to it. */
 void config_swap_live(struct config *running, struct config *merged);
 
 /* NULL when there is none of that name. */

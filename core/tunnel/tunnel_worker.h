@@ -7,13 +7,19 @@
  *
  *   from main
  *     setup         {core, edge: {name, host, port, host_key}, index, client_key: PEM text, and the members
- * of policy} policy        {revision, policy: {…, sent to the edge as it is}, allowlist: [rules], domains:
- * [{host, hosts: [texts], bridge_ca: PEM text or null}]} targets       {domain: join host, targets: [{name,
- * address, port, priority, weight, state}]}: what targets_status makes status        {id} to main state
- * {state: "connecting"|"active"|"failed", reason, since}: at every change; since is Unix time status {id,
- * tunnel: {edge, index, target, state, reason, since, rtt_ms, …}} target_failed {domain: join host, address,
- * port, reason}: a request could not use it policy_ack    {revision, error}: the edge's answer; error is null
- * when it took it
+ *                   of policy}
+ *     policy        {revision, policy: {..., sent to the edge as it is}, allowlist: [rules], domains:
+ *                   [{host, hosts: [texts], bridge_ca: PEM text or null}]}
+ *     targets       {domain: join host, targets: [{name, address, port, priority, weight, state}]}: what
+ *                   targets_status makes
+ *     status        {id}
+ *
+ *   to main
+ *     state         {state: "connecting"|"active"|"failed", reason, since}: at every change; since is Unix
+ *                   time
+ *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, ...}}
+ *     target_failed {domain: join host, address, port, reason}: a request could not use it
+ *     policy_ack    {revision, error}: the edge's answer; error is null when it took it
  */
 #ifndef CORE_TUNNEL_TUNNEL_WORKER_H
 #define CORE_TUNNEL_TUNNEL_WORKER_H
