@@ -271,6 +271,7 @@ static struct resolver_part *query_part(struct resolver_query *q, const char *na
 {
     struct resolver_part *part = calloc(1, sizeof *part);
     if (!part) {
+        q->partial = true; /* this name is there, with addresses or not */
         snprintf(q->error, sizeof q->error, "out of memory");
         return NULL;
     }
@@ -319,16 +320,19 @@ static void part_on_srv(void *ctx, int status, int timeouts, unsigned char *data
     }
     for (struct ares_srv_reply *srv = list; srv && names < RESOLVER_NAMES_MAX; srv = srv->next) {
         if (!srv->host || strcmp(srv->host, "") == 0 || strcmp(srv->host, ".") == 0)
-            continue; /* RFC 2782: the service is decidedly not there */
+            continue;
         query_ask_addresses(q, srv->host, srv->port, srv->priority, srv->weight);
         names++;
     }
-    if (is_answer(status)) {
-        if (names == 0) /* there is no such record */
-            query_ask_addresses(q, q->host, q->port, RESOLVER_NO_SRV_PRIORITY, 0);
-    } else {
-        query_words(q, part->name, status); /* nobody knows whether there is one */
-    }
+    if (!is_answer(status)) /* nobody knows whether there is such a record */
+        query_words(q, part->name, status);
+    else if (!list)
+        query_ask_addresses(q, q->host, q->port, RESOLVER_NO_SRV_PRIORITY, 0);
+    else if (names == 0) /* RFC 2782: the service is decidedly not available */
+        snprintf(
+            q->error, sizeof q->error,
+            "DNS: %s says that there is no bridge (target \".\"); mend it, or list the targets in stile.json",
+            part->name);
     ares_free_data(list);
     free(part);
     query_finish_if_complete(q);

@@ -43,7 +43,8 @@ struct resolver *resolver_new(struct ev_loop *loop);
 void resolver_free(struct resolver *r);
 
 /* Addresses of host, with `port`. With srv_name ("_cms-web._tls.join.example.com") that SRV record is asked
- * first and, where there is one, decides names, ports, priorities and weights. An IP address answers itself.
+ * first and, where there is one, decides names, ports, priorities and weights, or that there are none (target
+ * "."). An IP address answers itself.
  * done comes later, from the loop, once; NULL when memory is out. The query is gone when done has returned.
  */
 struct resolver_query *resolver_ask(struct resolver *r, const char *host, uint16_t port, const char *srv_name,

@@ -199,8 +199,8 @@ static void put_name(struct wire_writer *w, const char *name)
 /* What the name server knows of gone.test. */
 static enum { GONE, GONE_HAS_ADDRESS, GONE_NOBODY_KNOWS } dns_gone;
 
-/* SRV for _cms-web._tls.join.test: two names, one that exists and one that may not. A for bridge.test.
- * NXDOMAIN else. */
+/* SRV for _cms-web._tls.join.test: two names, one that exists and one that may not; for that of bridge.test:
+ * not available. A for bridge.test. NXDOMAIN else. */
 static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
 {
     char name[256] = "";
@@ -210,14 +210,15 @@ static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
         at += packet[at] + 1u;
     }
     uint16_t type = (uint16_t)(packet[at + 1] << 8 | packet[at + 2]);
-    bool srv = type == ns_t_srv && strcmp(name, "_cms-web._tls.join.test") == 0;
+    bool none = type == ns_t_srv && strcmp(name, "_cms-web._tls.bridge.test") == 0;
+    bool srv = none || (type == ns_t_srv && strcmp(name, "_cms-web._tls.join.test") == 0);
     bool gone = strcmp(name, "gone.test") == 0;
     bool host = strcmp(name, "bridge.test") == 0 || (gone && dns_gone == GONE_HAS_ADDRESS);
     bool a = host && type == ns_t_a;
     broken = broken || (gone && dns_gone == GONE_NOBODY_KNOWS);
     packet[2] = 0x84;
     packet[3] = (uint8_t)(broken ? ns_r_servfail : srv || host ? ns_r_noerror : ns_r_nxdomain);
-    packet[7] = broken ? 0 : srv ? 2 : a ? 1 : 0;
+    packet[7] = broken ? 0 : none ? 1 : srv ? 2 : a ? 1 : 0;
     packet[9] = packet[11] = 0;
     struct wire_writer w = wire_writer(packet + at + 5, 400);
     for (unsigned i = 0; i < packet[7]; i++) {
@@ -226,8 +227,8 @@ static size_t dns_answer(uint8_t *packet, size_t n, bool broken, uint16_t port)
         wire_put_u16(&w, ns_c_in);
         wire_put_u32(&w, 1);
         if (srv) {
-            const char *to = i ? "gone.test" : "bridge.test";
-            wire_put_u16(&w, (uint16_t)(6 + strlen(to) + 2));
+            const char *to = none ? "" : i ? "gone.test" : "bridge.test";
+            wire_put_u16(&w, (uint16_t)(6 + strlen(to) + (none ? 1 : 2)));
             wire_put_u16(&w, (uint16_t)(10 + i));
             wire_put_u16(&w, 20);
             wire_put_u16(&w, port);
@@ -367,6 +368,12 @@ START_TEST(test_no_srv_no_host)
     const json_t *row = wait_row(t, 0, "failed");
     ck_assert_str_eq(text_of(row, "name"), "nowhere.test");
     ck_assert_ptr_nonnull(strstr(text_of(row, "reason"), "nowhere.test"));
+    targets_free(t);
+    /* RFC 2782: who says that the service is not available is not asked for addresses. */
+    t = targets_new(bridge.loop, "bridge.test", &none, bridge.client_ctx, &events, NULL);
+    targets_flush(t);
+    row = wait_row(t, 0, "failed");
+    ck_assert_ptr_nonnull(strstr(text_of(row, "reason"), "_cms-web._tls.bridge.test says that there is no"));
     targets_free(t);
     bridge_stop();
     close(dns.fd);
