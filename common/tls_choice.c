@@ -143,11 +143,14 @@ static enum err set_ctx(const struct tls_server *server, const struct tls_identi
     return tls_server_make(server, chosen, n_chosen, out, why, why_size);
 }
 
+/* False: memory is out. */
 static bool names_add(struct tls_choice *c, const char *name, size_t n)
 {
-    char *copy = n > 0 && n <= NAME_MAX_BYTES && !memchr(name, '\0', n) ? strndup(name, n) : NULL;
-    if (!copy)
-        return n == 0 || n > NAME_MAX_BYTES; /* no name that anybody can ask for */
+    char *copy;
+    if (n == 0 || n > NAME_MAX_BYTES || memchr(name, '\0', n))
+        return true; /* no name that anybody can ask for */
+    if ((copy = strndup(name, n)) == NULL)
+        return false;
     for (char *at = copy; *at; at++)
         *at = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
     c->names[c->n++] = (struct choice_name){.name = copy};
@@ -252,6 +255,10 @@ static enum err identity_from_json(const json_t *json, struct tls_identity *out,
         e = tls_identity_staple(out, staple, (size_t)n,
                                 json_integer_value(json_object_get(json, "staple_until")));
     OPENSSL_free(staple);
+    if (e != ERR_OK) {
+        snprintf(why, why_size, "out of memory");
+        tls_identity_free(out);
+    }
     return e;
 }
 
