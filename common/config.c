@@ -276,7 +276,7 @@ static const struct schema_row web_rows[] = {
              "(version 1 or 2), whose client counts in logs and limits"},
     {"access_log", SCHEMA_OBJECT, WEB(access_log), .rows = access_log_rows,
      .help = "the edges' log of guests' requests"},
-    {"hsts", SCHEMA_INT, WEB(hsts), .min = 0, .max = 63072000, .default_text = "31536000",
+    {"hsts", SCHEMA_INT, WEB(hsts), .edge_live = true, .min = 0, .max = 63072000, .default_text = "31536000",
      .help = "seconds for which browsers are to come to the join hosts over HTTPS only "
              "(Strict-Transport-Security); 0: not said"},
     SCHEMA_END};
@@ -568,12 +568,14 @@ void config_swap_live(struct config *running, struct config *merged)
     running->turn = merged->turn;
     running->bans = merged->bans;
     running->web_proxy.access_log = merged->web_proxy.access_log;
+    running->web_proxy.hsts = merged->web_proxy.hsts;
     running->web_limits = merged->web_limits;
     running->revision = merged->revision;
     running->json = merged->json;
     merged->turn = old.turn;
     merged->bans = old.bans;
     merged->web_proxy.access_log = old.web_proxy.access_log;
+    merged->web_proxy.hsts = old.web_proxy.hsts;
     merged->web_limits = old.web_limits;
     merged->revision = old.revision;
     merged->json = old.json;

@@ -106,7 +106,7 @@ bool edge_web_uplink(void *edge, unsigned channel, long id, const char *core, un
 void edge_web_uplink_close(void *edge, unsigned channel, long id);
 /* Sends the certificates in use to the workers; connections keep the one they began with. */
 void edge_web_certificate(struct edge *e);
-void edge_web_limits(struct edge *e);  /* the same with what guests are allowed */
+void edge_web_limits(struct edge *e);  /* the same with what guests are allowed, and HSTS */
 void edge_web_acme(struct edge *e);    /* the same with answers to ACME challenges */
 void edge_web_tickets(struct edge *e); /* the same with the keys of session tickets */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);

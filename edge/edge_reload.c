@@ -266,9 +266,9 @@ void edge_reload_request(void *edge, struct request *request, const json_t *msg)
 static const char help[] =
     "reload [--dir DIR] [--run-dir DIR]\n"
     "\n"
-    "The running edge reads stile.json and secrets.json again and takes over the settings of TURN, of bans\n"
-    "and of web_limits, all of them or none, without touching calls that are going on. Keys that need a\n"
-    "restart are named. The access log is opened anew.\n"
+    "The running edge reads stile.json and secrets.json again and takes over the settings of TURN, of bans,\n"
+    "of web_limits and of HSTS, all of them or none, without touching calls that are going on. Keys that\n"
+    "need a restart are named. The access log is opened anew.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";

@@ -160,11 +160,12 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
 
 void edge_web_limits(struct edge *e)
 {
+    const struct config *c = &e->box->config;
     for (size_t i = 0; i < e->n_web; i++)
-        worker_update(
-            e->web[i], "limits",
-            json_pack("{ss so so}", "type", "limits", "limits", web_limits_json(&e->box->config.web_limits),
-                      "exempt", schema_strings_json(&e->box->config.bans.exempt)));
+        worker_update(e->web[i], "limits",
+                      json_pack("{ss so so sI}", "type", "limits", "limits", web_limits_json(&c->web_limits),
+                                "exempt", schema_strings_json(&c->bans.exempt), "hsts",
+                                (json_int_t)c->web_proxy.hsts));
 }
 
 void edge_web_acme(struct edge *e)

@@ -155,6 +155,14 @@ static void take_networks(struct web *w, const char *type, const json_t *list, s
     *n_out = taken;
 }
 
+static void take_hsts(struct web *w, const json_t *msg)
+{
+    int64_t seconds = number_of(msg, "hsts");
+    w->hsts[0] = '\0';
+    if (seconds > 0)
+        snprintf(w->hsts, sizeof w->hsts, "max-age=%lld", (long long)seconds);
+}
+
 static void take_listeners(struct web *w, const json_t *msg, int *fds, size_t n_fds)
 {
     size_t n_https = (size_t)number_of(msg, "https");
@@ -182,8 +190,7 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->addresses = address_table_new((size_t)w->limits.connections);
     w->streams = address_table_new((size_t)w->limits.connections); /* no stream without a connection */
     REQUIRE(w->addresses && w->streams);
-    if (number_of(msg, "hsts") > 0)
-        snprintf(w->hsts, sizeof w->hsts, "max-age=%lld", (long long)number_of(msg, "hsts"));
+    take_hsts(w, msg);
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
     if (json_object_get(msg, "tickets"))
@@ -244,6 +251,7 @@ static void on_limits(struct web *w, const char *type, json_t *msg, int *fds, si
     }
     w->limits = fresh;
     take_networks(w, type, json_object_get(msg, "exempt"), &w->exempt, &w->n_exempt);
+    take_hsts(w, msg);
 }
 
 static void on_uplink(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)

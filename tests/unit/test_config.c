@@ -332,11 +332,11 @@ END_TEST
 /* What a running edge takes over, and what it names as waiting for the next start. */
 START_TEST(test_merge)
 {
-    static const char fresh_text[] =
-        DOC("https://Join.Example.com:8443/", "\"targets\":[\"10.1.2.4:9443\"],\"methods\":[\"GET\"]",
-            EDGE(",\"https_port\":8444,\"relay_ports\":[30000,30010]"),
-            "\"deny_peers\":[\"10.9.0.0/16\"],\"binding\":\"off\",\"udp_port\":3479,\"tcp_port\":3478,"
-            "\"allocation_lifetime\":{\"longest\":7200}");
+    static const char fresh_text[] = DOC(
+        "https://Join.Example.com:8443/", "\"targets\":[\"10.1.2.4:9443\"],\"methods\":[\"GET\"],\"hsts\":60",
+        EDGE(",\"https_port\":8444,\"relay_ports\":[30000,30010]"),
+        "\"deny_peers\":[\"10.9.0.0/16\"],\"binding\":\"off\",\"udp_port\":3479,\"tcp_port\":3478,"
+        "\"allocation_lifetime\":{\"longest\":7200}");
     struct config running, fresh, merged;
     char why[SCHEMA_WHY], waiting[300];
     ck_assert_int_eq(config_parse("stile.json", good, &running, why), ERR_OK);
@@ -350,6 +350,7 @@ START_TEST(test_merge)
     ck_assert_str_eq(running.turn.binding, "off");
     ck_assert_int_eq(running.turn.udp_port, 3478);
     ck_assert_int_eq(running.turn.allocation_lifetime.longest, 7200);
+    ck_assert_int_eq(running.web_proxy.hsts, 60);
     ck_assert_int_eq(config_edge_at(&running, 0)->https_port, 8443);
     ck_assert_ptr_eq(config_edge_at(&running, 0), self);
     config_free(&merged);

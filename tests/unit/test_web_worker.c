@@ -366,6 +366,14 @@ static void answer_to(bool tls, const char *request, const char *end, char out[2
     guest_close(&g);
 }
 
+static void tell_limits(const char *limits, const char *exempt, int hsts)
+{
+    json_t *msg = json_pack("{ss so so si}", "type", "limits", "limits", json_loads(limits, 0, NULL),
+                            "exempt", json_loads(exempt, 0, NULL), "hsts", hsts);
+    ck_assert_int_eq(ipc_send(box.main_side, msg, NULL, 0), ERR_OK);
+    (void)box_count("requests"); /* its answer comes behind it */
+}
+
 /* RFC 6797: over TLS on every answer that has none, over plain HTTP on none. */
 START_TEST(test_hsts)
 {
@@ -384,6 +392,12 @@ START_TEST(test_hsts)
     ck_assert_ptr_null(strcasestr(text, ours));
     answer_to(false, GET("/hello"), "\r\n\r\n", text);
     ck_assert_ptr_nonnull(strstr(text, "301"));
+    ck_assert_ptr_null(strcasestr(text, "strict-transport"));
+    tell_limits("{}", "[]", 60);
+    answer_to(true, GET("/hello"), "hello", text);
+    ck_assert_ptr_nonnull(strcasestr(text, "strict-transport-security: max-age=60\r\n"));
+    tell_limits("{}", "[]", 0);
+    answer_to(true, GET("/hello"), "hello", text);
     ck_assert_ptr_null(strcasestr(text, "strict-transport"));
     box_stop();
 }
@@ -879,14 +893,6 @@ static unsigned status_of_get(struct guest *g)
     return status;
 }
 
-static void tell_limits(const char *limits, const char *exempt)
-{
-    json_t *msg = json_pack("{ss so so}", "type", "limits", "limits", json_loads(limits, 0, NULL), "exempt",
-                            json_loads(exempt, 0, NULL));
-    ck_assert_int_eq(ipc_send(box.main_side, msg, NULL, 0), ERR_OK);
-    (void)box_count("requests"); /* its answer comes behind it */
-}
-
 START_TEST(test_request_rate)
 {
     struct guest g;
@@ -901,11 +907,11 @@ START_TEST(test_request_rate)
     ck_assert_int_eq((int)box_count("refused_rate"), 1);
     ck_assert(strstr(box.last_event, "Request Rate Exceeded"));
     /* Limits change while the connection stays; and some addresses have none. */
-    tell_limits("{\"request_rate\":1,\"request_burst\":1000}", "[]");
+    tell_limits("{\"request_rate\":1,\"request_burst\":1000}", "[]", 0);
     ck_assert_uint_eq(status_of_get(&g), 200);
-    tell_limits("{\"request_rate\":1,\"request_burst\":1}", "[]");
+    tell_limits("{\"request_rate\":1,\"request_burst\":1}", "[]", 0);
     ck_assert_uint_eq(status_of_get(&g), 429);
-    tell_limits("{\"request_rate\":1,\"request_burst\":1}", "[\"127.0.0.0/8\"]");
+    tell_limits("{\"request_rate\":1,\"request_burst\":1}", "[\"127.0.0.0/8\"]", 0);
     ck_assert_uint_eq(status_of_get(&g), 200);
     ck_assert_int_eq((int)box_count("refused_rate"), 2);
     guest_close(&g);
