@@ -269,9 +269,8 @@ void edge_turn_certificate(struct edge *e)
 {
     for (size_t i = 0; i < e->n_turn; i++)
         if (e->turn[i])
-            (void)worker_send(e->turn[i],
-                              json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)), NULL,
-                              0); /* one that is down gets them in its setup */
+            worker_update(e->turn[i], "tls",
+                          json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)));
 }
 
 /* "KEY: problem" as the workers' code says it, with the line of the file where there is such a key. */

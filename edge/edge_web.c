@@ -172,8 +172,8 @@ void edge_web_acme(struct edge *e)
 {
     for (size_t i = 0; i < e->n_web; i++)
         if (e->web[i])
-            (void)worker_send(e->web[i], json_pack("{ss sO}", "type", "acme", "answers", e->acme.answers),
-                              NULL, 0);
+            worker_update(e->web[i], "acme",
+                          json_pack("{ss sO}", "type", "acme", "answers", e->acme.answers));
 }
 
 void edge_web_tickets(struct edge *e)
@@ -181,16 +181,14 @@ void edge_web_tickets(struct edge *e)
     char keys[TLS_TICKETS_HEX];
     tls_tickets_print(&e->certificate.tickets, keys);
     for (size_t i = 0; i < e->n_web; i++)
-        (void)worker_send(e->web[i], json_pack("{ss ss}", "type", "tickets", "tickets", keys), NULL,
-                          0); /* one that is down gets them in its setup */
+        worker_update(e->web[i], "tickets", json_pack("{ss ss}", "type", "tickets", "tickets", keys));
     OPENSSL_cleanse(keys, sizeof keys);
 }
 
 void edge_web_certificate(struct edge *e)
 {
     for (size_t i = 0; i < e->n_web; i++)
-        (void)worker_send(e->web[i], json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)),
-                          NULL, 0); /* one that is down gets them in its setup */
+        worker_update(e->web[i], "tls", json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)));
 }
 
 enum err edge_web_start(struct edge *e, char *why)
