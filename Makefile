@@ -135,6 +135,8 @@ install: all
 	install -D -m 644 packaging/systemd/stile-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
 	install -D -m 644 packaging/systemd/stile-tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/stile.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*.service packaging/systemd/*.path
+	install -D -m 644 packaging/completion/stile $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stile-core
+	install -D -m 644 packaging/completion/stile $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stile-edge
 	sed -i 's|@sbindir@|$(PREFIX)/sbin|' $(DESTDIR)$(UNITDIR)/stile-core.service $(DESTDIR)$(UNITDIR)/stile-edge.service
 
 # Debian packages, in $(BUILD)/deb. debian/ is only there: in this tree it is packaging/debian.

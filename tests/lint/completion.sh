@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Bash completes every command of both programs, their words, and options, as --help has them.
+set -u
+bad=0
+fail() { echo "not ok - lint: $*"; bad=1; }
+build=$(realpath "${BUILD:-build}")
+PATH=$build:$PATH
+. packaging/completion/stile
+# completes WANTED WORD... : the last word, which may be empty, becomes WANTED (among others).
+completes() {
+    local wanted=$1
+    shift
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _stile
+    [[ " ${COMPREPLY[*]} " = *" $wanted "* ]] || fail "completion of '$*' has no $wanted (but ${COMPREPLY[*]})"
+}
+for program in stile-core stile-edge; do
+    while read -r verb; do
+        completes "$verb" $program "${verb:0:2}"
+    done < <($program --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+    completes --run-dir $program run --ru
+    completes warning $program run --log-level w
+done
+completes --join-url stile-core init --j
+completes import stile-core allow im
+completes csr stile-edge cert ''
+[ $bad = 0 ] && echo 'ok - lint: completion of commands and options'
+exit $bad
