@@ -13,6 +13,7 @@
 #include "common/sock.h"
 #include "common/tls.h"
 #include "common/tls_gather.h"
+#include "common/tls_guard.h"
 
 enum {
     STREAM_READS_PER_EVENT = 8,
@@ -32,6 +33,7 @@ struct stream {
     ev_io reader, writer;
     int fd_in, fd_out;
     SSL *ssl;
+    struct tls_guard guard;
     const struct stream_events *events;
     void *ctx;
     struct buf in; /* kept: offered, not taken */
@@ -217,6 +219,10 @@ static ssize_t stream_read_tls(struct stream *s)
 {
     int n, error;
     enum err kept = stream_read_records(s, &n, &error);
+    if (s->guard.broken) {
+        stream_fail(s, ERR_TLS, "the peer renews its keys, or tries to renegotiate, again and again");
+        return -1;
+    }
     if (kept != ERR_OK) {
         stream_fail(s, kept, "the peer asks for answers that it does not read");
         return -1;
@@ -693,6 +699,7 @@ struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_
     s->ssl = SSL_new(ssl_ctx);
     if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1)
         return stream_fail_later(s, ENOMEM);
+    tls_guard_watch(s->ssl, &s->guard);
     SSL_set_accept_state(s->ssl);
     s->state = STREAM_HANDSHAKING;
     ev_io_start(loop, &s->reader);
@@ -721,6 +728,7 @@ struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, 
         s->ssl = SSL_new(ssl_ctx);
         if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1 || !stream_expect_name(s->ssl, name))
             return stream_fail_later(s, ENOMEM);
+        tls_guard_watch(s->ssl, &s->guard);
         SSL_set_connect_state(s->ssl);
         s->ticket_given = true; /* that is for servers */
     }

@@ -11,6 +11,7 @@
 #include "common/sock.h"
 #include "common/stream.h"
 #include "common/tls.h"
+#include "common/tls_gather.h"
 #include "common/tls_memory.h"
 
 enum { TOTAL = 3 * 1024 * 1024, QUEUE = 64 * 1024, LOW = 16 * 1024 };
@@ -242,6 +243,76 @@ START_TEST(test_tls_key_updates)
     ev_run(loop, 0);
     ck_assert_msg(client.eof && !client.bad, "%s", client.words);
     ck_assert_uint_eq(client.got, TOTAL);
+    finish(loop, &client, &server);
+}
+END_TEST
+
+/* n updates of keys, as the records that they are; the caller frees. */
+static BIO *key_updates(SSL *ssl, int n)
+{
+    BIO *socket = SSL_get_rbio(ssl), *records = BIO_new(BIO_s_mem());
+    BIO_up_ref(records);
+    SSL_set0_wbio(ssl, records);
+    for (int i = 0; i < n; i++)
+        ck_assert(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1);
+    BIO_up_ref(socket);
+    SSL_set0_wbio(ssl, socket);
+    return records;
+}
+
+/* A peer that does nothing but update its keys, as fast as it can, and reads nothing; what waits for it
+ * (_i: something does) neither grows nor ends the process, and nor does it keep that busy. */
+START_TEST(test_tls_key_update_flood)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    int small = 1, large = 1024 * 1024;
+    char *flood;
+    tls_pair(loop, &client, &server, "join.example.com");
+    SSL *ssl = stream_ssl(client.stream);
+    int fd = SSL_get_fd(ssl);
+    setsockopt(SSL_get_fd(stream_ssl(server.stream)), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    stream_pause(client.stream);
+    if (_i)
+        end_fill(&server);
+    for (size_t before = SIZE_MAX; _i && before != server.sent;) {
+        before = server.sent;
+        ev_run(loop, EVRUN_NOWAIT);
+        ev_run(loop, EVRUN_NOWAIT);
+    }
+    BIO *records = key_updates(ssl, 20000);
+    long n = BIO_get_mem_data(records, &flood), sent = 0;
+    while (!server.closed) {
+        ck_assert_int_lt(sent, n);
+        ssize_t k = write(fd, flood + sent, (size_t)(n - sent));
+        sent += k > 0 ? k : 0;
+        ev_run(loop, EVRUN_NOWAIT);
+    }
+    ck_assert_ptr_nonnull(strstr(server.words, "renews its keys"));
+    BIO_free(records);
+    finish(loop, &client, &server);
+}
+END_TEST
+
+/* What has no room any more is an error of that connection. */
+START_TEST(test_tls_gather_full)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    size_t n;
+    int updates = 0;
+    tls_pair(loop, &client, &server, "join.example.com");
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    SSL *ssl = stream_ssl(server.stream);
+    ck_assert(tls_gather_begin(ssl));
+    while (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1)
+        ck_assert_int_lt(updates++, TLS_GATHER_MAX);
+    (void)tls_gather_end(ssl, &n);
+    ck_assert_uint_le(n, TLS_GATHER_MAX);
     finish(loop, &client, &server);
 }
 END_TEST
@@ -531,6 +602,8 @@ int main(void)
     tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_small_socket);
     tcase_add_test(tc, test_tls_key_updates);
+    tcase_add_loop_test(tc, test_tls_key_update_flood, 0, 2);
+    tcase_add_test(tc, test_tls_gather_full);
     tcase_add_test(tc, test_tls_ticket);
     tcase_add_test(tc, test_tls_idle);
     tcase_add_test(tc, test_tls_lone_header);
