@@ -9,8 +9,7 @@
 
 enum { CONFIG_MAX = 4 * 1024 * 1024 };
 
-/* Checks of single values: NULL when right, else what would be right. --------------------------------------
- */
+/* Checks of single values: NULL when right, else what would be right. ----------------------------------- */
 
 static const char *check_host(const char *host)
 {
@@ -415,8 +414,7 @@ const struct schema_row config_rows[] = {
      .help = "which addresses an edge's web ports shut out for a while"},
     SCHEMA_END};
 
-/* Checks between keys, and what follows from the values. ----------------------------------------------------
- */
+/* Checks between keys, and what follows from the values. ------------------------------------------------ */
 
 static enum err check_relay_addresses(const struct schema_source *source, const struct config_edge *e,
                                       size_t i, char *why)

@@ -13,8 +13,7 @@
 /* How long what runs in a tunnel that the config does not have any more may go on. */
 static const double retire_seconds = 30;
 
-/* What they are told --------------------------------------------------------------------------------------
- */
+/* What they are told ------------------------------------------------------------------------------------ */
 
 static void tunnel_add_policy(const struct core *c, json_t *msg)
 {

@@ -11,8 +11,7 @@
 
 enum { TURN_SOCKETS_MAX = IPC_FDS_MAX - 1, STATUS_RELAYS_MAX = 2000 /* of all workers */ };
 
-/* Web: the module speaks main's language itself. ----------------------------------------------------------
- */
+/* Web: the module speaks main's language itself. -------------------------------------------------------- */
 
 static void *web_make(struct ev_loop *loop, struct ipc *main)
 {
@@ -35,8 +34,7 @@ static void web_free(void *worker)
     web_worker_free(worker);
 }
 
-/* TURN: from messages to calls. ----------------------------------------------------------------------------
- */
+/* TURN: from messages to calls. ------------------------------------------------------------------------- */
 
 struct turn_process {
     struct ev_loop *loop;

@@ -35,8 +35,7 @@ bool proxy_header_begins(const uint8_t *data, size_t n)
            begins_with(data, n, v2_signature, sizeof v2_signature);
 }
 
-/* Version 1 (§2.1): one line of text ----------------------------------------------------------------------
- */
+/* Version 1 (§2.1): one line of text -------------------------------------------------------------------- */
 
 /* Cuts the line at the next space; "" when there is none left. */
 static const char *word_next(char **line)

@@ -8,8 +8,7 @@
 
 enum { ATTR_HEADER = 4 };
 
-/* Long-term keys -------------------------------------------------------------------------------------------
- */
+/* Long-term keys ---------------------------------------------------------------------------------------- */
 
 const char *stun_algorithm_words(unsigned number)
 {
@@ -52,8 +51,7 @@ void stun_userhash(const char *name, const char *realm, uint8_t out[STUN_USERHAS
         fatal("OpenSSL has no SHA-256");
 }
 
-/* MESSAGE-INTEGRITY ----------------------------------------------------------------------------------------
- */
+/* MESSAGE-INTEGRITY ------------------------------------------------------------------------------------- */
 
 /* The HMAC covers the message up to the attribute, with the header's length counting up to the attribute's
  * end: value bytes behind its header. RFC 8489 §14.5, §14.6. */
@@ -109,8 +107,7 @@ void stun_put_integrity_sha256(struct stun_writer *w, const uint8_t *key, size_t
     stun_put(w, STUN_MESSAGE_INTEGRITY_SHA256, mac, sizeof mac);
 }
 
-/* FINGERPRINT ----------------------------------------------------------------------------------------------
- */
+/* FINGERPRINT ------------------------------------------------------------------------------------------- */
 
 static uint32_t crc32_add(uint32_t crc, const uint8_t *data, size_t n)
 {

@@ -57,7 +57,7 @@ void pool_free(struct pool *p)
     domain_list_free(&p->domains);
 }
 
-/* Domains  ----------------------------------------------------------------------------------------------- */
+/* Domains ----------------------------------------------------------------------------------------------- */
 
 /* A session that a bridge gave us; returning 1 keeps the reference. Resuming skips the certificate: what was
  * verified against an earlier CA must not be resumed under the present one. The session is the target's, and

@@ -261,8 +261,7 @@ static int init_options(struct init *in, int argc, char **argv)
     return EXIT_OK;
 }
 
-/* What is written -----------------------------------------------------------------------------------------
- */
+/* What is written --------------------------------------------------------------------------------------- */
 
 /* What the CA of domain i is called beside stile.json. */
 static const char *init_ca_name(const struct init *in, size_t i, char out[300])

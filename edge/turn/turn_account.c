@@ -89,8 +89,7 @@ static struct turn_account *account_new(struct hashmap *table, const void *key, 
     return a;
 }
 
-/* Ephemeral credentials -----------------------------------------------------------------------------------
- */
+/* Ephemeral credentials --------------------------------------------------------------------------------- */
 
 /* A user of the config who happens to have the same name is somebody else: no name has a line's end in it. */
 static uint64_t ephemeral_id(const struct turn_shared *shared, const char *key)
@@ -115,8 +114,7 @@ struct turn_account *turn_account_ephemeral(struct turn_accounts *accounts, cons
     return a;
 }
 
-/* Users of the config -------------------------------------------------------------------------------------
- */
+/* Users of the config ----------------------------------------------------------------------------------- */
 
 static void keys_free(struct turn_accounts *accounts, struct turn_account *a)
 {

@@ -26,8 +26,7 @@ bool turn_auth_owns(const struct turn_request *r, const struct turn_allocation *
            strcmp(a->account->key, r->account->key) == 0 && a->credentials_end == r->credentials_end;
 }
 
-/* Password algorithm --------------------------------------------------------------------------------------
- */
+/* Password algorithm ------------------------------------------------------------------------------------ */
 
 static bool algorithm_accepted(const struct turn_config *c, enum stun_algorithm a)
 {
@@ -66,8 +65,7 @@ static bool algorithm_choose(const struct turn_request *r, enum err fresh, enum 
     return false;
 }
 
-/* User and integrity --------------------------------------------------------------------------------------
- */
+/* User and integrity ------------------------------------------------------------------------------------ */
 
 /* Whichever integrity the message has; the SHA-256 one where it has both (§9.2.4), and that one whole, since
  * RFC 8656 says nothing of cutting it off (§14.6). */

@@ -27,8 +27,7 @@
 
 enum { DESCRIPTORS_WANTED = 200000 /* per worker: an allocation takes one */ };
 
-/* Sockets --------------------------------------------------------------------------------------------------
- */
+/* Sockets ----------------------------------------------------------------------------------------------- */
 
 /* Every address of this box: none of them is a peer unless --allow-peer says so. */
 static enum err add_own_addresses(struct turn_config *c)
@@ -74,8 +73,7 @@ static struct turn_socket *sockets_open(const struct turn_options *o, size_t *pe
     return sockets;
 }
 
-/* A worker process ------------------------------------------------------------------------------------------
- */
+/* A worker process -------------------------------------------------------------------------------------- */
 
 struct process {
     struct turn_worker *worker;

@@ -195,8 +195,7 @@ bool turn_config_is_bridge(const struct turn_config *c, const struct netaddr *cl
     return false;
 }
 
-/* Checking -------------------------------------------------------------------------------------------------
- */
+/* Checking ---------------------------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {

@@ -9,8 +9,7 @@
 
 static const char *const binding_words[] = {"open", "authenticated", "off", NULL};
 
-/* Reading --------------------------------------------------------------------------------------------------
- */
+/* Reading ----------------------------------------------------------------------------------------------- */
 
 /* Where the reason goes; the first one stays. */
 struct reader {
@@ -459,8 +458,7 @@ enum err turn_config_users_from_json(struct turn_config *c, const json_t *list, 
     return r.err;
 }
 
-/* Writing --------------------------------------------------------------------------------------------------
- */
+/* Writing ----------------------------------------------------------------------------------------------- */
 
 static json_t *hex(const uint8_t *bytes, size_t n)
 {

@@ -54,8 +54,7 @@ struct turn_dtls {
     size_t n_input;
 };
 
-/* The BIO: datagrams of one client -------------------------------------------------------------------------
- */
+/* The BIO: datagrams of one client ---------------------------------------------------------------------- */
 
 static int bio_read(BIO *bio, char *out, int size)
 {
@@ -118,8 +117,7 @@ static BIO_METHOD *bio_method(void)
     return m;
 }
 
-/* Life -----------------------------------------------------------------------------------------------------
- */
+/* Life -------------------------------------------------------------------------------------------------- */
 
 static struct session *session_find(const struct turn_dtls *d, const struct turn_key *key)
 {
@@ -178,8 +176,7 @@ static void session_failed(struct session *s)
     session_free(s);
 }
 
-/* Towards the client ---------------------------------------------------------------------------------------
- */
+/* Towards the client ------------------------------------------------------------------------------------ */
 
 static void session_write(struct session *s, const uint8_t *message, size_t n)
 {
@@ -222,8 +219,7 @@ static void client_allocated(struct turn_client *client, bool is)
 static const struct turn_client_ops client_ops = {
     .reply = client_reply, .forward = client_forward, .allocated = client_allocated};
 
-/* Handshake ------------------------------------------------------------------------------------------------
- */
+/* Handshake --------------------------------------------------------------------------------------------- */
 
 /* STUN of RFC 3489: no cookie, but the header is whole. */
 static bool is_classic_request(const uint8_t *packet, size_t n)
@@ -361,8 +357,7 @@ static void session_handshake_datagram(struct session *s, const uint8_t *packet,
     session_handshake(s);
 }
 
-/* Listening ------------------------------------------------------------------------------------------------
- */
+/* Listening --------------------------------------------------------------------------------------------- */
 
 enum { HELLO_RANDOM = 13 + 12 + 2, HELLO_LEAST = HELLO_RANDOM + SSL3_RANDOM_SIZE };
 
@@ -507,8 +502,7 @@ void turn_dtls_receive(struct turn_dtls *d, const struct turn_dtls_origin *o, co
     d->input = NULL;
 }
 
-/* The whole ------------------------------------------------------------------------------------------------
- */
+/* The whole --------------------------------------------------------------------------------------------- */
 
 void turn_dtls_tick(struct turn_dtls *d, uint32_t now)
 {

@@ -21,8 +21,7 @@ const char *turn_connection_state_words(enum turn_connection_state s)
     return words[s];
 }
 
-/* Making and ending ----------------------------------------------------------------------------------------
- */
+/* Making and ending ------------------------------------------------------------------------------------- */
 
 static struct turn_peer_connection *connection_find(const struct turn_server *s, uint32_t id)
 {
@@ -169,8 +168,7 @@ void turn_peer_connection_expired(void *server, struct turn_timer *t)
         connection_close(c);
 }
 
-/* Connect --------------------------------------------------------------------------------------------------
- */
+/* Connect ----------------------------------------------------------------------------------------------- */
 
 /* Where the peer is for us: a relay of this edge is reached by the address it is bound to. Only TCP relays
  * are; on the port of another one something else of this box may listen. */
@@ -235,8 +233,7 @@ void turn_peer_connection_connected(struct turn_peer_connection *c)
     turn_later_succeed(later, c->id);
 }
 
-/* ConnectionAttempt ----------------------------------------------------------------------------------------
- */
+/* ConnectionAttempt ------------------------------------------------------------------------------------- */
 
 /* RFC 6062 §5.3 */
 static void attempt_indicate(const struct turn_peer_connection *c)
@@ -282,8 +279,7 @@ bool turn_peer_connection_accepted(struct turn_relay *r, int fd, const struct ne
     return true;
 }
 
-/* ConnectionBind -------------------------------------------------------------------------------------------
- */
+/* ConnectionBind ---------------------------------------------------------------------------------------- */
 
 struct turn_connection_bind {
     LIST_ENTRY(turn_connection_bind) link; /* server->binds */
@@ -387,8 +383,7 @@ bool turn_connection_bind_handed(struct turn_server *s, uint32_t id, int fd)
     return true;
 }
 
-/* Other workers --------------------------------------------------------------------------------------------
- */
+/* Other workers ----------------------------------------------------------------------------------------- */
 
 void turn_peer_connection_asked(struct turn_server *s, uint32_t worker, uint32_t id)
 {

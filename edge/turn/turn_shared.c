@@ -222,8 +222,7 @@ void turn_shared_detach(struct turn_shared *s)
     free(s);
 }
 
-/* Ports ----------------------------------------------------------------------------------------------------
- */
+/* Ports ------------------------------------------------------------------------------------------------- */
 
 bool turn_shared_claim_port(struct turn_shared *s, size_t relay, uint16_t port)
 {
@@ -267,8 +266,7 @@ size_t turn_shared_ports_used(const struct turn_shared *s, size_t relay)
     return atomic_load(&s->memory->ports_used[relay]);
 }
 
-/* Reservations ---------------------------------------------------------------------------------------------
- */
+/* Reservations ------------------------------------------------------------------------------------------ */
 
 static size_t reservations_of(const struct shared_memory *m, uint64_t user)
 {
@@ -346,8 +344,7 @@ void turn_shared_expire(struct turn_shared *s, uint32_t now)
     }
 }
 
-/* Quotas ---------------------------------------------------------------------------------------------------
- */
+/* Quotas ------------------------------------------------------------------------------------------------ */
 
 uint64_t turn_shared_user(const struct turn_shared *s, const char *name)
 {

@@ -75,8 +75,7 @@ static void connection_free(struct connection *c)
     free(c);
 }
 
-/* Towards the client ---------------------------------------------------------------------------------------
- */
+/* Towards the client ------------------------------------------------------------------------------------ */
 
 static void client_reply(struct turn_client *client, const uint8_t *message, size_t n)
 {
@@ -129,8 +128,7 @@ static void client_give(struct turn_client *client, turn_client_taker *taker, vo
 static const struct turn_client_ops client_ops = {client_reply, client_forward, client_allocated,
                                                   client_give};
 
-/* From the client ------------------------------------------------------------------------------------------
- */
+/* From the client --------------------------------------------------------------------------------------- */
 
 static void connection_message(struct connection *c, const uint8_t *data, size_t n)
 {
@@ -230,8 +228,7 @@ static void on_close(void *ctx, enum err why, const char *words)
 static const struct stream_events connection_events = {
     .on_data = on_data, .on_close = on_close, .record = stun_stream_record};
 
-/* Life -----------------------------------------------------------------------------------------------------
- */
+/* Life -------------------------------------------------------------------------------------------------- */
 
 static void connection_due(struct connection *c, uint32_t seconds)
 {
@@ -405,8 +402,7 @@ enum err turn_tcp_adopt(struct turn_tcp *t, const struct turn_handed *h)
     return ERR_OK;
 }
 
-/* Listening ------------------------------------------------------------------------------------------------
- */
+/* Listening --------------------------------------------------------------------------------------------- */
 
 static void acceptors_pause(struct turn_tcp *t, bool pause)
 {

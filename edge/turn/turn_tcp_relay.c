@@ -23,8 +23,7 @@ struct turn_tcp_relays {
     int spare; /* a descriptor to refuse with when none is left */
 };
 
-/* Sockets --------------------------------------------------------------------------------------------------
- */
+/* Sockets ----------------------------------------------------------------------------------------------- */
 
 /* A socket at a relayed address. Many share one: the listening one and those that connect from it (RFC 6062
  * §5.2); and what connections of a worker that died have left does not keep the port. Who else may bind it is
@@ -63,8 +62,7 @@ static void reset(int fd)
     close(fd);
 }
 
-/* Listening ------------------------------------------------------------------------------------------------
- */
+/* Listening --------------------------------------------------------------------------------------------- */
 
 static int spare_open(void)
 {
@@ -123,8 +121,7 @@ static void relay_unlisten(void *net, struct turn_relay *r)
     close(r->socket.watcher.fd);
 }
 
-/* Connecting -----------------------------------------------------------------------------------------------
- */
+/* Connecting -------------------------------------------------------------------------------------------- */
 
 static void connection_writable(struct ev_loop *loop, ev_io *w, int revents)
 {
@@ -180,8 +177,7 @@ static void connection_join(void *net, struct turn_client *client, const struct 
     turn_splice_join(t->splices, client, j);
 }
 
-/* Other workers --------------------------------------------------------------------------------------------
- */
+/* Other workers ----------------------------------------------------------------------------------------- */
 
 static enum err ask(void *net, uint32_t worker, uint32_t id)
 {
@@ -212,8 +208,7 @@ static const struct turn_stream_ops ops = {.listen = relay_listen,
                                            .hand = hand,
                                            .tell = tell};
 
-/* The whole ------------------------------------------------------------------------------------------------
- */
+/* The whole --------------------------------------------------------------------------------------------- */
 
 struct turn_tcp_relays *turn_tcp_relays_new(struct ev_loop *loop, struct turn_server *server, size_t most)
 {

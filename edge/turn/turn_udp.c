@@ -76,8 +76,7 @@ struct turn_udp {
     struct turn_joining joining;
 };
 
-/* Packet memory --------------------------------------------------------------------------------------------
- */
+/* Packet memory ----------------------------------------------------------------------------------------- */
 
 static uint8_t *slot_at(const struct turn_udp *u, unsigned i)
 {
@@ -184,8 +183,7 @@ static struct arrival arrival_take(struct turn_udp *u, unsigned slot)
     return a;
 }
 
-/* Towards clients ------------------------------------------------------------------------------------------
- */
+/* Towards clients --------------------------------------------------------------------------------------- */
 
 static void client_forward(struct turn_client *c, uint8_t *message, size_t n)
 {
@@ -278,8 +276,7 @@ static uint8_t *dtls_slot(void *net)
 
 const struct turn_dtls_ops turn_udp_dtls_ops = {dtls_slot, dtls_send};
 
-/* Towards peers --------------------------------------------------------------------------------------------
- */
+/* Towards peers ----------------------------------------------------------------------------------------- */
 
 static void relay_flush(struct turn_udp *u, struct turn_relay *r)
 {
@@ -390,8 +387,7 @@ static void relay_close(void *net, struct turn_relay *r)
 
 const struct turn_net_ops turn_udp_net_ops = {relay_open, relay_close, relay_send, relay_send_whole};
 
-/* The whole ------------------------------------------------------------------------------------------------
- */
+/* The whole --------------------------------------------------------------------------------------------- */
 
 void turn_udp_flush(struct turn_udp *u)
 {

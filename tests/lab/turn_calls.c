@@ -105,8 +105,7 @@ static int socket_open(const struct netaddr *local, const struct netaddr *remote
     return fd;
 }
 
-/* Signalling ------------------------------------------------------------------------------------------------
- */
+/* Signalling -------------------------------------------------------------------------------------------- */
 
 static void request_begin(struct stun_writer *w, uint8_t *memory, uint16_t method)
 {
@@ -220,8 +219,7 @@ static bool call_up(struct call *c)
     return allocate(c) && bind_channel(c);
 }
 
-/* Media -----------------------------------------------------------------------------------------------------
- */
+/* Media ------------------------------------------------------------------------------------------------- */
 
 static void packet_take(struct call *c, bool at_peer, const uint8_t *payload, size_t n)
 {

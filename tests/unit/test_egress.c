@@ -3,8 +3,7 @@
 
 static char last_head[16 * 1024];
 
-/* GET ------------------------------------------------------------------------------------------------------
- */
+/* GET --------------------------------------------------------------------------------------------------- */
 
 static void serve_and_keep(struct peer *p)
 {
@@ -90,8 +89,7 @@ START_TEST(test_resumption)
 }
 END_TEST
 
-/* What is let through --------------------------------------------------------------------------------------
- */
+/* What is let through ----------------------------------------------------------------------------------- */
 
 struct attempt {
     const char *method, *scheme, *authority, *path;
@@ -248,8 +246,7 @@ START_TEST(test_old_session_is_not_resumed)
 }
 END_TEST
 
-/* Responses without a body ---------------------------------------------------------------------------------
- */
+/* Responses without a body ------------------------------------------------------------------------------ */
 
 static const char *bodiless_answer;
 
@@ -287,8 +284,7 @@ START_TEST(test_bodiless)
 }
 END_TEST
 
-/* Interim responses ----------------------------------------------------------------------------------------
- */
+/* Interim responses ------------------------------------------------------------------------------------- */
 
 static void serve_interim(struct peer *p)
 {
@@ -322,8 +318,7 @@ START_TEST(test_interim)
 }
 END_TEST
 
-/* Bodies and trailers --------------------------------------------------------------------------------------
- */
+/* Bodies and trailers ----------------------------------------------------------------------------------- */
 
 static void serve_echo_chunks(struct peer *p)
 {

@@ -5,8 +5,7 @@
 
 static char last_head[16 * 1024];
 
-/* Responses that cannot be trusted -------------------------------------------------------------------------
- */
+/* Responses that cannot be trusted ---------------------------------------------------------------------- */
 
 static const char *answer;
 static size_t answer_len;
@@ -194,8 +193,7 @@ START_TEST(test_unasked_while_idle)
 }
 END_TEST
 
-/* Kept connections that were closed ------------------------------------------------------------------------
- */
+/* Kept connections that were closed --------------------------------------------------------------------- */
 
 /* Answers the first request of a connection, and closes at the second one without a word. */
 static void serve_once(struct peer *p)
@@ -372,8 +370,7 @@ START_TEST(test_keep_alive)
 }
 END_TEST
 
-/* Bridges that are away, or silent -------------------------------------------------------------------------
- */
+/* Bridges that are away, or silent ---------------------------------------------------------------------- */
 
 START_TEST(test_fail_over)
 {
@@ -700,8 +697,7 @@ START_TEST(test_unread_answers_are_bounded)
 }
 END_TEST
 
-/* The session ---------------------------------------------------------------------------------------------
- */
+/* The session ------------------------------------------------------------------------------------------- */
 
 START_TEST(test_session_dies)
 {

@@ -8,8 +8,7 @@
 
 static struct fixture f;
 
-/* The whole way -------------------------------------------------------------------------------------------
- */
+/* The whole way ----------------------------------------------------------------------------------------- */
 
 /* facts: nonce cookie, PASSWORD-ALGORITHMS, its echo, USERHASH, MESSAGE-INTEGRITY-SHA256: all of it */
 START_TEST(test_call_by_rfc8489)
@@ -140,8 +139,7 @@ START_TEST(test_user_without_sha256_key)
 }
 END_TEST
 
-/* Single requests ---------------------------------------------------------------------------------------
- */
+/* Single requests --------------------------------------------------------------------------------------- */
 
 enum part { USER = 1, REALM = 2, NONCE = 4, LIST = 8, CHOSEN = 16 };
 enum integrity { NONE, SHA1, SHA256, BOTH, BOTH_FIRST_WRONG, BOTH_SECOND_WRONG, CUT_28, CUT_16 };
@@ -378,8 +376,7 @@ START_TEST(test_what_follows_the_integrity)
 }
 END_TEST
 
-/* Reconfiguring -------------------------------------------------------------------------------------------
- */
+/* Reconfiguring ----------------------------------------------------------------------------------------- */
 
 static void reconfigure(const char *extra)
 {
@@ -693,8 +690,7 @@ START_TEST(test_ephemeral_names_that_are_refused)
 }
 END_TEST
 
-/* How long answers to strangers are ----------------------------------------------------------------------
- */
+/* How long answers to strangers are --------------------------------------------------------------------- */
 
 START_TEST(test_challenge_is_as_short_as_can_be)
 {
