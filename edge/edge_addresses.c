@@ -72,8 +72,8 @@ static void on_changed(void *addresses)
         log_event(LOG_NOTICE, "Own Addresses Changed", "addresses=%zu", json_array_size(now));
         for (size_t i = 0; i < e->n_turn; i++)
             if (e->turn[i])
-                (void)worker_send(e->turn[i], json_pack("{ss sO}", "type", "addresses", "own_addresses", now),
-                                  NULL, 0); /* one that is down reads them as it starts */
+                worker_update(e->turn[i], "addresses",
+                              json_pack("{ss sO}", "type", "addresses", "own_addresses", now));
         json_decref(a->told);
         a->told = json_incref(now);
     }
