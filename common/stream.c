@@ -370,7 +370,10 @@ static void stream_on_readable(struct ev_loop *loop, ev_io *w, int revents)
     (void)loop, (void)revents;
     struct stream *s = w->data;
     if (s->state == STREAM_HANDSHAKING) {
-        stream_handshake(s);
+        if (!s->events->on_hello || s->events->on_hello(s->ctx))
+            stream_handshake(s);
+        else
+            ev_io_stop(s->loop, &s->reader); /* stream_shake_hands */
         return;
     }
     if (s->write_wants_read) {
@@ -735,6 +738,12 @@ struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, 
     s->state = STREAM_CONNECTING;
     ev_io_start(loop, &s->writer);
     return s;
+}
+
+void stream_shake_hands(struct stream *s)
+{
+    if (s->state == STREAM_HANDSHAKING)
+        ev_io_start(s->loop, &s->reader);
 }
 
 void stream_free(struct stream *s)

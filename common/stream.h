@@ -22,6 +22,9 @@
 struct stream;
 
 struct stream_events {
+    /* Server side of TLS: the peer has said something of its handshake. False: it is not answered now, but
+     * asked about again after stream_shake_hands. NULL: always now. */
+    bool (*on_hello)(void *ctx);
     /* Connected, and the TLS handshake is done. May be NULL. */
     void (*on_open)(void *ctx);
     /* n bytes have come. Returns how many were taken; the rest is kept and offered again in front of later
@@ -65,6 +68,8 @@ struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, 
                               const char *name, const struct stream_events *events, void *ctx,
                               size_t queue_limit, size_t low_water);
 
+/* A handshake that on_hello has put off: on_hello is called again in the next round. */
+void stream_shake_hands(struct stream *s);
 /* Closes at once, dropping what is queued. NULL is fine. */
 void stream_free(struct stream *s);
 /* Changes who is called: for a connection that is handed on (a pool, an upgrade). */

@@ -15,6 +15,8 @@
       "requests of one address that run over HTTP/2; core takes 10000")                                      \
     X(request_rate, 20000, 1, 1000000, "requests a second of one address in the long run; 429 above")        \
     X(request_burst, 100000, 1, 10000000, "and at once, after a pause")                                      \
+    X(handshakes_per_address, 1000, 1, 100000,                                                               \
+      "TLS handshakes of one address a second in the long run, and eight times as many at once")             \
     X(handshake_seconds, 10, 1, 600, "from accepting a connection to the end of its TLS handshake")          \
     X(head_seconds, 15, 1, 600, "from the first byte of a request head to its end")                          \
     X(idle_seconds, 75, 1, 86400, "between requests on one connection")                                      \

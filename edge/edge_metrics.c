@@ -15,6 +15,8 @@ static const struct metrics_row web_rows[] = {
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_address", NULL, "reason=\"address\"",
      "connections closed at once: too many from one address, too many altogether, no protocol of ours"},
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_full", NULL, "reason=\"full\"", NULL},
+    {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_handshakes", NULL,
+     "reason=\"handshakes\"", NULL},
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_banned", NULL, "reason=\"banned\"",
      NULL},
     {"stile_web_connections_refused_total", METRICS_COUNTER, "refused_protocol", NULL, "reason=\"protocol\"",

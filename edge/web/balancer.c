@@ -89,7 +89,7 @@ static void hand_on(struct proxied *p, const struct proxy_header *h, size_t used
     if (https)
         demux_new(w, fd, &client);
     else
-        conn_new(w, fd, &client, false);
+        conn_new(w, fd, &client);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int revents)

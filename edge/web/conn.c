@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "edge/web/conn_h2.h"
+#include "edge/web/handshakes.h"
 #include "edge/web/uplink.h"
 
 void conn_set_deadline(struct conn *c, long seconds)
@@ -76,12 +77,19 @@ void conn_on_stream_close(void *ctx, enum err why, const char *words)
     conn_kill(c);
 }
 
-static const struct stream_events handshake_events = {
-    .on_open = on_handshake_done, .on_data = on_early_data, .on_close = conn_on_stream_close};
+static bool on_hello(void *ctx)
+{
+    return handshakes_may_go_on(ctx);
+}
+
+static const struct stream_events handshake_events = {.on_hello = on_hello,
+                                                      .on_open = on_handshake_done,
+                                                      .on_data = on_early_data,
+                                                      .on_close = conn_on_stream_close};
 
 /* Life ------------------------------------------------------------------------------------------------- */
 
-void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
+static struct conn *conn_begin(struct web *w, int fd, const struct netaddr *client, bool tls)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (c && tls)
@@ -94,7 +102,7 @@ void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
     if (!c || !c->stream) {
         free(c);
         web_connection_closed(w, client);
-        return;
+        return NULL;
     }
     c->web = w;
     c->client = *client;
@@ -102,8 +110,21 @@ void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls)
     c->state = CONN_HANDSHAKE;
     conn_set_deadline(c, w->limits.handshake_seconds);
     LIST_INSERT_HEAD(&w->conns, c, link);
-    if (!tls)
+    return c;
+}
+
+void conn_new(struct web *w, int fd, const struct netaddr *client)
+{
+    struct conn *c = conn_begin(w, fd, client, false);
+    if (c)
         conn_speak(c, protocol_chosen(c));
+}
+
+void conn_new_tls(struct web *w, int fd, const struct netaddr *client, bool patient)
+{
+    struct conn *c = conn_begin(w, fd, client, true);
+    if (c)
+        c->patient = patient;
 }
 
 void conn_kill(struct conn *c)
@@ -117,6 +138,7 @@ void conn_kill(struct conn *c)
     w->counters.bytes_out += stream_bytes_out(c->stream);
     if (c->protocol)
         c->protocol->end(c);
+    handshakes_leave(c);
     stream_free(c->stream);
     c->stream = NULL;
     w->held -= c->accounted;
@@ -259,7 +281,7 @@ static void conn_sweep(struct conn *c, double now)
         return;
     if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER) {
         c->web->counters.timed_out++;
-        if (c->state == CONN_HANDSHAKE)
+        if (c->state == CONN_HANDSHAKE && !c->waits_for_turn)
             offence_note(c->web, &c->client, BAN_handshakes);
         conn_kill(c);
     } else {

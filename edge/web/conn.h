@@ -9,7 +9,9 @@
 #include "edge/web/web.h"
 
 /* Takes over an accepted descriptor whose client is counted already; on failure both are given back. */
-void conn_new(struct web *w, int fd, const struct netaddr *client, bool tls);
+void conn_new(struct web *w, int fd, const struct netaddr *client);
+/* The same, beginning with TLS. patient: handshakes.h. */
+void conn_new_tls(struct web *w, int fd, const struct netaddr *client, bool patient);
 /* Closes at once. */
 void conn_kill(struct conn *c);
 

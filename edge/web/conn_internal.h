@@ -54,6 +54,7 @@ struct conn_h2;
 
 struct conn {
     LIST_ENTRY(conn) link;
+    TAILQ_ENTRY(conn) hello; /* handshakes.c */
     struct web *web;
     struct stream *stream;
     const struct conn_protocol *protocol;
@@ -72,6 +73,7 @@ struct conn {
     unsigned lingered;
     uint8_t minor; /* HTTP/1.minor of the request */
     bool tls;
+    bool patient, waits_for_turn; /* handshakes.c */
     bool keep_alive;
     bool head_begun; /* some of the head has come */
     bool expects_continue;

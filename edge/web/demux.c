@@ -9,6 +9,7 @@
 #include "edge/web/banned.h"
 #include "edge/web/conn.h"
 #include "edge/web/handover.h"
+#include "edge/web/handshakes.h"
 
 enum { TLS_HANDSHAKE = 0x16, STUN_LAST = 3 };
 
@@ -33,8 +34,9 @@ static void hand_on(struct web *w, int fd, const struct netaddr *client, uint8_t
         let_go(w, fd, client);
         return;
     }
-    if (first == TLS_HANDSHAKE && w->tls) {
-        conn_new(w, fd, client, true);
+    bool patient;
+    if (first == TLS_HANDSHAKE && w->tls && handshakes_count(w, client, &patient)) {
+        conn_new_tls(w, fd, client, patient);
         return;
     }
     struct netaddr server;

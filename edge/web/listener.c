@@ -63,7 +63,7 @@ static void take(struct listener *l, int fd, const struct sockaddr_storage *from
     else if (l->https)
         demux_new(l->web, fd, &client);
     else
-        conn_new(l->web, fd, &client, false);
+        conn_new(l->web, fd, &client);
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/address_rate.h"
 #include "common/address_table.h"
 #include "common/buf.h"
 #include "common/hashmap.h"
@@ -35,13 +36,15 @@ struct proxied;
 
 /* What is counted, as status shows it. */
 #define WEB_COUNTERS(X)                                                                                      \
-    X(accepted)         /* connections */                                                                    \
-    X(refused_address)  /* connections closed: too many from one address */                                  \
-    X(refused_banned)   /* connections closed: the address is banned */                                      \
-    X(refused_streams)  /* HTTP/2 requests refused: too many from one address */                             \
-    X(refused_rate)     /* requests answered 429: too many of one address in a short time */                 \
-    X(refused_full)     /* connections closed: too many altogether */                                        \
-    X(refused_protocol) /* connections closed: first byte of nothing that is served here */                  \
+    X(accepted)           /* connections */                                                                  \
+    X(refused_address)    /* connections closed: too many from one address */                                \
+    X(refused_banned)     /* connections closed: the address is banned */                                    \
+    X(refused_streams)    /* HTTP/2 requests refused: too many from one address */                           \
+    X(refused_rate)       /* requests answered 429: too many of one address in a short time */               \
+    X(refused_full)       /* connections closed: too many altogether */                                      \
+    X(refused_handshakes) /* connections closed: too many TLS handshakes from one address */                 \
+    X(refused_protocol)   /* connections closed: first byte of nothing that is served here */                \
+    X(delayed_handshakes) /* they had to wait for a later round */                                           \
     X(handshake_failed)                                                                                      \
     X(http1_connections) /* HTTP/1 spoken on them, and */                                                    \
     X(http2_connections) /* HTTP/2 */                                                                        \
@@ -82,7 +85,7 @@ struct web_latency {
     struct histogram edge, tunnel;
 };
 
-enum { WEB_LISTENERS_MAX = 32 };
+enum { WEB_LISTENERS_MAX = 32, WEB_HELLO_QUEUES = 2 };
 
 struct web {
     struct ev_loop *loop;
@@ -99,7 +102,10 @@ struct web {
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;
     struct address_table *addresses, *streams; /* of connections, and of what runs on them over HTTP/2 */
-    struct netcidr *balancers;                 /* who must say in front of a connection whose it is */
+    struct address_rate *handshakes, *handshakes_first; /* handshakes.c */
+    TAILQ_HEAD(, conn) hellos[WEB_HELLO_QUEUES];        /* ClientHellos that wait: handshakes.c */
+    unsigned hellos_answered;                           /* in this round */
+    struct netcidr *balancers; /* who must say in front of a connection whose it is */
     size_t n_balancers;
     struct netcidr *exempt; /* from bans and from request_rate */
     size_t n_exempt;

@@ -14,6 +14,7 @@
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 #include "edge/web/handover.h"
+#include "edge/web/handshakes.h"
 #include "edge/web/listener.h"
 #include "edge/web/uplink.h"
 #include "edge/web/web.h"
@@ -189,7 +190,9 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
         log_set_level((int)number_of(msg, "log_level"));
     w->addresses = address_table_new((size_t)w->limits.connections);
     w->streams = address_table_new((size_t)w->limits.connections); /* no stream without a connection */
-    REQUIRE(w->addresses && w->streams);
+    w->handshakes = address_rate_new();
+    w->handshakes_first = address_rate_new();
+    REQUIRE(w->addresses && w->streams && w->handshakes && w->handshakes_first);
     take_hsts(w, msg);
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
@@ -399,6 +402,7 @@ static void on_round_begin(struct ev_loop *loop, ev_check *check, int revents)
     struct web *w = check->data;
     (void)loop, (void)revents;
     w->now = clock_monotonic();
+    handshakes_round(w);
 }
 
 static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
@@ -424,6 +428,7 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     LIST_INIT(&w->dead);
     LIST_INIT(&w->dead_exchanges);
     LIST_INIT(&w->uplinks);
+    handshakes_init(w);
     banned_init(w);
     w->offences = offences_new();
     w->rate = rate_new();
@@ -475,6 +480,8 @@ void web_worker_free(struct web *w)
     while (!LIST_EMPTY(&w->uplinks))
         uplink_free(LIST_FIRST(&w->uplinks));
     access_log_free(&w->access_log);
+    address_rate_free(w->handshakes);
+    address_rate_free(w->handshakes_first);
     address_table_free(w->addresses);
     address_table_free(w->streams);
     free(w->balancers);

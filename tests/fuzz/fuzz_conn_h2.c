@@ -210,7 +210,7 @@ static int guest_open(bool preface)
     REQUIRE(sock_pair(pair, true) == 0 && netaddr_parse("192.0.2.1", 1, &client) == ERR_OK);
     REQUIRE(address_table_add(box.web->addresses, &client, 1000));
     box.web->n_connections++;
-    conn_new(box.web, pair[0], &client, false);
+    conn_new(box.web, pair[0], &client);
     conn_speak(LIST_FIRST(&box.web->conns), &conn_h2);
     rounds(1);
     if (preface)

@@ -82,7 +82,8 @@ static void on_close(void *ctx, enum err why, const char *words)
     ev_break(e->loop, EVBREAK_ALL);
 }
 
-static const struct stream_events events = {on_open, on_data, on_eof, on_drained, on_close, NULL, NULL};
+static const struct stream_events events = {
+    .on_open = on_open, .on_data = on_data, .on_eof = on_eof, .on_drained = on_drained, .on_close = on_close};
 
 static void finish(struct ev_loop *loop, struct end *a, struct end *b)
 {
