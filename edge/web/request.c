@@ -303,8 +303,9 @@ static bool refuse_by_rate(struct request *r, const struct request_origin *origi
     char client[NETADDR_TEXT];
     struct web *w = r->web;
     const struct web_limits *l = &w->limits;
-    if (!w->rate || rate_take(w->rate, origin->client, l->request_rate, l->request_burst, w->now) ||
-        is_exempt(w, origin->client))
+    /* Exempt ones first: they must not empty a bucket that others share. */
+    if (!w->rate || is_exempt(w, origin->client) ||
+        rate_take(w->rate, origin->client, l->request_rate, l->request_burst, w->now))
         return false;
     w->counters.refused_rate++;
     offence_note(w, origin->client, BAN_limits);
