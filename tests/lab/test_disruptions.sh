@@ -4,6 +4,7 @@
 # and what a guest was told is what happened. Each disruption prints what broke and how long guests waited.
 #
 # SOCKETS=100 RATE=20 tests/lab/test_disruptions.sh tunnel_cut core_restarted_by_force : other numbers, some of it.
+# Runs alone: it says how long guests wait.
 # shellcheck source=tests/lab/lab.sh
 . "$(dirname "$0")/lab.sh"
 # shellcheck source=tests/lab/boxes.sh

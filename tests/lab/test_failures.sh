@@ -2,6 +2,7 @@
 # Fifty times something breaks: the connection between the boxes, sshd, a web worker, core, the bridge. Each time guests
 # are served again within 2 s of the cause being gone; in between the status says what is wrong; and over all rounds no
 # process keeps a descriptor or memory that it did not have after the first.
+# Runs alone: it says how long recovery may take.
 # shellcheck source=tests/lab/lab.sh
 . "$(dirname "$0")/lab.sh"
 # shellcheck source=tests/lab/boxes.sh

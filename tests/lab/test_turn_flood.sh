@@ -5,6 +5,7 @@
 #    guest ------------- edge ------------- flood
 #    198.51.100.10   203.0.113.10       11.0.0.0/8
 #    calls and peers  the relay         turn_flood.c, whoever it says it is
+# Runs alone: the flood takes all of the machine.
 LAB_BOXES="guest edge flood"
 # shellcheck source=tests/lab/lab.sh
 . "$(dirname "$0")/lab.sh"
