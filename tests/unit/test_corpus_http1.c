@@ -16,7 +16,8 @@ static struct {
 
 static unsigned problems, played;
 
-/* Statuses of the answers that have come; bodies of the box's core and of our pages hold no such line. */
+/* Statuses of the answers that have come; bodies of the box's core and of our pages hold no version with a
+ * number behind it. */
 static size_t answers(struct guest *g, unsigned status[ANSWERS_MAX])
 {
     size_t n = 0;
@@ -24,7 +25,7 @@ static size_t answers(struct guest *g, unsigned status[ANSWERS_MAX])
     while (at && n < ANSWERS_MAX && (at = memmem(at, (size_t)(end - at), "HTTP/1.1 ", 9)) != NULL &&
            end - at >= 12) {
         status[n] = (unsigned)strtoul(at + 9, NULL, 10);
-        n += status[n] != 100; /* an answer is still to come */
+        n += status[n] > 100; /* 100: an answer is still to come */
         at += 12;
     }
     return n;
