@@ -51,17 +51,23 @@ static void cell_time(const json_t *value, char out[TABLE_CELL])
         strftime(out, TABLE_CELL, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
-static void cell_traffic(const json_t *value, char out[TABLE_CELL])
+static void cell_bytes(double bytes, const char *before, const char *after, char out[TABLE_CELL])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double bytes = json_number_value(json_object_get(value, "bytes"));
     size_t unit = 0;
     while (bytes >= 1000 && unit < 4) {
         bytes /= 1000;
         unit++;
     }
-    snprintf(out, TABLE_CELL, unit ? "%lld / %.1f %s" : "%lld / %.0f %s",
-             (long long)json_integer_value(json_object_get(value, "packets")), bytes, units[unit]);
+    snprintf(out, TABLE_CELL, unit ? "%s%.1f %s%s" : "%s%.0f %s%s", before, bytes, units[unit], after);
+}
+
+static void cell_traffic(const json_t *value, char out[TABLE_CELL])
+{
+    char packets[32];
+    snprintf(packets, sizeof packets, "%lld / ",
+             (long long)json_integer_value(json_object_get(value, "packets")));
+    cell_bytes(json_number_value(json_object_get(value, "bytes")), packets, "", out);
 }
 
 static void cell_print(const struct table_column *column, const json_t *row, char out[TABLE_CELL])
@@ -95,6 +101,14 @@ static void cell_print(const struct table_column *column, const json_t *row, cha
         break;
     case TABLE_COUNT:
         snprintf(out, TABLE_CELL, "%zu", json_array_size(value));
+        break;
+    case TABLE_BYTES:
+        if (json_is_number(value))
+            cell_bytes(number, "", "", out);
+        break;
+    case TABLE_RATE:
+        if (json_is_number(value))
+            cell_bytes(number, "", "/s", out);
         break;
     case TABLE_TRAFFIC:
         cell_traffic(value, out);

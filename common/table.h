@@ -13,6 +13,8 @@ enum table_kind {
     TABLE_MS,     /* number to "0.42 ms"; 0: "-" */
     TABLE_LIMIT,  /* number; 0: "none" */
     TABLE_COUNT,  /* size of an array */
+    TABLE_BYTES,  /* number to "3.4 kB"; absent: "-" */
+    TABLE_RATE,   /* bytes a second to "3.4 kB/s"; absent: "-" */
     TABLE_TRAFFIC /* {"packets","bytes"} to "12 / 3.4 kB" */
 };
 

@@ -92,6 +92,7 @@ void core_reload_request(void *core, struct request *r, const json_t *msg);
 int core_reload_command(int argc, char **argv);
 
 /* core_status.c: `stile-core status` and `stile-core metrics`. */
+extern const struct tunnel_names core_tunnel_names;
 void core_status_request(void *core, struct request *r, const json_t *msg);
 void core_metrics_request(void *core, struct request *r, const json_t *msg);
 int core_status_command(int argc, char **argv);

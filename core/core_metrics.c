@@ -6,6 +6,7 @@
 
 #include "common/metrics.h"
 #include "common/status.h"
+#include "common/tunnel_figures.h"
 #include "core/core.h"
 
 static const struct metrics_row egress_rows[] = {
@@ -67,6 +68,7 @@ static void tunnels(struct metrics *m, const json_t *rows)
         if (rtt > 0)
             metrics_value(m, rtt / 1000, "edge", text_of(row, "edge"), "tunnel", index, NULL);
     }
+    tunnel_figures_metrics(m, &core_tunnel_names, rows);
 }
 
 /* Names and addresses come from our DNS and our config. A name that does not resolve has no address. */

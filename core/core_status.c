@@ -7,7 +7,10 @@
 #include "common/gather.h"
 #include "common/status.h"
 #include "common/table.h"
+#include "common/tunnel_figures.h"
 #include "core/core.h"
+
+const struct tunnel_names core_tunnel_names = {"Edge", "edge", "index"};
 
 /* The asker may go before the workers have answered. */
 struct core_status_request {
@@ -15,6 +18,14 @@ struct core_status_request {
     struct request *request;
     struct gather *gather;
 };
+
+/* A worker has one tunnel: what it serves came through that. */
+static void core_status_add_load(json_t *row, const json_t *egress)
+{
+    json_object_set(row, "streams", json_object_get(egress, "running"));
+    json_object_set(row, "requests", json_object_get(egress, "requests"));
+    json_object_set(row, "retries", json_object_get(egress, "retries"));
+}
 
 /* What the worker says of itself in front of what main knows: a worker that is down says nothing, and one
  * that leaves does not know it. */
@@ -32,6 +43,7 @@ static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel
         if (!worker || strcmp(worker, worker_name(t->worker)) != 0)
             continue;
         json_object_update(row, json_object_get(result, "tunnel"));
+        core_status_add_load(row, json_object_get(json_object_get(result, "tunnel"), "egress"));
         if (t->leaving)
             json_object_set_new(row, "state", json_string(t->state));
     }
@@ -133,9 +145,10 @@ void core_metrics_request(void *core, struct request *r, const json_t *msg)
 static void core_status_text(const json_t *status)
 {
     static const struct table_column tunnels[] = {
-        {"Target", "target", TABLE_TEXT}, {"Edge", "edge", TABLE_TEXT},     {"Tunnel", "index", TABLE_TEXT},
-        {"Domain", "domain", TABLE_TEXT}, {"State", "state", TABLE_STATE},  {"Since", "since", TABLE_TIME},
-        {"RTT", "rtt_ms", TABLE_MS},      {"Reason", "reason", TABLE_TEXT}, {0}};
+        {"Target", "target", TABLE_TEXT}, {"Edge", "edge", TABLE_TEXT},
+        {"Tunnel", "index", TABLE_TEXT},  {"Domain", "domain", TABLE_TEXT},
+        {"State", "state", TABLE_STATE},  {"Since", "since", TABLE_TIME},
+        {"Reason", "reason", TABLE_TEXT}, {0}};
     static const struct table_column targets[] = {{"Name", "name", TABLE_TEXT},
                                                   {"Address", "address", TABLE_TEXT},
                                                   {"Port", "port", TABLE_TEXT},
@@ -150,6 +163,7 @@ static void core_status_text(const json_t *status)
     status_print_head(status);
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
                 "none: no edge in the config");
+    tunnel_figures_print(stdout, &core_tunnel_names, json_object_get(status, "tunnels"));
     json_array_foreach (json_object_get(status, "domains"), i, domain) {
         char title[400];
         snprintf(title, sizeof title, "%s is resolved to these targets",

@@ -158,6 +158,9 @@ void edge_metrics_request(void *edge, struct request *r, const json_t *msg);
 /* What a worker of that role ("web", "turn") said of itself, of its answer with its name; NULL when there is
  * none, or it speaks for another role. */
 json_t *edge_status_part(const json_t *result, const char *role);
+/* Adds the figures of tunnel_figures.h to the tunnels' rows; web: the status of every web worker. */
+void edge_tunnels_add_load(json_t *tunnels, const json_t *web);
+extern const struct tunnel_names edge_tunnel_names;
 /* edge_metrics.c: the text, from what workers answered (gather.h); the caller's to free, NULL when memory is
  * out. */
 char *edge_metrics_text(const struct edge *e, const json_t *results);

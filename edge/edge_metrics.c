@@ -5,6 +5,7 @@
 
 #include "common/metrics.h"
 #include "common/status.h"
+#include "common/tunnel_figures.h"
 #include "edge/edge.h"
 #include "edge/turn/turn_metrics.h"
 
@@ -89,7 +90,8 @@ static const struct metrics_row bans_rows[] = {
     {0},
 };
 
-static void tunnels(struct metrics *m, const struct edge *e)
+/* web: the status of every web worker. */
+static void tunnels(struct metrics *m, const struct edge *e, const json_t *web)
 {
     json_t *list = attachments_status(e->attachments), *row;
     size_t i, up = 0;
@@ -107,6 +109,8 @@ static void tunnels(struct metrics *m, const struct edge *e)
             metrics_value(m, rtt / 1000, "core", json_string_value(json_object_get(row, "core")), "tunnel",
                           tunnel, NULL);
     }
+    edge_tunnels_add_load(list, web);
+    tunnel_figures_metrics(m, &edge_tunnel_names, list);
     json_decref(list);
     metrics_family(m, "stile_sshd_up", METRICS_GAUGE, "1 while the SSH server for cores runs");
     metrics_value(m, sshd_pid(e->sshd) != 0, NULL);
@@ -159,9 +163,9 @@ char *edge_metrics_text(const struct edge *e, const json_t *results)
     memcpy(all, e->web, e->n_web * sizeof all[0]);
     memcpy(all + e->n_web, e->turn, e->n_turn * sizeof all[0]);
     status_metrics(m, "edge", e->box->name, e->daemon.started, e->policy_revision, all, e->n_web + e->n_turn);
-    tunnels(m, e);
-    certificates(m, e);
     json_t *turn = sources(results, "turn"), *web = sources(results, "web");
+    tunnels(m, e, web);
+    certificates(m, e);
     if (e->n_turn)
         turn_metrics(m, turn);
     metrics_rows(m, web_rows, web, "worker");

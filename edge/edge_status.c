@@ -1,4 +1,5 @@
 /* `stile-edge status`: asked over a Unix socket, gathered from the workers, shown as text or JSON. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,11 @@
 #include "common/log.h"
 #include "common/status.h"
 #include "common/table.h"
+#include "common/tunnel_figures.h"
 #include "edge/edge.h"
 #include "edge/edge_usage.h"
+
+const struct tunnel_names edge_tunnel_names = {"Core", "core", "tunnel"};
 
 /* The asker may go before the workers have answered. */
 struct edge_status_request {
@@ -17,6 +21,34 @@ struct edge_status_request {
     struct request *request;
     struct gather *gather;
 };
+
+/* One figure of a tunnel over all of its data channels: each web worker has one. */
+static double edge_tunnel_sum(const json_t *tunnel, const json_t *web, const char *figure)
+{
+    double sum = 0;
+    const json_t *worker, *uplink;
+    size_t i, k;
+    json_array_foreach ((json_t *)(uintptr_t)web, i, worker) {
+        json_array_foreach (json_object_get(worker, "uplinks"), k, uplink) {
+            if (json_equal(json_object_get(uplink, "core"), json_object_get(tunnel, "core")) &&
+                json_equal(json_object_get(uplink, "tunnel"), json_object_get(tunnel, "tunnel")))
+                sum += json_number_value(json_object_get(uplink, figure));
+        }
+    }
+    return sum;
+}
+
+void edge_tunnels_add_load(json_t *tunnels, const json_t *web)
+{
+    json_t *row;
+    size_t i;
+    json_array_foreach (tunnels, i, row) {
+#define X(member, column, kind, metric, help)                                                                \
+    json_object_set_new(row, #member, json_integer((json_int_t)edge_tunnel_sum(row, web, #member)));
+        TUNNEL_FIGURES(X)
+#undef X
+    }
+}
 
 /* A core of the config without a control channel is a failed tunnel too. */
 static void edge_status_add_missing(const struct edge *e, json_t *tunnels)
@@ -39,10 +71,11 @@ static void edge_status_add_missing(const struct edge *e, json_t *tunnels)
     }
 }
 
-static json_t *edge_status_tunnels(const struct edge *e)
+static json_t *edge_status_tunnels(const struct edge *e, const json_t *web)
 {
     json_t *tunnels = attachments_status(e->attachments), *row;
     size_t i;
+    edge_tunnels_add_load(tunnels, web);
     edge_status_add_missing(e, tunnels);
     char domains[CONFIG_DOMAINS_TEXT];
     config_domains_print(&e->box->config, domains, sizeof domains);
@@ -117,13 +150,13 @@ static void edge_status_done(void *ctx, json_t *results)
     }
     status_add_workers(workers, e->web, e->n_web);
     status_add_workers(workers, e->turn, e->n_turn);
-    json_t *answer = json_pack("{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status",
-                               "box", "edge", "name", e->box->name, "version", STILE_VERSION, "uptime_s",
-                               ev_now(e->loop) - e->daemon.started, "join_url", e->box->config.join_url,
-                               "revision", (json_int_t)e->policy_revision, "policy_from", e->policy_from,
-                               "tunnels", edge_status_tunnels(e), "allowlist", e->allowlist, "relays", relays,
-                               "turn", turn, "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid",
-                               (int)sshd_pid(e->sshd), "reason", sshd_reason(e->sshd), "workers", workers);
+    json_t *answer = json_pack(
+        "{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status", "box", "edge", "name",
+        e->box->name, "version", STILE_VERSION, "uptime_s", ev_now(e->loop) - e->daemon.started, "join_url",
+        e->box->config.join_url, "revision", (json_int_t)e->policy_revision, "policy_from", e->policy_from,
+        "tunnels", edge_status_tunnels(e, web), "allowlist", e->allowlist, "relays", relays, "turn", turn,
+        "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid", (int)sshd_pid(e->sshd), "reason",
+        sshd_reason(e->sshd), "workers", workers);
     json_object_set_new(answer, "usage", edge_usage(turn));
     json_object_set_new(answer, "bans", edge_bans_status(e));
     json_object_set_new(answer, "services", edge_status_services(e));
@@ -244,15 +277,11 @@ static void edge_status_bans(const json_t *bans)
 
 static void edge_status_text(const json_t *status)
 {
-    static const struct table_column tunnels[] = {{"Core", "core", TABLE_TEXT},
-                                                  {"Tunnel", "tunnel", TABLE_TEXT},
-                                                  {"Domain", "domain", TABLE_TEXT},
-                                                  {"State", "state", TABLE_STATE},
-                                                  {"Since", "since", TABLE_TIME},
-                                                  {"RTT", "rtt_ms", TABLE_MS},
-                                                  {"Channels", "data_channels", TABLE_TEXT},
-                                                  {"Reason", "reason", TABLE_TEXT},
-                                                  {0}};
+    static const struct table_column tunnels[] = {
+        {"Core", "core", TABLE_TEXT},     {"Tunnel", "tunnel", TABLE_TEXT},
+        {"Domain", "domain", TABLE_TEXT}, {"State", "state", TABLE_STATE},
+        {"Since", "since", TABLE_TIME},   {"Channels", "data_channels", TABLE_TEXT},
+        {"Reason", "reason", TABLE_TEXT}, {0}};
     static const struct table_column relays[] = {{"Client", "client", TABLE_TEXT},
                                                  {"Protocol", "protocol", TABLE_TEXT},
                                                  {"User", "user", TABLE_TEXT},
@@ -276,6 +305,7 @@ static void edge_status_text(const json_t *status)
         printf("SSH server down: %s\n", json_string_value(json_object_get(sshd, "reason")));
     table_print(stdout, "Tunnels", tunnels, json_object_get(status, "tunnels"),
                 "none: no core in the config");
+    tunnel_figures_print(stdout, &edge_tunnel_names, json_object_get(status, "tunnels"));
     status_print_allowlist(status);
     edge_status_guests(json_object_get(status, "web"));
     edge_status_bans(json_object_get(status, "bans"));

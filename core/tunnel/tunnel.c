@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/throughput.h"
 #include "core/tunnel/core_control.h"
 #include "core/tunnel/data_channel.h"
 #include "core/tunnel/host_key.h"
@@ -66,6 +67,7 @@ struct tunnel {
 
     struct reach *reach;
     struct ssh_session *session;
+    struct throughput in, out; /* of session */
     struct ssh_channel *control_channel;
     struct core_control *control;
     struct core_control_peer peer;
@@ -133,6 +135,7 @@ static void tunnel_take_down(struct tunnel *t)
     t->control = NULL;
     ssh_session_free(t->session);
     t->session = NULL;
+    t->in = t->out = (struct throughput){0};
 }
 
 static void tunnel_wait(struct tunnel *t)
@@ -342,6 +345,14 @@ static const struct ssh_session_events tunnel_session_events = {tunnel_on_sessio
 
 /* Reaching the edge -------------------------------------------------------------------------------------- */
 
+static void tunnel_mark_throughput(struct tunnel *t)
+{
+    struct ssh_session_stats stats = ssh_session_stats(t->session);
+    double now = clock_monotonic();
+    throughput_mark(&t->in, stats.bytes_in, now);
+    throughput_mark(&t->out, stats.bytes_out, now);
+}
+
 static void tunnel_on_connected(void *ctx, int fd)
 {
     struct tunnel *t = ctx;
@@ -351,6 +362,8 @@ static void tunnel_on_connected(void *ctx, int fd)
     t->session = ssh_session_new(t->loop, fd, &config, &tunnel_session_events, t);
     if (!t->session)
         tunnel_fall(t, "out of memory");
+    else
+        tunnel_mark_throughput(t);
 }
 
 static void tunnel_on_unreachable(void *ctx, const char *words, bool knock)
@@ -377,6 +390,8 @@ static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
         core_control_tick(t->control, clock_monotonic());
     if (t->owes_policy && t->phase == PHASE_UP)
         tunnel_send_policy(t);
+    if (t->session)
+        tunnel_mark_throughput(t);
 }
 
 /* Draining ----------------------------------------------------------------------------------------------- */
@@ -509,7 +524,9 @@ static void tunnel_status_figures(const struct tunnel *t, json_t *o)
     json_object_set_new(o, "cipher", json_string(ssh_session_cipher(t->session, cipher, sizeof cipher)));
     json_object_set_new(o, "tunnel_bytes_in", json_integer((json_int_t)stats.bytes_in));
     json_object_set_new(o, "tunnel_bytes_out", json_integer((json_int_t)stats.bytes_out));
-    json_object_set_new(o, "tunnel_queued", json_integer((json_int_t)stats.queued));
+    json_object_set_new(o, "queue", json_integer((json_int_t)stats.queued));
+    json_object_set_new(o, "rate_in", json_real(throughput_rate(&t->in)));
+    json_object_set_new(o, "rate_out", json_real(throughput_rate(&t->out)));
 }
 
 json_t *tunnel_status(const struct tunnel *t)

@@ -390,7 +390,7 @@ static unsigned send_up(struct request *r, struct http_message *m, const struct 
     r->sent = w->now;
     r->sends++;
     note_uplink(r, u);
-    if (h2_session_request(uplink_session(u), m, r->body_ended, r, &r->stream) != ERR_OK)
+    if (h2_session_request(uplink_take(u, r->sends > 1), m, r->body_ended, r, &r->stream) != ERR_OK)
         return 503;
     if (may_be_repeated(r, m))
         keep(r, m);

@@ -7,6 +7,7 @@
 
 #include "common/sock.h"
 #include "common/stream.h"
+#include "common/throughput.h"
 #include "edge/web/request.h"
 
 enum {
@@ -33,7 +34,8 @@ struct uplink {
     int tunnel, channel;
     struct stream *stream;
     struct h2_session *session;
-    uint64_t requests;
+    uint64_t requests, retries;
+    struct throughput in, out;
     double heard;  /* web->now when core last said something */
     size_t resets; /* that may be sent now */
     bool draining;
@@ -228,6 +230,8 @@ struct uplink *uplink_new(struct web *w, int64_t id, const char *core, int tunne
         uplink_free(u);
         return NULL;
     }
+    throughput_mark(&u->in, 0, w->now);
+    throughput_mark(&u->out, 0, w->now);
     LIST_INSERT_HEAD(&w->uplinks, u, link);
     u->linked = true;
     stream_ask_flush(u->stream);
@@ -299,9 +303,10 @@ struct uplink *uplink_choose(struct web *w, bool websocket, const struct uplink 
     return best ? best : last_resort;
 }
 
-struct h2_session *uplink_session(struct uplink *u)
+struct h2_session *uplink_take(struct uplink *u, bool again)
 {
     u->requests++;
+    u->retries += again;
     return u->session;
 }
 
@@ -359,6 +364,8 @@ void uplinks_sweep(struct web *w)
         if (u->requests * 2 > STREAM_ID_LAST && !u->draining)
             uplink_drain(u);
         send_deferred_resets(u);
+        throughput_mark(&u->in, stream_bytes_in(u->stream), w->now);
+        throughput_mark(&u->out, stream_bytes_out(u->stream), w->now);
         close_if_finished(u);
     }
 }
@@ -373,11 +380,14 @@ json_t *uplinks_status(const struct web *w)
                             : h2_session_streams(u->session) > 0 ? "full"
                                                                  : "opening";
         json_array_append_new(
-            list, json_pack("{s:I, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I}", "id", (json_int_t)u->id, "core",
-                            u->core, "tunnel", u->tunnel, "channel", u->channel, "state", state, "streams",
-                            (json_int_t)h2_session_streams(u->session), "requests", (json_int_t)u->requests,
-                            "bytes_in", (json_int_t)stream_bytes_in(u->stream), "bytes_out",
-                            (json_int_t)stream_bytes_out(u->stream)));
+            list,
+            json_pack("{s:I, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I}", "id",
+                      (json_int_t)u->id, "core", u->core, "tunnel", u->tunnel, "channel", u->channel, "state",
+                      state, "streams", (json_int_t)h2_session_streams(u->session), "requests",
+                      (json_int_t)u->requests, "bytes_in", (json_int_t)stream_bytes_in(u->stream),
+                      "bytes_out", (json_int_t)stream_bytes_out(u->stream), "retries", (json_int_t)u->retries,
+                      "rate_in", throughput_rate(&u->in), "rate_out", throughput_rate(&u->out), "queue",
+                      (json_int_t)(h2_session_queued(u->session) + stream_queued(u->stream))));
     }
     return list;
 }

@@ -26,7 +26,8 @@ struct uplink *uplink_find(struct web *w, int64_t id);
 struct uplink *uplink_choose(struct web *w, bool websocket, const struct uplink *avoid, bool *busy);
 /* The uplink that a stream runs on. */
 const struct uplink *uplink_of(const struct h2_stream *st);
-struct h2_session *uplink_session(struct uplink *u);
+/* For one request more; again: another uplink has failed it. */
+struct h2_session *uplink_take(struct uplink *u, bool again);
 const char *uplink_core(const struct uplink *u);
 int uplink_tunnel(const struct uplink *u);
 /* The guest has given up what runs on this stream of an uplink: nothing more of it is told. Core hears of it
@@ -39,7 +40,8 @@ void uplink_drain(struct uplink *u);
 size_t uplinks_queued(const struct web *w);
 /* Once a second. */
 void uplinks_sweep(struct web *w);
-/* [{id, core, tunnel, channel, state, streams, requests, bytes_in, bytes_out}] */
+/* [{id, core, tunnel, channel, state, streams, requests, bytes_in, bytes_out, retries, rate_in, rate_out,
+ * queue}] */
 json_t *uplinks_status(const struct web *w);
 
 #endif

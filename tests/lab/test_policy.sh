@@ -52,6 +52,12 @@ for box in core edge; do
     check "$box: the same for people" sh -c "ip netns exec '$(lab_ns $box)' '$RUN/stile-$box' status --dir '$RUN/$box' |
         grep -q 'Meeting Server web bridges  wss .* Prefix  /  .*GET'"
 done
+for box in core edge; do
+    check "$box: requests of the tunnels, and what goes through them" says $box '([.tunnels[].requests] | add) >= 5 and
+        (.tunnels | all(.rate_in >= 0 and .rate_out >= 0 and .queue >= 0 and .streams >= 0 and .retries >= 0))'
+    check "$box: metrics say it too" grep -qE '^stile_tunnel_requests\{(core="core1"|edge="edge1"),tunnel="0"\} [1-9]' \
+        <(lab_in $box "$RUN/stile-$box" metrics --dir "$RUN/$box")
+done
 check "edge: its tunnels are active" says edge '.tunnels | length > 0 and all(.state == "active" and .core == "core1")'
 
 # One client with one peer (Send indications: its channel numbers are those of RFC 5766), alive while the status is asked for.

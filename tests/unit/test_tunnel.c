@@ -265,6 +265,14 @@ static void teardown(void)
     ev_loop_destroy(loop);
 }
 
+static double status_number(const char *member)
+{
+    json_t *status = tunnel_status(tunnel);
+    double number = json_number_value(json_object_get(status, member));
+    json_decref(status);
+    return number;
+}
+
 START_TEST(comes_up_and_tells_of_itself)
 {
     start_with("localhost", sshd.host_key);
@@ -285,6 +293,7 @@ START_TEST(comes_up_and_tells_of_itself)
     ck_assert(json_real_value(json_object_get(status, "rtt_ms")) > 0);
     ck_assert(json_integer_value(json_object_get(status, "tunnel_bytes_in")) > 500);
     json_decref(status);
+    RUN_UNTIL(5, status_number("rate_in") > 0 && status_number("rate_out") > 0);
     json_t *policy = json_object();
     tunnel_set_policy(tunnel, 8, policy);
     json_decref(policy);
