@@ -91,8 +91,9 @@ check 'systemctl reload reloads the edge' debian_in edge systemctl reload stile-
 # shellcheck disable=SC2016 # for the box's shell
 is 'nothing of the edge is root, may get privileges or is without a system call filter' "$(debian_in edge sh -c '
     for pid in $(cat /sys/fs/cgroup/system.slice/stile-edge.service/cgroup.procs); do
+        grep -q "^Name:.sshd" /proc/$pid/status && echo sshd
         awk "/^Uid:/ && \$2 == 0 || /^NoNewPrivs:/ && \$2 != 1 || /^Seccomp:/ && \$2 != 2" /proc/$pid/status
-    done')" ''
+    done | sort -u')" sshd
 refute 'nobody but the account reads the keys' debian_in edge setpriv --reuid nobody --clear-groups cat /etc/stile/key.pem
 is 'sshd logged no error under its restrictions' \
     "$(debian_in edge journalctl --no-pager -u stile-edge | grep -cE 'SSH Server.*(error|fatal|not permitted)')" 0
@@ -105,6 +106,7 @@ for box in core edge; do
     debian_put $box "$(deb $box "$version+1")" /root/newer.deb
     check "$box is upgraded" debian_in $box apt-get install -y /root/newer.deb
 done
+check 'the edge had config and keys' test -n "$config"
 is 'the upgraded edge has its config and keys' "$(debian_in edge sha256sum /etc/stile/stile.json /etc/stile/ssh_host_ed25519_key)" "$config"
 check 'a changed conffile is kept' debian_in edge grep -q '^# ours' /etc/logrotate.d/stile-edge
 wait_for 30 'a request after the upgrade' guest_gets_through
