@@ -331,6 +331,7 @@ static void stream_handshake(struct stream *s)
     errno = 0;
     int r = SSL_do_handshake(s->ssl);
     if (r == 1) {
+        tls_forget_ephemeral(s->ssl);
         stream_opened(s);
         return;
     }

@@ -160,6 +160,23 @@ static bool tls_trust(SSL_CTX *ctx, const char *pem)
     return n > 0;
 }
 
+/* The session key has been derived; nothing of OpenSSL reads these again, but only SSL_free frees them. Another
+ * type takes the key's material away (freed by its provider, which wipes it), and leaves the shell. */
+static void empty_key(EVP_PKEY *key)
+{
+    (void)EVP_PKEY_set_type(key, EVP_PKEY_X25519);
+    EVP_PKEY_free(key);
+}
+
+void tls_forget_ephemeral(SSL *ssl)
+{
+    EVP_PKEY *key;
+    if (SSL_get_tmp_key(ssl, &key) == 1)
+        empty_key(key);
+    if (SSL_get_peer_tmp_key(ssl, &key) == 1)
+        empty_key(key);
+}
+
 enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size)
 {
     char words[256];

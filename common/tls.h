@@ -30,6 +30,9 @@ enum err tls_server_ctx(const char *cert_pem, const char *key_pem, const char *a
                         size_t why_size);
 /* Client context that verifies: against the PEM text of CAs, or the system's store when ca_pem is NULL. */
 enum err tls_client_ctx(const char *ca_pem, SSL_CTX **out, char *why, size_t why_size);
+/* After a handshake: empties the ephemeral keys of both sides, which OpenSSL keeps as long as the connection, for
+ * nothing. Forward secrecy counts from here on, and a connection takes 0.4 to 0.5 KiB less. */
+void tls_forget_ephemeral(SSL *ssl);
 /* Empties OpenSSL's queue of errors, as SSL_get_error wants it before each call. ERR_clear_error walks
  * through all of it even when it is empty, which it nearly always is. */
 static inline void tls_forget_errors(void)

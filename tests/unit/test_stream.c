@@ -190,6 +190,36 @@ START_TEST(test_tls)
 }
 END_TEST
 
+static void no_material(SSL *ssl)
+{
+    unsigned char raw[128];
+    size_t n = sizeof raw;
+    EVP_PKEY *key;
+    if (SSL_get_tmp_key(ssl, &key) == 1) {
+        ck_assert_int_ne(EVP_PKEY_get_raw_private_key(key, raw, &n), 1);
+        EVP_PKEY_free(key);
+    }
+    n = sizeof raw;
+    if (SSL_get_peer_tmp_key(ssl, &key) == 1) {
+        ck_assert_int_ne(EVP_PKEY_get_raw_public_key(key, raw, &n), 1);
+        EVP_PKEY_free(key);
+    }
+}
+
+/* An open connection holds nothing that its records' keys could be derived from again. */
+START_TEST(test_tls_ephemeral)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    tls_pair(loop, &client, &server, "join.example.com");
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    no_material(stream_ssl(client.stream));
+    no_material(stream_ssl(server.stream));
+    finish(loop, &client, &server);
+}
+END_TEST
+
 /* Records that were sealed together and that the socket takes in pieces only: all of them arrive, in order,
  * and in front of the end; what waits is counted. */
 START_TEST(test_tls_small_socket)
@@ -601,6 +631,7 @@ int main(void)
     tcase_add_loop_test(tc, test_tls, 0, 1);
     tcase_add_loop_test(tc, test_tls, 5000, 5001);
     tcase_add_test(tc, test_flush);
+    tcase_add_test(tc, test_tls_ephemeral);
     tcase_add_test(tc, test_tls_small_socket);
     tcase_add_test(tc, test_tls_key_updates);
     tcase_add_loop_test(tc, test_tls_key_update_flood, 0, 2);
