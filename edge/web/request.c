@@ -358,11 +358,17 @@ static bool is_safe(struct span method)
     return span_is(method, "GET") || span_is(method, "HEAD") || span_is(method, "OPTIONS");
 }
 
-/* What has no body and no effect may be sent again while nothing of an answer has come (RFC 9110 §9.2.2). PUT
- * and DELETE are idempotent too, but somebody else may have come in between; and a body is not kept. */
-static bool may_be_repeated(const struct request *r, const struct http_message *m)
+/* Whether the head that was kept may go out once more. Until the first byte of an answer or of a body, which
+ * is not kept, it is there. What core has surely not looked at may, whatever it is: RFC 9113 §8.7; streams
+ * above the last one of a GOAWAY (§6.8) end with the same code. What core may have looked at, only without a
+ * body and an effect (RFC 9110 §9.2.2): PUT and DELETE are idempotent too, but somebody else may have come in
+ * between. */
+static bool may_be_repeated(const struct request *r, uint32_t code, bool dead)
 {
-    return r->body_ended && !r->websocket && is_safe(http_message_method(m));
+    if (r->sends >= SENDS_MAX || !r->again.n_fields)
+        return false;
+    return code == H2_REFUSED_STREAM ||
+           (dead && r->body_ended && !r->websocket && is_safe(http_message_method(&r->again)));
 }
 
 static void keep(struct request *r, struct http_message *m)
@@ -372,7 +378,7 @@ static void keep(struct request *r, struct http_message *m)
 }
 
 /* On an uplink, if possible not on avoid, or among those that wait for one; 0, or the status to answer. m is
- * taken over if it is needed again. */
+ * taken over, but with a status. */
 static unsigned send_up(struct request *r, struct http_message *m, const struct uplink *avoid)
 {
     bool busy;
@@ -392,8 +398,7 @@ static unsigned send_up(struct request *r, struct http_message *m, const struct 
     note_uplink(r, u);
     if (h2_session_request(uplink_take(u, r->sends > 1), m, r->body_ended, r, &r->stream) != ERR_OK)
         return 503;
-    if (may_be_repeated(r, m))
-        keep(r, m);
+    keep(r, m);
     return 0;
 }
 
@@ -409,10 +414,16 @@ static bool send_kept(struct request *r, const struct uplink *avoid)
     return failed == 0;
 }
 
+/* The same, and asks for the body that is still to come. */
+static void go(struct request *r, const struct uplink *avoid)
+{
+    if (send_kept(r, avoid) && r->stream && (!r->body_ended || r->websocket))
+        r->guest->on_room(r->ctx);
+}
+
 void request_go(struct request *r)
 {
-    if (send_kept(r, NULL) && r->stream && (!r->body_ended || r->websocket))
-        r->guest->on_room(r->ctx);
+    go(r, NULL);
 }
 
 void request_waited(struct request *r)
@@ -457,6 +468,8 @@ size_t request_room(const struct request *r)
 void request_write(struct request *r, const uint8_t *data, size_t n)
 {
     note_bytes(r, n, 0);
+    if (r->stream && n && r->again.n_fields)
+        http_message_free(&r->again); /* not without this piece */
     if (r->stream && h2_stream_write(r->stream, data, n) != ERR_OK)
         h2_stream_reset(r->stream, H2_INTERNAL_ERROR);
 }
@@ -464,6 +477,8 @@ void request_write(struct request *r, const uint8_t *data, size_t n)
 void request_end(struct request *r, const struct http_message *trailers)
 {
     r->body_ended = true;
+    if (r->stream && trailers && trailers->n_fields)
+        http_message_free(&r->again); /* not without them */
     if (r->stream && h2_stream_end(r->stream, trailers) == ERR_MEMORY)
         h2_stream_reset(r->stream, H2_INTERNAL_ERROR);
 }
@@ -559,17 +574,6 @@ void request_answer_room(struct request *r)
     r->guest->on_room(r->ctx);
 }
 
-/* A request that does no harm twice, and of which no answer has come, gets another chance on another uplink.
- */
-static bool send_again(struct request *r, const struct uplink *was, uint32_t code, bool dead)
-{
-    if (r->sends >= SENDS_MAX || !r->again.n_fields || (code != H2_REFUSED_STREAM && !dead))
-        return false;
-    r->web->counters.retried++;
-    send_kept(r, was);
-    return true;
-}
-
 void request_answer_closed(struct request *r, uint32_t code, bool dead)
 {
     const struct uplink *was = uplink_of(r->stream);
@@ -580,7 +584,10 @@ void request_answer_closed(struct request *r, uint32_t code, bool dead)
         r->over = r->aborted = true;
         r->web->counters.aborted++;
         r->guest->on_abort(r->ctx);
-    } else if (!send_again(r, was, code, dead)) {
+    } else if (may_be_repeated(r, code, dead)) {
+        r->web->counters.retried++;
+        go(r, was);
+    } else {
         answer_status(r, 502);
     }
 }

@@ -728,6 +728,83 @@ START_TEST(test_refused_stream_is_retried_elsewhere)
 }
 END_TEST
 
+/* Core 0 refuses, core 1 takes. */
+static void start_with_refusal(void)
+{
+    box_start();
+    core_attach(1);
+    run_for(0.05);
+    box.cores[0].refuse_all = true;
+}
+
+START_TEST(test_refused_stream_of_any_method)
+{
+    static const char *const requests[] = {
+        HEAD_OF("DELETE", "/hello") "\r\n", HEAD_OF("PUT", "/hello") "Content-Length: 0\r\n\r\n",
+        HEAD_OF("POST", "/hello") "Content-Length: 0\r\n\r\n", GET("/hello")};
+    struct guest g;
+    start_with_refusal();
+    for (unsigned i = 0; i < sizeof requests / sizeof *requests; i++) {
+        ck_assert_uint_eq(status_for(&g, "join.example.com", requests[i]), 200);
+        ck_assert_uint_eq(box.cores[0].requests, i + 1);
+        ck_assert_uint_eq(box.cores[1].requests, i + 1);
+        guest_close(&g);
+    }
+    ck_assert_uint_eq(status_for(&g, "join.example.com", WS_OPEN "\r\n"), 101);
+    buf_reset(&g.in);
+    guest_send(&g, "through");
+    RUN_UNTIL(guest_ends_with(&g, "through"));
+    guest_close(&g);
+    box_stop();
+}
+END_TEST
+
+START_TEST(test_refused_before_its_body)
+{
+    struct guest g;
+    start_with_refusal();
+    guest_connect(&g, true, "join.example.com");
+    guest_send(&g, HEAD_OF("POST", "/bulk/sum") "Content-Length: 5\r\n\r\n");
+    RUN_UNTIL(box.cores[1].requests == 1);
+    guest_send(&g, "hello");
+    RUN_UNTIL(guest_has(&g, "HTTP/1.1 200 "));
+    ck_assert_uint_eq(box.cores[1].bytes_in, 5);
+    ck_assert_uint_eq(box.cores[0].requests + box.cores[1].requests, 2);
+    guest_close(&g);
+    box_stop();
+}
+END_TEST
+
+/* RFC 9113 §6.8. */
+static void core_write_goaway(int i, uint8_t last_stream)
+{
+    const uint8_t frame[] = {0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, last_stream, 0, 0, 0, 0};
+    ck_assert_int_eq(stream_write(box.cores[i].stream, frame, sizeof frame), ERR_OK);
+}
+
+START_TEST(test_goaway_says_what_was_not_processed)
+{
+    struct guest first, second;
+    box_start();
+    guest_connect(&first, true, "join.example.com");
+    guest_connect(&second, true, "join.example.com");
+    guest_send(&first, HEAD_OF("DELETE", "/never") "\r\n");
+    RUN_UNTIL(box.cores[0].requests == 1);
+    guest_send(&second, HEAD_OF("DELETE", "/never") "\r\n");
+    RUN_UNTIL(box.cores[0].requests == 2);
+    core_attach(1);
+    run_for(0.05);
+    core_write_goaway(0, 1); /* of streams 1 and 3 the second is none of its */
+    RUN_UNTIL(box.cores[1].requests == 1);
+    core_detach(0);
+    RUN_UNTIL(guest_has(&first, "HTTP/1.1 502 ")); /* may have been processed */
+    ck_assert_uint_eq(box.cores[1].requests, 1);
+    guest_close(&first);
+    guest_close(&second);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_drained_uplink)
 {
     struct guest g;
@@ -1011,7 +1088,8 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
           test_websocket, test_hsts, test_access_log, test_no_uplink, test_waiting, test_waiting_ends,
-          test_uplink_dies, test_refused_stream_is_retried_elsewhere, test_drained_uplink,
+          test_uplink_dies, test_refused_stream_is_retried_elsewhere, test_refused_stream_of_any_method,
+          test_refused_before_its_body, test_goaway_says_what_was_not_processed, test_drained_uplink,
           test_requests_are_packed, test_silent_uplinks_share, test_websockets_are_spread,
           test_broken_answers, test_deadlines, test_request_rate, test_limits_per_address, test_not_tls,
           test_drain, test_bad_messages)
