@@ -12,13 +12,14 @@
 #include "common/round.h"
 #include "common/sock.h"
 #include "common/tls.h"
+#include "common/tls_fast.h"
 #include "common/tls_gather.h"
 #include "common/tls_guard.h"
 
 enum {
     STREAM_READS_PER_EVENT = 8,
+    STREAM_READS_FAST = 4,        /* so many in one event: it brings much */
     STREAM_SHORT_READ = 8 * 1024, /* over TLS: well below a full record */
-    STREAM_FAST_READ = 68 * 1024, /* four full records in one system call */
     SEALED_MAX =
         TLS_GATHER_MAX + 4 * TLS_RECORD_SEALED, /* what may wait: data, and answers that reading made */
 };
@@ -34,6 +35,7 @@ struct stream {
     int fd_in, fd_out;
     SSL *ssl;
     struct tls_guard guard;
+    struct tls_fast fast;
     const struct stream_events *events;
     void *ctx;
     struct buf in; /* kept: offered, not taken */
@@ -54,6 +56,7 @@ struct stream {
     bool notified;                           /* close_notify is sealed */
     int connect_errno;
     int write_errno; /* the peer takes no more; what it has said before is still read */
+    int reads;       /* of the last event */
     unsigned chores; /* for the end of the round */
     struct round_task at_end;
     struct round_task unread; /* the TLS layer holds bytes that the kernel will not tell about */
@@ -73,6 +76,7 @@ static void stream_read(struct stream *s);
 
 static void stream_destroy(struct stream *s)
 {
+    tls_fast_end(&s->fast);
     SSL_free(s->ssl);
     buf_free(&s->in);
     buf_free(&s->out);
@@ -278,14 +282,15 @@ static void stream_release_buffers(struct stream *s)
 {
     if (!s->released && s->state == STREAM_OPEN && s->ssl && !SSL_has_pending(s->ssl) &&
         strcmp(SSL_rstate_string(s->ssl), "RH") == 0)
-        (void)SSL_free_buffers(s->ssl);
+        s->fast.idle = SSL_free_buffers(s->ssl) == 1;
 }
 
 static void stream_read_some(struct stream *s)
 {
-    for (int i = 0; i < STREAM_READS_PER_EVENT && stream_may_read(s); i++) {
-        if (s->ssl && i == STREAM_READS_PER_EVENT / 2)
-            SSL_set_default_read_buffer_len(s->ssl, STREAM_FAST_READ); /* its next buffer: an upload */
+    s->reads = 0;
+    for (; s->reads < STREAM_READS_PER_EVENT && stream_may_read(s); s->reads++) {
+        if (s->ssl && s->reads == STREAM_READS_FAST)
+            tls_fast_begin(&s->fast, s->ssl); /* an upload */
         ssize_t n = s->ssl ? stream_read_tls(s) : stream_read_plain(s);
         if (n <= 0)
             return;
@@ -300,10 +305,14 @@ static void stream_read_some(struct stream *s)
         ev_io_stop(s->loop, &s->reader);
 }
 
+/* An upload may find nothing for a moment; who brings little is an upload no more. */
 static void stream_read(struct stream *s)
 {
+    s->fast.idle = false;
     stream_read_some(s);
     stream_release_buffers(s);
+    if (s->fast.idle && s->reads < STREAM_READS_FAST)
+        tls_fast_end(&s->fast);
 }
 
 /* Connecting ------------------------------------------------------------------------------------------ */

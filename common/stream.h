@@ -5,6 +5,10 @@
  * One event loop per process. Writes are queued and leave together at the end of the loop's round (one system
  * call, full TLS records). No callback is ever called from inside a stream_… function called by the owner.
  * The owner may call stream_free from any callback; after on_close it must do so sooner or later.
+ *
+ * What OpenSSL holds is in no queue and no count of an owner: over TLS a peer that leaves a part of a record
+ * has a read buffer, 17 KB of it; 68 KB for TLS_FAST_MOST streams of the process that brought much just
+ * before (common/tls_fast.h). An idle stream has none.
  */
 #ifndef COMMON_STREAM_H
 #define COMMON_STREAM_H

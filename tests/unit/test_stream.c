@@ -11,6 +11,7 @@
 #include "common/sock.h"
 #include "common/stream.h"
 #include "common/tls.h"
+#include "common/tls_fast.h"
 #include "common/tls_gather.h"
 #include "common/tls_memory.h"
 
@@ -401,7 +402,7 @@ END_TEST
 /* Sends what the client has sealed; but the last `later` bytes are left in the BIO. */
 static void pump_out(SSL *client, int fd, size_t later)
 {
-    uint8_t bytes[4096];
+    static uint8_t bytes[128 * 1024];
     size_t n = BIO_ctrl_pending(SSL_get_wbio(client));
     ck_assert_uint_ge(n, later);
     n -= later;
@@ -462,6 +463,101 @@ START_TEST(test_tls_lone_header)
     ev_loop_destroy(loop);
     close(fds[1]);
     SSL_free(client);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(ctx);
+    free(cert);
+    free(key);
+}
+END_TEST
+
+/* A server's stream whose client is not one: what leaves it, and when, is up to the test. */
+struct uploader {
+    struct end server;
+    SSL *client;
+    int fd;
+};
+
+static void uploader_open(struct uploader *u, struct ev_loop *loop, SSL_CTX *client_ctx, SSL_CTX *ctx)
+{
+    int fds[2];
+    memset(u, 0, sizeof *u);
+    u->server.loop = loop;
+    ck_assert_int_eq(sock_pair(fds, true), 0);
+    u->fd = fds[1];
+    u->client = SSL_new(client_ctx);
+    u->server.stream = stream_new_tls_server(loop, fds[0], ctx, &events, &u->server, QUEUE, LOW);
+    SSL_set_bio(u->client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_connect_state(u->client);
+    while (!u->server.open) {
+        SSL_do_handshake(u->client);
+        pump_out(u->client, u->fd, 0);
+        ev_run(loop, EVRUN_NOWAIT);
+        pump_in(u->client, u->fd);
+    }
+}
+
+/* Full records; the last `later` bytes come with the next. */
+static void uploader_send(struct uploader *u, unsigned records, size_t later)
+{
+    static uint8_t body[16384];
+    for (size_t i = 0; i < records; i++, u->server.sent += sizeof body) {
+        for (size_t k = 0; k < sizeof body; k++)
+            body[k] = pattern(u->server.sent + k);
+        ck_assert_int_eq(SSL_write(u->client, body, sizeof body), sizeof body);
+    }
+    pump_out(u->client, u->fd, later);
+    SSL_free_buffers(u->client); /* only the server's are counted */
+    ev_run(u->server.loop, EVRUN_NOWAIT);
+    ck_assert_msg(!u->server.closed, "%s", u->server.words);
+    ck_assert(!u->server.bad);
+    if (later == 0)
+        ck_assert_uint_eq(u->server.got, u->server.sent);
+}
+
+/* Uploads get large buffers, but not all of them; who has no use for one leaves it to others. */
+static void check_fast(struct ev_loop *loop, SSL_CTX *client_ctx, SSL_CTX *ctx, bool counted)
+{
+    enum { MORE = 8, ALL = TLS_FAST_MOST + MORE, PART = 5000, BURST = 6 };
+    static struct uploader all[ALL];
+    bool can_be_large = OpenSSL_version_num() < 0x30200000;
+    for (size_t i = 0; i < ALL; i++) {
+        uploader_open(&all[i], loop, client_ctx, ctx);
+        uploader_send(&all[i], BURST, 0);
+    }
+    ck_assert_uint_eq(tls_memory_used(), 0);
+    for (size_t i = 0; i < MORE; i++) /* the last have their places from those that are idle */
+        uploader_send(&all[ALL - 1 - i], 1, PART);
+    ck_assert_uint_eq(tls_memory_used(), counted && !can_be_large ? MORE : 0);
+    for (size_t i = 0; i < ALL - MORE; i++)
+        uploader_send(&all[i], 1, PART);
+    if (counted)
+        ck_assert_uint_ge(tls_memory_used(), MORE);
+    for (size_t i = 0; i < ALL; i++)
+        uploader_send(&all[i], 0, 0);
+    ck_assert_uint_eq(tls_memory_used(), 0);
+    for (size_t i = 0; i < ALL; i++) /* nobody brings much any more */
+        uploader_send(&all[i], 1, PART);
+    ck_assert_uint_eq(tls_memory_used(), counted ? ALL : 0);
+    for (size_t i = 0; i < ALL; i++) {
+        uploader_send(&all[i], BURST, 0);
+        stream_free(all[i].server.stream); /* with its place */
+        ev_run(loop, EVRUN_NOWAIT);
+        SSL_free(all[i].client);
+        close(all[i].fd);
+    }
+}
+
+START_TEST(test_tls_fast)
+{
+    bool counted = tls_memory_init(); /* with AddressSanitizer nothing is counted */
+    struct ev_loop *loop = ev_loop_new(0);
+    char *cert, *key, why[256];
+    SSL_CTX *ctx, *client_ctx = SSL_CTX_new(TLS_client_method());
+    ck_assert_int_eq(tls_self_signed("join.example.com", 1, &cert, &key), ERR_OK);
+    ck_assert_int_eq(tls_server_ctx(cert, key, NULL, &ctx, why, sizeof why), ERR_OK);
+    for (int round = 0; round < 2; round++)
+        check_fast(loop, client_ctx, ctx, counted);
+    ev_loop_destroy(loop);
     SSL_CTX_free(client_ctx);
     SSL_CTX_free(ctx);
     free(cert);
@@ -639,6 +735,7 @@ int main(void)
     tcase_add_test(tc, test_tls_ticket);
     tcase_add_test(tc, test_tls_idle);
     tcase_add_test(tc, test_tls_lone_header);
+    tcase_add_test(tc, test_tls_fast);
     tcase_add_test(tc, test_tls_wrong_name);
     tcase_add_loop_test(tc, test_tls_small_records, 0, 2);
     tcase_add_test(tc, test_answer_before_reset);
