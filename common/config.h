@@ -136,9 +136,9 @@ struct config_domain config_domain_at(const struct config *c, size_t i);
 const char *config_domain_key(size_t i, char *out, size_t size);
 /* The join hosts of all domains, the first one's first; returns how many. They live as long as the config. */
 size_t config_join_hosts(const struct config *c, const char *hosts[CONFIG_DOMAINS_MAX]);
-/* "join.example.com, meet.example.org and 3 more": for people. Returns out. */
+/* "join.example.com, meet.example.org and 3 more" of a list of hosts: for people. Returns out. */
 enum { CONFIG_DOMAINS_TEXT = 600 };
-const char *config_domains_print(const struct config *c, char *out, size_t size);
+const char *config_hosts_print(const char *const hosts[], size_t n, char *out, size_t size);
 /* For config.c: hosts and ports of further domains, each host once. */
 enum err config_derive_domains(const struct schema_source *source, struct config *c, char *why);
 

@@ -49,13 +49,12 @@ size_t config_join_hosts(const struct config *c, const char *hosts[CONFIG_DOMAIN
     return n;
 }
 
-const char *config_domains_print(const struct config *c, char *out, size_t size)
+const char *config_hosts_print(const char *const hosts[], size_t n, char *out, size_t size)
 {
-    size_t n = config_domains(c);
     size_t shown = n <= 3 ? n : 2;
     int used = 0;
     for (size_t i = 0; i < shown && used >= 0 && (size_t)used < size; i++)
-        used += snprintf(out + used, size - (size_t)used, "%s%s", i ? ", " : "", config_domain_at(c, i).host);
+        used += snprintf(out + used, size - (size_t)used, "%s%s", i ? ", " : "", hosts[i]);
     if (shown < n && (size_t)used < size)
         snprintf(out + used, size - (size_t)used, " and %zu more", n - shown);
     return out;

@@ -31,10 +31,12 @@ static void core_status_add_load(json_t *row, const json_t *egress)
  * that leaves does not know it. */
 static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel *t, const json_t *results)
 {
+    const char *hosts[CONFIG_DOMAINS_MAX];
     char domains[CONFIG_DOMAINS_TEXT];
+    config_hosts_print(hosts, config_join_hosts(&c->box->config, hosts), domains, sizeof domains);
     json_t *row =
         json_pack("{ss ss si ss ss ss sf}", "edge", t->edge, "target", t->target, "index", (int)t->index,
-                  "domain", config_domains_print(&c->box->config, domains, sizeof domains), "state", t->state,
+                  "domain", domains, "state", t->state,
                   "reason", t->reason, "since", t->since);
     size_t i;
     json_t *result;

@@ -12,8 +12,13 @@
 #include "common/file.h"
 #include "common/verb.h"
 #include "edge/edge.h"
+#include "proto/policy.h"
 
-enum { NAMES_MAX = 32, REQUEST_NAMES_MAX = CONFIG_DOMAINS_MAX + 2 * NAMES_MAX };
+enum {
+    NAMES_MAX = 32,
+    REQUEST_NAMES_MAX = CONFIG_DOMAINS_MAX + 2 * NAMES_MAX,
+    HOSTS_PATIENCE_MS = 2000,
+};
 
 static const char help[] =
     "usage: stile-edge cert show [--json]\n"
@@ -48,6 +53,7 @@ struct cert_command {
     bool json, keep_key, force;
     struct box box;
     struct certificates set;
+    json_t *hosts; /* the join hosts */
     char why[SCHEMA_WHY];
 };
 
@@ -110,7 +116,7 @@ static void print_alarms(const json_t *alarms)
 
 static enum err cert_show(struct cert_command *c, bool *in_order)
 {
-    json_t *alarms = certificates_alarms(&c->set, &c->box.config);
+    json_t *alarms = certificates_alarms(&c->set, c->hosts);
     *in_order = json_array_size(alarms) == 0;
     if (c->json) {
         json_t *json = json_pack("{so sO}", "certificates", certificates_status(&c->set), "alarms", alarms);
@@ -134,7 +140,7 @@ static size_t request_names(struct cert_command *c, char **hosts, int n_hosts,
 {
     size_t n = 0;
     if (n_hosts == 0)
-        n = config_join_hosts(&c->box.config, names);
+        n = certificates_hosts(c->hosts, names);
     for (int i = 0; i < n_hosts && n < NAMES_MAX; i++)
         names[n++] = hosts[i];
     memcpy(names + n, c->names, c->n_names * sizeof names[0]);
@@ -258,7 +264,7 @@ static enum err install_judge(struct cert_command *c, struct install *in)
     const char *hosts[CONFIG_DOMAINS_MAX];
     int64_t now = time(NULL);
     const struct cert_question question = {.hosts = hosts,
-                                           .n_hosts = config_join_hosts(&c->box.config, hosts),
+                                           .n_hosts = certificates_hosts(c->hosts, hosts),
                                            .now = now,
                                            .staple = (const uint8_t *)in->ocsp,
                                            .n_staple = in->n_ocsp};
@@ -391,6 +397,32 @@ static enum err cert_install(struct cert_command *c, const char *file)
     return e;
 }
 
+/* The join hosts ---------------------------------------------------------------------------------------- */
+
+/* Those of the policy in force when the edge runs: core may have brought others than the config has. */
+static json_t *hosts_in_force(const struct cert_command *c)
+{
+    char path[PATH_MAX], why[SCHEMA_WHY];
+    json_t *answer = NULL;
+    if (local_request(box_run_file(&c->box, BOX_EDGE_SOCKET, path), json_pack("{ss}", "type", "hosts"),
+                      HOSTS_PATIENCE_MS, &answer, why) != ERR_OK)
+        return NULL;
+    json_t *hosts = json_incref(json_object_get(answer, "hosts"));
+    json_decref(answer);
+    return hosts;
+}
+
+static enum err hosts_find(struct cert_command *c)
+{
+    c->hosts = hosts_in_force(c);
+    if (c->hosts)
+        return ERR_OK;
+    json_t *urls = policy_join_urls(&c->box.config);
+    c->hosts = urls ? policy_join_hosts(urls) : NULL;
+    json_decref(urls);
+    return c->hosts ? ERR_OK : ERR_MEMORY;
+}
+
 /* The command ------------------------------------------------------------------------------------------ */
 
 static int cert_do(struct cert_command *c, char **words, int n)
@@ -406,7 +438,9 @@ static int cert_do(struct cert_command *c, char **words, int n)
     if (e == ERR_OK)
         e = box_load(&c->box, c->why);
     if (e == ERR_OK)
-        e = certificates_load(&c->box, time(NULL), NULL, &c->set);
+        e = hosts_find(c);
+    if (e == ERR_OK)
+        e = certificates_load(&c->box, c->hosts, time(NULL), NULL, &c->set);
     if (e == ERR_OK && show)
         e = cert_show(c, &in_order);
     else if (e == ERR_OK && csr)
@@ -416,6 +450,7 @@ static int cert_do(struct cert_command *c, char **words, int n)
     if (e != ERR_OK)
         fprintf(stderr, "stile-edge cert %s: %s\n", words[0], c->why);
     certificates_free(&c->set);
+    json_decref(c->hosts);
     return e == ERR_OK && in_order ? EXIT_OK : EXIT_FAILED;
 }
 

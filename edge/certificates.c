@@ -72,13 +72,25 @@ static void read_staple(const struct box *box, struct certificate *c)
         c->staple = (uint8_t *)text;
 }
 
-static enum err look(const struct box *box, struct certificate *c, int64_t now)
+size_t certificates_hosts(const json_t *hosts, const char *out[CONFIG_DOMAINS_MAX])
+{
+    size_t n = json_array_size(hosts);
+    if (n > CONFIG_DOMAINS_MAX)
+        n = CONFIG_DOMAINS_MAX;
+    for (size_t i = 0; i < n; i++)
+        out[i] = json_string_value(json_array_get(hosts, i));
+    return n;
+}
+
+static enum err look(const json_t *join_hosts, struct certificate *c, int64_t now)
 {
     const char *hosts[CONFIG_DOMAINS_MAX];
     struct cert info;
-    struct cert_question question = {
-        .hosts = hosts, .now = now, .staple = c->staple, .n_staple = c->n_staple};
-    question.n_hosts = config_join_hosts(&box->config, hosts);
+    const struct cert_question question = {.hosts = hosts,
+                                           .n_hosts = certificates_hosts(join_hosts, hosts),
+                                           .now = now,
+                                           .staple = c->staple,
+                                           .n_staple = c->n_staple};
     enum err e = cert_look(&c->id, &question, &info);
     if (e != ERR_OK)
         return e;
@@ -95,7 +107,7 @@ static void certificate_free(struct certificate *c)
     cert_free(&c->info);
 }
 
-static enum err certificate_read(const struct box *box, const char *file, int64_t now,
+static enum err certificate_read(const struct box *box, const json_t *hosts, const char *file, int64_t now,
                                  struct certificate *out, char *why)
 {
     struct certificate c = {0};
@@ -104,7 +116,7 @@ static enum err certificate_read(const struct box *box, const char *file, int64_
     enum err e = read_identity(box, &c, why);
     if (e == ERR_OK) {
         read_staple(box, &c);
-        e = look(box, &c, now);
+        e = look(hosts, &c, now);
     }
     if (e != ERR_OK) {
         certificate_free(&c);
@@ -114,7 +126,7 @@ static enum err certificate_read(const struct box *box, const char *file, int64_
     return ERR_OK;
 }
 
-static enum err certificate_copy(const struct box *box, const struct certificate *from, int64_t now,
+static enum err certificate_copy(const json_t *hosts, const struct certificate *from, int64_t now,
                                  struct certificate *out)
 {
     char why[256];
@@ -126,7 +138,7 @@ static enum err certificate_copy(const struct box *box, const struct certificate
         memcpy(c.staple, from->staple, c.n_staple);
     }
     if (e == ERR_OK)
-        e = look(box, &c, now);
+        e = look(hosts, &c, now);
     if (e != ERR_OK) {
         certificate_free(&c);
         return e;
@@ -151,13 +163,13 @@ static void refuse(struct certificates *c, const char *file, const char *why)
 }
 
 /* The file as it is now, or what goes on in its place. */
-static enum err take(const struct box *box, const char *file, int64_t now, const struct certificates *before,
-                     struct certificates *c)
+static enum err take(const struct box *box, const json_t *hosts, const char *file, int64_t now,
+                     const struct certificates *before, struct certificates *c)
 {
     char why[SCHEMA_WHY];
     const struct certificate *old = before ? certificates_named(before, file) : NULL;
     struct certificate *fresh = &c->all[c->n];
-    enum err e = certificate_read(box, file, now, fresh, why);
+    enum err e = certificate_read(box, hosts, file, now, fresh, why);
     if (e == ERR_OK && old && now >= fresh->info.until && cert_in_time(&old->info, now)) {
         snprintf(why, sizeof why, "%s/%s: %s", box->dir, file, fresh->info.alarms[0].reason);
         certificate_free(fresh);
@@ -170,7 +182,7 @@ static enum err take(const struct box *box, const char *file, int64_t now, const
     if (e == ERR_MEMORY)
         return e;
     refuse(c, file, why);
-    e = old ? certificate_copy(box, old, now, fresh) : ERR_OK;
+    e = old ? certificate_copy(hosts, old, now, fresh) : ERR_OK;
     c->n += old && e == ERR_OK;
     return e;
 }
@@ -207,8 +219,8 @@ static size_t list_files(const struct box *box, char *names[CANDIDATES_MAX])
     return n;
 }
 
-enum err certificates_load(const struct box *box, int64_t now, const struct certificates *before,
-                           struct certificates *out)
+enum err certificates_load(const struct box *box, const json_t *hosts, int64_t now,
+                           const struct certificates *before, struct certificates *out)
 {
     char *names[CANDIDATES_MAX];
     struct certificates c = {.all = calloc(TLS_IDENTITIES_MAX, sizeof *c.all), .refused = json_array()};
@@ -216,7 +228,7 @@ enum err certificates_load(const struct box *box, int64_t now, const struct cert
     enum err e = c.all && c.refused ? ERR_OK : ERR_MEMORY;
     for (size_t i = 0; i < n && e == ERR_OK; i++)
         if (c.n < TLS_IDENTITIES_MAX)
-            e = take(box, names[i], now, before, &c);
+            e = take(box, hosts, names[i], now, before, &c);
         else
             refuse(&c, names[i], "there are 64 certificates already; remove those that are not used");
     for (size_t i = 0; i < n; i++)
@@ -239,10 +251,10 @@ void certificates_free(struct certificates *c)
     *c = (struct certificates){0};
 }
 
-void certificates_look_again(struct certificates *c, const struct box *box, int64_t now)
+void certificates_look_again(struct certificates *c, const json_t *hosts, int64_t now)
 {
     for (size_t i = 0; i < c->n; i++)
-        (void)look(box, &c->all[i], now); /* without memory: as it was */
+        (void)look(hosts, &c->all[i], now); /* without memory: as it was */
     qsort(c->all, c->n, sizeof c->all[0], by_preference);
 }
 
@@ -310,10 +322,10 @@ json_t *certificates_status(const struct certificates *c)
     return list;
 }
 
-json_t *certificates_alarms(const struct certificates *c, const struct config *config)
+json_t *certificates_alarms(const struct certificates *c, const json_t *join_hosts)
 {
     const char *hosts[CONFIG_DOMAINS_MAX];
-    size_t n = config_join_hosts(config, hosts);
+    size_t n = certificates_hosts(join_hosts, hosts);
     json_t *list = json_copy(c->refused);
     for (size_t i = 0; i < n; i++) {
         struct cert_alarm missing = cert_alarm_host_missing(hosts[i]);

@@ -34,14 +34,16 @@ struct certificates {
     json_t *refused; /* [{ "of": file, "kind": "refused", "severity", "reason" }] */
 };
 
-/* Reads them all for the join hosts, at a time. One that is not right is refused, and goes on as it is in
+/* The texts of a list of join hosts, which is theirs; the number. */
+size_t certificates_hosts(const json_t *hosts, const char *out[CONFIG_DOMAINS_MAX]);
+/* Reads them all for the join hosts (a list of texts, here and below), at a time. One that is not right is refused, and goes on as it is in
  * `before` (NULL: none); so is one that has expired, where before has one under that name that has not.
  * ERR_MEMORY. The caller frees. */
-enum err certificates_load(const struct box *box, int64_t now, const struct certificates *before,
-                           struct certificates *out);
+enum err certificates_load(const struct box *box, const json_t *hosts, int64_t now,
+                           const struct certificates *before, struct certificates *out);
 void certificates_free(struct certificates *c);
-/* Looks at them once more, at another time. */
-void certificates_look_again(struct certificates *c, const struct box *box, int64_t now);
+/* Looks at them once more, at another time or for other hosts. */
+void certificates_look_again(struct certificates *c, const json_t *hosts, int64_t now);
 /* True when servers would show the same. */
 bool certificates_same(const struct certificates *a, const struct certificates *b);
 /* The first one for a host; NULL: none names it. */
@@ -53,7 +55,7 @@ json_t *certificates_json(const struct certificates *c, const char *host);
 json_t *certificates_status(const struct certificates *c);
 /* Everything that is wrong with them, for these hosts: [{ "of": file or host, "kind", "severity", "reason" }]
  */
-json_t *certificates_alarms(const struct certificates *c, const struct config *config);
+json_t *certificates_alarms(const struct certificates *c, const json_t *hosts);
 /* "cert.ocsp" for "cert.pem" */
 void certificate_ocsp_file(const char *file, char out[CERTIFICATE_FILE]);
 /* True for the names of files that hold a certificate. */

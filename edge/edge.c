@@ -82,7 +82,8 @@ static void edge_on_hangup(void *edge)
 static const struct request_verb edge_verbs[] = {
     {"status", edge_status_request, .alone = false}, {"metrics", edge_metrics_request, .alone = false},
     {"user", edge_users_request, .alone = true},     {"ban", edge_bans_request, .alone = true},
-    {"reload", edge_reload_request, .alone = true},  {0}};
+    {"reload", edge_reload_request, .alone = true},  {"hosts", edge_web_hosts_request, .alone = false},
+    {0}};
 
 /* Starting ---------------------------------------------------------------------------------------------- */
 
@@ -168,6 +169,7 @@ static void edge_free(struct edge *e)
             if (e->turn_mailboxes[i][end] > 0)
                 close(e->turn_mailboxes[i][end]);
     json_decref(e->allowlist);
+    json_decref(e->join_hosts);
     users_close(e->users);
     edge_bans_stop(e);
     edge_certificate_stop(e);

@@ -58,6 +58,7 @@ struct edge {
     struct edge_certificate certificate;
     struct edge_acme acme;
     json_t *allowlist;    /* the policy in force, as sent to web workers */
+    json_t *join_hosts;   /* of that policy: a list of texts, the first one's certificate for unknown names */
     long policy_revision; /* from our config, or a newer one from a core */
     char policy_from[64]; /* which core sent it; "" = our config */
     char policy_problem[256];
@@ -90,6 +91,8 @@ struct edge {
 
 /* edge_certificate.c: reads and judges the certificates, then watches them. Stop frees them. */
 enum err edge_certificate_start(struct edge *e, char *why);
+/* e->join_hosts are others: judges the certificates for them, and tells the workers. */
+void edge_certificate_hosts(struct edge *e);
 /* Those in use, as workers are told; a secret. */
 json_t *edge_certificate_json(const struct edge *e);
 void edge_certificate_stop(struct edge *e);
@@ -110,6 +113,8 @@ void edge_web_limits(struct edge *e);  /* the same with what guests are allowed,
 void edge_web_acme(struct edge *e);    /* the same with answers to ACME challenges */
 void edge_web_tickets(struct edge *e); /* the same with the keys of session tickets */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg);
+/* For `stile-edge cert`: the join hosts of the policy in force. */
+void edge_web_hosts_request(void *edge, struct request *r, const json_t *msg);
 /* edge_turn.c: what turn workers are told. */
 enum err edge_turn_start(struct edge *e, char *why);
 void edge_turn_certificate(struct edge *e); /* as edge_web_certificate */

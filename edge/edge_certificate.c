@@ -26,9 +26,7 @@ static int64_t wall_now(const struct edge *e)
 
 json_t *edge_certificate_json(const struct edge *e)
 {
-    const char *hosts[CONFIG_DOMAINS_MAX];
-    (void)config_join_hosts(&e->box->config, hosts);
-    return certificates_json(&e->certificate.set, hosts[0]);
+    return certificates_json(&e->certificate.set, json_string_value(json_array_get(e->join_hosts, 0)));
 }
 
 /* Alarms ----------------------------------------------------------------------------------------------- */
@@ -75,7 +73,7 @@ static void alarm_raise(const json_t *alarm)
 static void alarms_update(struct edge *e)
 {
     struct edge_certificate *c = &e->certificate;
-    json_t *now = certificates_alarms(&c->set, &e->box->config), *alarm;
+    json_t *now = certificates_alarms(&c->set, e->join_hosts), *alarm;
     size_t i;
     if (!now)
         return;
@@ -132,7 +130,7 @@ static void certificate_reload(struct edge *e)
 {
     struct edge_certificate *c = &e->certificate;
     struct certificates fresh;
-    if (certificates_load(e->box, wall_now(e), &c->set, &fresh) != ERR_OK) {
+    if (certificates_load(e->box, e->join_hosts, wall_now(e), &c->set, &fresh) != ERR_OK) {
         log_event(LOG_ERR, "Certificate Refused", "reason=\"out of memory\"");
         return;
     }
@@ -151,6 +149,14 @@ static void certificate_reload(struct edge *e)
         edge_web_certificate(e);
         edge_turn_certificate(e);
     }
+}
+
+void edge_certificate_hosts(struct edge *e)
+{
+    certificates_look_again(&e->certificate.set, e->join_hosts, wall_now(e));
+    alarms_update(e);
+    edge_web_certificate(e); /* the first host's is shown to who asks for nobody's */
+    edge_turn_certificate(e);
 }
 
 /* Watching --------------------------------------------------------------------------------------------- */
@@ -175,7 +181,7 @@ static void on_look_again(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct edge *e = w->data;
     (void)loop, (void)revents;
-    certificates_look_again(&e->certificate.set, e->box, wall_now(e));
+    certificates_look_again(&e->certificate.set, e->join_hosts, wall_now(e));
     alarms_update(e);
 }
 
@@ -232,7 +238,7 @@ static void watch_files(struct edge *e)
 static enum err certificate_first(struct edge *e, char *why)
 {
     struct certificates *set = &e->certificate.set;
-    enum err err = certificates_load(e->box, wall_now(e), NULL, set);
+    enum err err = certificates_load(e->box, e->join_hosts, wall_now(e), NULL, set);
     if (err != ERR_OK) {
         snprintf(why, SCHEMA_WHY, "certificates: out of memory");
         return err;

@@ -121,7 +121,7 @@ static void certificates(struct metrics *m, const struct edge *e)
 {
     const struct certificates *set = &e->certificate.set;
     const char *hosts[CONFIG_DOMAINS_MAX];
-    size_t n = config_join_hosts(&e->box->config, hosts);
+    size_t n = certificates_hosts(e->join_hosts, hosts);
     metrics_family(m, "stile_certificate_not_after_seconds", METRICS_GAUGE,
                    "when the certificates for a join host end, UNIX time");
     for (size_t i = 0; i < n; i++)

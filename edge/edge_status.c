@@ -77,8 +77,9 @@ static json_t *edge_status_tunnels(const struct edge *e, const json_t *web)
     size_t i;
     edge_tunnels_add_load(tunnels, web);
     edge_status_add_missing(e, tunnels);
+    const char *hosts[CONFIG_DOMAINS_MAX];
     char domains[CONFIG_DOMAINS_TEXT];
-    config_domains_print(&e->box->config, domains, sizeof domains);
+    config_hosts_print(hosts, certificates_hosts(e->join_hosts, hosts), domains, sizeof domains);
     json_array_foreach (tunnels, i, row)
         json_object_set_new(row, "domain", json_string(domains));
     return tunnels;

@@ -85,9 +85,9 @@ void edge_web_uplink_close(void *edge, unsigned channel, long id)
  * two cores with different configs do not take turns. The edge's own config is only what it begins with: a
  * core may have other rules under the same number. */
 static const char *edge_web_judge_revision(struct edge *e, const char *core, long revision,
-                                           const json_t *allowlist)
+                                           const json_t *allowlist, const json_t *hosts)
 {
-    bool other = !json_equal(allowlist, e->allowlist);
+    bool other = !json_equal(allowlist, e->allowlist) || !json_equal(hosts, e->join_hosts);
     if (revision < 1 || revision < e->policy_revision)
         snprintf(e->policy_problem, sizeof e->policy_problem,
                  "revision %ld is older than %ld, which is in force%s%s", revision, e->policy_revision,
@@ -122,10 +122,24 @@ static json_t *edge_web_judge_rules(struct edge *e, const json_t *msg)
     return rules;
 }
 
-static void edge_web_commit_policy(struct edge *e, const char *core, long revision, json_t *rules)
+/* The join hosts of a policy that was judged; an older core's has none, and leaves those in force. */
+static json_t *edge_web_policy_hosts(struct edge *e, const json_t *msg)
 {
+    const json_t *urls = json_object_get(msg, "join_urls");
+    json_t *hosts = urls ? policy_join_hosts(urls) : json_incref(e->join_hosts);
+    if (!hosts)
+        snprintf(e->policy_problem, sizeof e->policy_problem, "out of memory");
+    return hosts;
+}
+
+static void edge_web_commit_policy(struct edge *e, const char *core, long revision, json_t *rules,
+                                   json_t *hosts)
+{
+    bool other_hosts = !json_equal(hosts, e->join_hosts);
     json_decref(e->allowlist);
+    json_decref(e->join_hosts);
     e->allowlist = rules;
+    e->join_hosts = hosts;
     e->policy_revision = revision;
     snprintf(e->policy_from, sizeof e->policy_from, "%s", core);
     log_event(LOG_NOTICE, "Policy Committed", "core=%s revision=%ld rules=%zu", core, revision,
@@ -134,28 +148,41 @@ static void edge_web_commit_policy(struct edge *e, const char *core, long revisi
         worker_update(e->web[i], "policy",
                       json_pack("{ss sI sO}", "type", "policy", "revision", (json_int_t)revision, "allowlist",
                                 rules)); /* one that is down gets it in its setup */
+    if (other_hosts)
+        edge_certificate_hosts(e);
 }
 
 /* Prepared (judged as a whole) first, committed to every worker then. */
 const char *edge_web_policy(void *edge, const char *core, long revision, const json_t *msg)
 {
     struct edge *e = edge;
-    json_t *rules = edge_web_judge_rules(e, msg);
-    const char *problem = rules ? edge_web_judge_revision(e, core, revision, rules) : e->policy_problem;
+    json_t *rules = edge_web_judge_rules(e, msg), *hosts = rules ? edge_web_policy_hosts(e, msg) : NULL;
+    const char *problem =
+        hosts ? edge_web_judge_revision(e, core, revision, rules, hosts) : e->policy_problem;
     if (problem) {
         log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision,
                   problem);
         json_decref(rules);
+        json_decref(hosts);
         return problem;
     }
-    if (e->policy_revision != revision || !json_equal(rules, e->allowlist)) {
-        edge_web_commit_policy(e, core, revision, rules);
+    if (e->policy_revision != revision || !json_equal(rules, e->allowlist) ||
+        !json_equal(hosts, e->join_hosts)) {
+        edge_web_commit_policy(e, core, revision, rules, hosts);
         return NULL;
     }
     if (!*e->policy_from)
         snprintf(e->policy_from, sizeof e->policy_from, "%s", core);
     json_decref(rules);
+    json_decref(hosts);
     return NULL;
+}
+
+void edge_web_hosts_request(void *edge, struct request *r, const json_t *msg)
+{
+    struct edge *e = edge;
+    (void)msg;
+    request_answer(r, json_pack("{ss sO}", "type", "hosts", "hosts", e->join_hosts));
 }
 
 void edge_web_limits(struct edge *e)
@@ -191,12 +218,25 @@ void edge_web_certificate(struct edge *e)
         worker_update(e->web[i], "tls", json_pack("{ss so}", "type", "tls", "tls", edge_certificate_json(e)));
 }
 
+static enum err edge_web_own_hosts(struct edge *e, char *why)
+{
+    json_t *urls = policy_join_urls(&e->box->config);
+    e->join_hosts = urls ? policy_join_hosts(urls) : NULL;
+    json_decref(urls);
+    if (e->join_hosts)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "out of memory");
+    return ERR_MEMORY;
+}
+
 enum err edge_web_start(struct edge *e, char *why)
 {
     long n = e->self->web_workers ? e->self->web_workers : sysconf(_SC_NPROCESSORS_ONLN);
     e->n_web = n < 1 ? 1 : n > LISTENERS_WORKERS_MAX ? LISTENERS_WORKERS_MAX : (size_t)n;
     e->policy_revision = e->box->config.revision;
     enum err err = policy_allowlist(&e->box->config, &e->allowlist, why, SCHEMA_WHY);
+    if (err == ERR_OK)
+        err = edge_web_own_hosts(e, why);
     if (err == ERR_OK)
         err = edge_certificate_start(e, why);
     if (err == ERR_OK && e->self->http_port)

@@ -175,3 +175,18 @@ enum err policy_check_join_urls(const json_t *urls, char *why, size_t why_size)
              CONFIG_DOMAINS_MAX);
     return ERR_CONFIG;
 }
+
+json_t *policy_join_hosts(const json_t *urls)
+{
+    json_t *hosts = json_array();
+    for (size_t i = 0; hosts && i < json_array_size(urls); i++) {
+        char host[256];
+        uint16_t port;
+        if (config_split_url(json_string_value(json_array_get(urls, i)), host, &port) != ERR_OK ||
+            json_array_append_new(hosts, json_string(host)) < 0) {
+            json_decref(hosts);
+            return NULL;
+        }
+    }
+    return hosts;
+}

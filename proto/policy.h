@@ -34,5 +34,7 @@ enum err policy_allowlist(const struct config *c, json_t **out, char *why, size_
 json_t *policy_join_urls(const struct config *c);
 /* Judges the member join_urls of a policy: a list of URLs. What an older core sent without it is right. */
 enum err policy_check_join_urls(const json_t *urls, char *why, size_t why_size);
+/* The hosts of join URLs that were judged: a new array of texts, NULL when memory is out. */
+json_t *policy_join_hosts(const json_t *urls);
 
 #endif

@@ -93,6 +93,32 @@ check "an edge that is taken out" reload core
 check "its tunnels end" wait_for 10 "their end" says core '[.tunnels[].edge] == ["edge1", "edge1", "edge1"]'
 is "workers that were there are there" "$(core_status --json | jq -c '[.workers[:2][].pid]')" "$pids"
 
+# Join hosts
+MEET=meet.example.org
+edit core '.revision = 6 | .web_proxy.domains = [{join_url: .join_url, targets: .web_proxy.targets,
+    bridge_ca: .web_proxy.bridge_ca}] |
+    .join_url = "https://'$MEET'"'
+check "core takes another join host, in front" reload core
+check "the edge shows both" wait_for 5 "the hosts in status" says edge 'all(.tunnels[]; .domain == "'"$MEET, $JOIN_HOST"'")'
+check "a new one without a certificate is an alarm, told once" says edge '[.certificate_alarms[] |
+    select(.kind == "host_missing") | .of] == ["'$MEET'"]'
+check "also as an event" log edge "event=\"Certificate Alarm\" of=$MEET kind=host_missing"
+check "cert show says so, though the edge's own config does not name it" sh -c \
+    "ip netns exec '$(lab_ns edge)' '$EDGE' cert show --dir '$RUN/edge' | grep -q '^Problem  *$MEET '"
+lab_certificate "$LAB/meet" $MEET
+check "one is installed" lab_in edge "$EDGE" cert install "$LAB/meet.pem" --key "$LAB/meet.key" --dir "$RUN/edge"
+check "the alarm is over" wait_for 10 "its end" log edge "event=\"Certificate Alarm Cleared\" of=$MEET kind=host_missing"
+print() { openssl x509 -noout -fingerprint -sha256; }
+default_shown() {
+    [ "$(lab_in guest openssl s_client -connect "$EDGE_PUBLIC:443" -noservername </dev/null 2>/dev/null | print)" = "$(print <"$LAB/$1.pem")" ]
+}
+check "without a name the new first host's is shown" wait_for 5 "the default" default_shown meet
+lab_in edge "$EDGE" cert csr --dir "$RUN/edge" 2>/dev/null | openssl req -noout -text >"$LAB/tmp/request.txt"
+check "a request is for both" grep -q "DNS:$MEET, DNS:$JOIN_HOST$" "$LAB/tmp/request.txt"
+edit core '.revision = 7 | .join_url = .web_proxy.domains[0].join_url | del(.web_proxy.domains)'
+check "core takes it back" reload core
+check "the old one is shown again" wait_for 5 "the default" default_shown edge1
+
 lab_stop guest load
 figures=$(tail -n 1 "$LAB/log/guest-load.log")
 diag "$figures"

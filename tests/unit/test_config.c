@@ -162,6 +162,10 @@ START_TEST(test_policy_of_domains)
     ck_assert_str_eq(text_at(urls, 1), "https://Meet.example.org:8443");
     ck_assert_int_eq(policy_check_join_urls(urls, why, sizeof why), ERR_OK);
     json_decref(hosts);
+    hosts = policy_join_hosts(urls);
+    ck_assert_uint_eq(json_array_size(hosts), 3);
+    ck_assert_str_eq(text_at(hosts, 1), "meet.example.org");
+    json_decref(hosts);
     json_decref(urls);
     policy_free(&p);
     config_free(&c);
