@@ -35,7 +35,8 @@ static const char help[] =
     "of FILE, of\n"
     "           the last request, or in use, whichever fits. It replaces those whose names are all in it, of "
     "the\n"
-    "           same kind of key; others stay. A running edge takes it at once; connections go on\n"
+    "           same kind of key; others stay, and valid ones when it is not. A running edge takes it at\n"
+    "           once; connections go on\n"
     "\n"
     "  --name NAME  a further host name or address for the request; may be given again\n"
     "  --keep-key   the request is for the key in use for the first host\n"
@@ -189,6 +190,7 @@ struct install {
     struct tls_identity id;
     struct cert info;
     char name[CERTIFICATE_FILE];
+    int64_t now; /* UNIX time */
 };
 
 static void install_free(struct install *in)
@@ -262,17 +264,16 @@ static enum err install_read(struct cert_command *c, struct install *in)
 static enum err install_judge(struct cert_command *c, struct install *in)
 {
     const char *hosts[CONFIG_DOMAINS_MAX];
-    int64_t now = time(NULL);
     const struct cert_question question = {.hosts = hosts,
                                            .n_hosts = certificates_hosts(c->hosts, hosts),
-                                           .now = now,
+                                           .now = in->now,
                                            .staple = (const uint8_t *)in->ocsp,
                                            .n_staple = in->n_ocsp};
     enum err e = cert_look(&in->id, &question, &in->info);
     const struct cert *info = &in->info;
     if (e != ERR_OK)
         return e;
-    bool in_time = cert_in_time(info, now);
+    bool in_time = cert_in_time(info, in->now);
     struct cert_alarm missing = cert_alarm_host_missing(hosts[0]);
     const char *reason = !in_time                                    ? info->alarms[0].reason
                          : json_array_size(info->hosts) == 0         ? missing.reason
@@ -297,8 +298,8 @@ static bool names_have(const json_t *names, const char *name)
     return false;
 }
 
-/* True when nobody would be shown the old one any more. */
-static bool superseded(const struct install *in, const struct certificate *old)
+/* True when all names of the old one are in the new one. */
+static bool covered(const struct install *in, const struct certificate *old)
 {
     size_t i;
     json_t *name;
@@ -309,6 +310,12 @@ static bool superseded(const struct install *in, const struct certificate *old)
             !tls_identity_covers(&in->id, json_string_value(name)))
             return false;
     return true;
+}
+
+/* True when nobody would be shown the old one any more: one that is valid goes before one that is not. */
+static bool superseded(const struct install *in, const struct certificate *old)
+{
+    return covered(in, old) && (cert_in_time(&in->info, in->now) || !cert_in_time(&old->info, in->now));
 }
 
 /* cert-HOST.pem, cert-HOST-rsa.pem; with a number where a certificate has that name that must stay. */
@@ -348,8 +355,12 @@ static void remove_superseded(const struct cert_command *c, const struct install
     char ocsp[CERTIFICATE_FILE];
     for (size_t i = 0; i < c->set.n; i++) {
         const char *file = c->set.all[i].file;
-        if (strcmp(file, in->name) == 0 || !superseded(in, &c->set.all[i]))
+        if (strcmp(file, in->name) == 0 || !covered(in, &c->set.all[i]))
             continue;
+        if (!superseded(in, &c->set.all[i])) {
+            printf("%s/%s: stays, as it is valid and %s is not\n", c->box.dir, file, in->name);
+            continue;
+        }
         certificate_ocsp_file(file, ocsp);
         remove_file(c, file);
         remove_file(c, ocsp);
@@ -383,7 +394,7 @@ static enum err install_write(struct cert_command *c, struct install *in)
 
 static enum err cert_install(struct cert_command *c, const char *file)
 {
-    struct install in = {.file = file};
+    struct install in = {.file = file, .now = time(NULL)};
     enum err e = install_read(c, &in);
     if (e == ERR_OK)
         e = install_judge(c, &in);

@@ -140,6 +140,13 @@ is "and stapled" "$(stapled 443)" 1
 signed "$LAB/expired" "$LAB/join.key" -1 "DNS:$JOIN_HOST"
 check "one that has expired" sh -c "! openssl x509 -in '$LAB/expired.pem' -noout -checkend 0 >/dev/null"
 refute "is not installed" cert install "$LAB/expired.pem"
+before=$(cd "$RUN/edge" && echo cert-*.pem)
+cert install "$LAB/expired.pem" --force >"$LAB/forced.txt" 2>&1
+is "--force installs it beside the valid one" "$(cd "$RUN/edge" && echo cert-*.pem)" \
+    "$(tr ' ' '\n' <<<"$before cert-$JOIN_HOST-2.pem" | LC_ALL=C sort | xargs)"
+check "and says that that one stays" grep -q "/cert-$JOIN_HOST.pem: stays, as it is valid" "$LAB/forced.txt"
+check "the edge knows it" wait_for 10 "it" event "Certificate Added\" file=cert-$JOIN_HOST-2.pem"
+is "guests are shown the valid one" "$(seen 443 $JOIN_HOST)" "$(print "$LAB/must.pem")"
 cat "$LAB/expired.pem" "$LAB/join.key" >"$RUN/edge/cert-$JOIN_HOST.pem"
 check "nor taken when it is written by hand" wait_for 10 "the refusal" event "Certificate Refused\" of=cert-$JOIN_HOST.pem"
 is "what was in use goes on" "$(seen 443 $JOIN_HOST)" "$(print "$LAB/must.pem")"
