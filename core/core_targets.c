@@ -30,7 +30,8 @@ static bool targets_are_known(const json_t *rows)
 
 static void targets_take_effect(struct core *c, size_t domain)
 {
-    if (c->unknown[domain])
+    bool replaced = domains_first_use(c->material.domains, domain);
+    if (c->unknown[domain] && replaced) /* a domain without a bridge is unknown also when it stayed */
         log_event(LOG_NOTICE, "Targets Replaced", "revision=%ld domain=%s", c->box->config.revision,
                   config_domain_at(&c->box->config, domain).host);
     c->unknown[domain] = false;
@@ -70,6 +71,8 @@ void core_targets_replace(struct core *c, struct domains *old)
         domains_take_over(domains, old);
     for (size_t i = 0; i < domains_count(domains); i++) {
         c->unknown[i] = old && !domain_is_known(c, i);
+        if (!old)
+            (void)domains_first_use(domains, i);
         if (old && !c->unknown[i])
             core_tunnels_tell_targets(c, i); /* its place in the list may be another */
     }

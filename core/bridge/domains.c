@@ -20,6 +20,7 @@ struct domain {
     struct targets *targets;
     json_t *configured; /* the targets of the config, to see whether they have changed */
     bool started;
+    bool used; /* as of domains_first_use */
 };
 
 struct domains {
@@ -186,6 +187,13 @@ void domains_take_over(struct domains *fresh, struct domains *old)
                 domain_swap(fresh, i, old, k);
                 break;
             }
+}
+
+bool domains_first_use(struct domains *all, size_t i)
+{
+    bool first = !all->list[i]->used;
+    all->list[i]->used = true;
+    return first;
 }
 
 void domains_start(struct domains *all)

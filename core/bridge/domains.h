@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "common/box.h"
 #include "common/netaddr.h"
@@ -26,6 +27,8 @@ enum err domains_new(struct ev_loop *loop, const struct box *box, const struct c
 /* Gives fresh the targets of those domains that are the same in both: host, CA and configured targets. Cannot
  * fail. */
 void domains_take_over(struct domains *fresh, struct domains *old);
+/* True the first time for the targets of domain i; not again for those that were taken over. */
+bool domains_first_use(struct domains *d, size_t i);
 /* Resolves and probes what does not yet run. */
 void domains_start(struct domains *d);
 /* NULL is fine. */

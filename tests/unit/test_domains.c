@@ -83,6 +83,10 @@ START_TEST(test_take_over)
     ck_assert_uint_ge(changes[0], 1);
     ck_assert_uint_ge(changes[1], 1);
     ck_assert_uint_eq(changes[2], 0);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(domains_first_use(old, i));
+        ck_assert(!domains_first_use(old, i));
+    }
     /* b comes first and has another port, a has another target, c is new. */
     struct domains *fresh = make(CONFIG(
         "https://b.example:8443", "\"127.0.0.2:9\"",
@@ -96,6 +100,9 @@ START_TEST(test_take_over)
     is(fresh, 0, true, "state", "failed"); /* known, without another look */
     is(fresh, 1, true, "state", "");
     is(fresh, 2, true, "state", "");
+    ck_assert(!domains_first_use(fresh, 0)); /* nothing of it was replaced */
+    ck_assert(domains_first_use(fresh, 1));
+    ck_assert(domains_first_use(fresh, 2));
     memset(changes, 0, sizeof changes);
     domains_start(fresh);
     wait_failed(fresh, 1);
