@@ -36,6 +36,7 @@ struct edge_certificate {
     struct edge_certificate_file watched[2 + 3 * TLS_IDENTITIES_MAX];
     size_t n_watched;
     ev_timer settle, look_again;
+    bool looked; /* since the last change was told of */
     struct tls_tickets tickets; /* keys of session tickets, of all web workers */
     ev_timer rotate;
     bool watching;

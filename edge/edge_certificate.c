@@ -17,6 +17,8 @@ static const double rotate_s = 2 * 60 * 60 + 60;
 
 /* Certificate and key may be written one after the other: looked at when all have been still for so long. */
 static const double settle_s = 0.5;
+/* libev knows times of change by the second: what changes again within the second is seen by another look. */
+static const double second_look_s = 1.5;
 static const double look_again_s = 60 * 60;
 
 static int64_t wall_now(const struct edge *e)
@@ -165,6 +167,7 @@ static void on_changed(struct ev_loop *loop, ev_stat *w, int revents)
 {
     struct edge *e = w->data;
     (void)revents;
+    e->certificate.looked = false;
     ev_timer_stop(loop, &e->certificate.settle);
     ev_timer_set(&e->certificate.settle, settle_s, 0);
     ev_timer_start(loop, &e->certificate.settle);
@@ -172,8 +175,14 @@ static void on_changed(struct ev_loop *loop, ev_stat *w, int revents)
 
 static void on_settled(struct ev_loop *loop, ev_timer *w, int revents)
 {
-    (void)loop, (void)revents;
-    certificate_reload(w->data);
+    struct edge *e = w->data;
+    (void)revents;
+    certificate_reload(e);
+    if (!e->certificate.looked) {
+        e->certificate.looked = true;
+        ev_timer_set(w, second_look_s, 0);
+        ev_timer_start(loop, w);
+    }
 }
 
 /* The same certificate is another thing a day later, the same OCSP response in an hour. */
