@@ -25,7 +25,7 @@
     X(answer_seconds, 300, 1, 86400, "from the end of a request to the head of its answer")                  \
     X(wait_seconds, 5, 0, 60,                                                                                \
       "how long requests wait for a tunnel when the last one is lost (0: not at all)")                       \
-    X(waiting_requests, 1000, 0, 100000, "how many of them, at most")                                        \
+    X(waiting_requests, 1000, 0, 100000, "how many of them, at most; a tenth of it of one address")          \
     X(send_seconds, 60, 1, 3600, "how long a reader may take nothing at all")                                \
     X(queue_memory, 268435456, 1048576, 1099511627776,                                                       \
       "bytes that wait for slow readers and for core, of all together; above it the greediest is closed")    \

@@ -455,6 +455,7 @@ void request_start(struct request *r, const struct request_origin *origin, struc
         answer_status(r, 431);
         return;
     }
+    r->waiter.client = *origin->client;
     unsigned failed = send_up(r, m, NULL);
     if (failed)
         answer_status(r, failed);

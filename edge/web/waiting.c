@@ -8,6 +8,26 @@ void waiting_init(struct web *w)
     w->waiting.since = w->now;
 }
 
+void waiting_free(struct web *w)
+{
+    address_table_free(w->waiting.addresses);
+}
+
+enum err waiting_resize(struct web *w, size_t most)
+{
+    struct waiting *l = &w->waiting;
+    if (l->addresses)
+        return address_table_resize(l->addresses, most);
+    l->addresses = address_table_new(most);
+    return l->addresses ? ERR_OK : ERR_MEMORY;
+}
+
+static size_t share(const struct web *w)
+{
+    size_t tenth = (size_t)w->limits.waiting_requests / 10;
+    return tenth ? tenth : 1;
+}
+
 static bool is_over(const struct web *w)
 {
     return w->now - w->waiting.since >= (double)w->limits.wait_seconds;
@@ -15,7 +35,8 @@ static bool is_over(const struct web *w)
 
 bool waiting_add(struct web *w, struct waiter *x)
 {
-    if (is_over(w) || w->waiting.n >= (size_t)w->limits.waiting_requests)
+    if (is_over(w) || w->waiting.n >= (size_t)w->limits.waiting_requests ||
+        !address_table_add(w->waiting.addresses, &x->client, share(w)))
         return false;
     TAILQ_INSERT_TAIL(&w->waiting.list, x, next);
     w->waiting.n++;
@@ -28,6 +49,7 @@ void waiting_remove(struct web *w, struct waiter *x)
     if (!x->waits)
         return;
     TAILQ_REMOVE(&w->waiting.list, x, next);
+    address_table_remove(w->waiting.addresses, &x->client);
     w->waiting.n--;
     x->waits = false;
 }

@@ -193,6 +193,7 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->handshakes = address_rate_new();
     w->handshakes_first = address_rate_new();
     REQUIRE(w->addresses && w->streams && w->handshakes && w->handshakes_first);
+    REQUIRE(waiting_resize(w, (size_t)w->limits.waiting_requests) == ERR_OK);
     take_hsts(w, msg);
     w->turn = json_is_true(json_object_get(msg, "turn"));
     take_tls(w, type, msg);
@@ -248,6 +249,8 @@ static void on_limits(struct web *w, const char *type, json_t *msg, int *fds, si
         e = address_table_resize(w->addresses, (size_t)fresh.connections);
     if (e == ERR_OK)
         e = address_table_resize(w->streams, (size_t)fresh.connections);
+    if (e == ERR_OK)
+        e = waiting_resize(w, (size_t)fresh.waiting_requests);
     if (e != ERR_OK) {
         refuse_message(w, type, why);
         return;
@@ -484,6 +487,7 @@ void web_worker_free(struct web *w)
     address_rate_free(w->handshakes_first);
     address_table_free(w->addresses);
     address_table_free(w->streams);
+    waiting_free(w);
     free(w->balancers);
     free(w->exempt);
     banned_free(w);

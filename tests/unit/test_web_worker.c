@@ -1,4 +1,5 @@
 /* The whole web worker over loopback, a core that is an HTTP/2 server in the same process. */
+#include "edge/web/waiting.h"
 #include "tests/unit/web_box.h"
 
 START_TEST(test_get_and_keep_alive)
@@ -633,7 +634,7 @@ END_TEST
 START_TEST(test_waiting)
 {
     struct guest get, post, ws, away, more;
-    box_setup("{\"waiting_requests\":4}");
+    box_setup("{\"waiting_requests\":40}");
     struct guest *const all[] = {&get, &post, &ws, &away, &more};
     for (size_t i = 0; i < 5; i++)
         guest_connect(all[i], true, "join.example.com");
@@ -643,7 +644,7 @@ START_TEST(test_waiting)
     guest_send(&away, GET("/hello"));
     RUN_UNTIL(box_count("waited") == 4);
     guest_send(&more, GET("/hello"));
-    RUN_UNTIL(guest_has(&more, "HTTP/1.1 502 ")); /* no more than that */
+    RUN_UNTIL(guest_has(&more, "HTTP/1.1 502 ")); /* a tenth for one address */
     guest_close(&away);
     run_for(0.05);
     ck_assert(get.in.len == 0 && post.in.len == 0);
@@ -657,6 +658,47 @@ START_TEST(test_waiting)
     guest_close(&ws);
     guest_close(&more);
     box_stop();
+}
+END_TEST
+
+static bool waits(struct waiter *x, const char *client)
+{
+    ck_assert_int_eq(netaddr_parse(client, 0, &x->client), ERR_OK);
+    return waiting_add(box.web, x);
+}
+
+static void check_shares(const char *limits, unsigned share, unsigned most)
+{
+    struct waiter all[20] = {0}, more = {0};
+    char client[NETADDR_TEXT];
+    box_setup(limits);
+    (void)box_count("waited"); /* it has arrived */
+    for (unsigned i = 0; i < most; i++) {
+        snprintf(client, sizeof client, "192.0.2.%u", i / share);
+        ck_assert(waits(&all[i], client));
+        ck_assert_int_eq(waits(&more, "192.0.2.0"), i + 1 < share);
+        waiting_remove(box.web, &more);
+    }
+    ck_assert(!waits(&more, "198.51.100.1"));
+    waiting_remove(box.web, &all[0]);
+    ck_assert(waits(&more, "192.0.2.0"));
+    waiting_remove(box.web, &more);
+    for (unsigned i = 1; i < most; i++)
+        waiting_remove(box.web, &all[i]);
+    box_stop();
+}
+
+/* A tenth for each address; nobody above the limit, whoever it is. */
+START_TEST(test_waiting_shares)
+{
+    check_shares("{\"waiting_requests\":20}", 2, 20);
+}
+END_TEST
+
+/* At least one. */
+START_TEST(test_waiting_small_shares)
+{
+    check_shares("{\"waiting_requests\":3}", 1, 3);
 }
 END_TEST
 
@@ -1087,8 +1129,9 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_hygiene, test_refusals, test_refusal_names_the_rule, test_policy_change, test_port_80,
           test_acme, test_big_download, test_big_echo, test_back_pressure_up, test_back_pressure_down,
           test_expect_continue, test_early_answer, test_http_1_0, test_half_closed_client_gets_its_answer,
-          test_websocket, test_hsts, test_access_log, test_no_uplink, test_waiting, test_waiting_ends,
-          test_uplink_dies, test_refused_stream_is_retried_elsewhere, test_refused_stream_of_any_method,
+          test_websocket, test_hsts, test_access_log, test_no_uplink, test_waiting, test_waiting_shares,
+          test_waiting_small_shares, test_waiting_ends, test_uplink_dies,
+          test_refused_stream_is_retried_elsewhere, test_refused_stream_of_any_method,
           test_refused_before_its_body, test_goaway_says_what_was_not_processed, test_drained_uplink,
           test_requests_are_packed, test_silent_uplinks_share, test_websockets_are_spread,
           test_broken_answers, test_deadlines, test_request_rate, test_limits_per_address, test_not_tls,
