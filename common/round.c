@@ -5,13 +5,15 @@
 TAILQ_HEAD(round_list, round_task);
 
 /* A prepare watcher runs the tasks of the round's end; an idle watcher keeps the loop from sleeping before it
- * has. A timer of zero runs those of the next round. All are active only while there are tasks. */
+ * has. A timer of zero runs those of the next round, and those that take turns. All are active only while there
+ * are tasks. */
 static struct {
     struct ev_loop *loop;
     ev_prepare prepare;
     ev_idle idle;
     ev_timer timer;
-    struct round_list end, next;
+    struct round_list end, next, turns;
+    unsigned turns_taken, turns_round; /* in that iteration of the loop */
     bool ready;
 } rounds;
 
@@ -40,17 +42,40 @@ static void rounds_on_idle(struct ev_loop *loop, ev_idle *w, int revents)
     (void)loop, (void)w, (void)revents;
 }
 
+static void rounds_run(struct round_list *list, size_t most)
+{
+    struct round_task *task;
+    while (most-- > 0 && (task = round_take(list)) != NULL)
+        task->run(task);
+}
+
+/* How many tasks that take turns this round still has room for. */
+static unsigned rounds_turns_left(void)
+{
+    if (rounds.turns_round != ev_iteration(rounds.loop))
+        rounds.turns_taken = 0;
+    rounds.turns_round = ev_iteration(rounds.loop);
+    return ROUND_TURNS - rounds.turns_taken;
+}
+
+static bool rounds_have_more(void)
+{
+    return !TAILQ_EMPTY(&rounds.next) || !TAILQ_EMPTY(&rounds.turns);
+}
+
 static void rounds_on_next(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)w, (void)revents;
     struct round_task *task;
     size_t n = 0;
+    unsigned turns = rounds_turns_left();
     TAILQ_FOREACH (task, &rounds.next, next) {
         n++;
     }
-    while (n-- > 0 && (task = round_take(&rounds.next)) != NULL)
-        task->run(task);
-    if (!TAILQ_EMPTY(&rounds.next))
+    rounds.turns_taken = ROUND_TURNS; /* what comes in this round waits behind those that do already */
+    rounds_run(&rounds.next, n);
+    rounds_run(&rounds.turns, turns);
+    if (rounds_have_more())
         ev_timer_start(loop, &rounds.timer);
 }
 
@@ -59,12 +84,13 @@ static void rounds_use(struct ev_loop *loop)
     if (!rounds.ready) {
         TAILQ_INIT(&rounds.end);
         TAILQ_INIT(&rounds.next);
+        TAILQ_INIT(&rounds.turns);
         ev_prepare_init(&rounds.prepare, rounds_on_end);
         ev_idle_init(&rounds.idle, rounds_on_idle);
         ev_timer_init(&rounds.timer, rounds_on_next, 0, 0);
         rounds.ready = true;
     }
-    if (TAILQ_EMPTY(&rounds.end) && TAILQ_EMPTY(&rounds.next))
+    if (TAILQ_EMPTY(&rounds.end) && !rounds_have_more())
         rounds.loop = loop;
     REQUIRE(rounds.loop == loop);
 }
@@ -76,7 +102,8 @@ void round_at_end(struct ev_loop *loop, struct round_task *task)
         return;
     ev_prepare_start(loop, &rounds.prepare);
     ev_idle_start(loop, &rounds.idle);
-    task->queued = task->at_end = true;
+    task->queued = true;
+    task->queue = ROUND_END;
     TAILQ_INSERT_TAIL(&rounds.end, task, next);
 }
 
@@ -87,8 +114,24 @@ void round_next(struct ev_loop *loop, struct round_task *task)
         return;
     ev_timer_start(loop, &rounds.timer);
     task->queued = true;
-    task->at_end = false;
+    task->queue = ROUND_NEXT;
     TAILQ_INSERT_TAIL(&rounds.next, task, next);
+}
+
+void round_in_turn(struct ev_loop *loop, struct round_task *task)
+{
+    rounds_use(loop);
+    if (task->queued)
+        return;
+    if (TAILQ_EMPTY(&rounds.turns) && rounds_turns_left() > 0) {
+        rounds.turns_taken++;
+        task->run(task);
+        return;
+    }
+    ev_timer_start(loop, &rounds.timer);
+    task->queued = true;
+    task->queue = ROUND_TURN;
+    TAILQ_INSERT_TAIL(&rounds.turns, task, next);
 }
 
 void round_cancel(struct round_task *task)
@@ -96,10 +139,12 @@ void round_cancel(struct round_task *task)
     if (!task->queued)
         return;
     task->queued = false;
-    if (task->at_end)
+    if (task->queue == ROUND_END)
         TAILQ_REMOVE(&rounds.end, task, next);
-    else
+    else if (task->queue == ROUND_NEXT)
         TAILQ_REMOVE(&rounds.next, task, next);
-    if (TAILQ_EMPTY(&rounds.next))
+    else
+        TAILQ_REMOVE(&rounds.turns, task, next);
+    if (!rounds_have_more())
         ev_timer_stop(rounds.loop, &rounds.timer);
 }

@@ -1,6 +1,7 @@
 /*
  * Work put off within one round of the loop: to its end, before the loop sleeps (so that many small writes
- * leave as one), or to the next round, after everybody else has had a turn. One loop per process.
+ * leave as one), to the next round, after everybody else has had a turn, or to a later one, when strangers
+ * have made a thousand times the same work at once. One loop per process.
  */
 #ifndef COMMON_ROUND_H
 #define COMMON_ROUND_H
@@ -9,12 +10,14 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+enum { ROUND_TURNS = 128 };
+
 /* The owner embeds it, zeroed but for run. run may put off this or any other task again, and may free this
  * one. */
 struct round_task {
     void (*run)(struct round_task *task);
     bool queued;
-    bool at_end; /* which queue */
+    enum { ROUND_END, ROUND_NEXT, ROUND_TURN } queue;
     TAILQ_ENTRY(round_task) next;
 };
 
@@ -22,6 +25,9 @@ struct round_task {
 void round_at_end(struct ev_loop *loop, struct round_task *task);
 /* In the next round; what is added meanwhile runs in the one after it. */
 void round_next(struct ev_loop *loop, struct round_task *task);
+/* At once while this round has done less than ROUND_TURNS of these and none waits; otherwise in one of the next
+ * rounds, ROUND_TURNS in each. */
+void round_in_turn(struct ev_loop *loop, struct round_task *task);
 /* Takes it back; nothing happens when it is not queued. */
 void round_cancel(struct round_task *task);
 

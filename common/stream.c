@@ -74,8 +74,13 @@ static void stream_read(struct stream *s);
 
 /* Chores ---------------------------------------------------------------------------------------------- */
 
-static void stream_destroy(struct stream *s)
+static void stream_destroy(struct round_task *task)
 {
+    struct stream *s = (struct stream *)((char *)task - offsetof(struct stream, at_end));
+    if (s->fd_in >= 0)
+        close(s->fd_in);
+    if (s->fd_out >= 0 && s->fd_out != s->fd_in)
+        close(s->fd_out);
     tls_fast_end(&s->fast);
     SSL_free(s->ssl);
     buf_free(&s->in);
@@ -102,7 +107,8 @@ static void stream_do_chores(struct round_task *task)
     unsigned chores = s->chores;
     s->chores = 0;
     if (chores & CHORE_FREE) {
-        stream_destroy(s);
+        s->at_end.run = stream_destroy;
+        round_in_turn(s->loop, &s->at_end); /* five thousand peers may leave at once */
         return;
     }
     if (chores & CHORE_FAIL)
@@ -762,10 +768,6 @@ void stream_free(struct stream *s)
         return;
     ev_io_stop(s->loop, &s->reader);
     ev_io_stop(s->loop, &s->writer);
-    if (s->fd_in >= 0)
-        close(s->fd_in);
-    if (s->fd_out >= 0 && s->fd_out != s->fd_in)
-        close(s->fd_out);
     round_cancel(&s->unread);
     s->released = true;
     s->state = STREAM_DEAD;

@@ -1,10 +1,12 @@
 #include "edge/web/demux.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/round.h"
 #include "common/sock.h"
 #include "edge/web/banned.h"
 #include "edge/web/conn.h"
@@ -20,6 +22,8 @@ struct pending {
     ev_io io;
     double deadline;
     struct netaddr client;
+    uint8_t first;
+    struct round_task turn; /* to be handed on, or closed: thousands may be due at the same moment */
 };
 
 static void let_go(struct web *w, int fd, const struct netaddr *client)
@@ -59,29 +63,53 @@ static int peek(int fd, uint8_t *first)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-static void pending_free(struct pending *p)
+static struct pending *pending_of(struct round_task *task)
 {
-    ev_io_stop(p->web->loop, &p->io);
+    return (struct pending *)((char *)task - offsetof(struct pending, turn));
+}
+
+static void pending_end(struct round_task *task)
+{
+    struct pending *p = pending_of(task);
+    close(p->io.fd);
+    free(p);
+}
+
+/* It counts no more from now on. */
+static void pending_close(struct pending *p)
+{
+    struct web *w = p->web;
+    ev_io_stop(w->loop, &p->io);
+    LIST_REMOVE(p, link);
+    web_connection_closed(w, &p->client);
+    p->turn.run = pending_end; /* also when it was to be handed on */
+    round_in_turn(w->loop, &p->turn);
+}
+
+static void pending_hand_on(struct round_task *task)
+{
+    struct pending *p = pending_of(task);
+    struct web *w = p->web;
+    struct netaddr client = p->client;
+    int fd = p->io.fd;
+    uint8_t first = p->first;
     LIST_REMOVE(p, link);
     free(p);
+    hand_on(w, fd, &client, first);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 {
     struct pending *p = io->data;
-    struct web *w = p->web;
-    struct netaddr client = p->client;
-    int fd = io->fd;
-    uint8_t first;
-    (void)loop, (void)revents;
-    int there = peek(fd, &first);
-    if (there == 0)
+    (void)revents;
+    int there = peek(io->fd, &p->first);
+    if (there < 0)
+        pending_close(p);
+    if (there <= 0)
         return;
-    pending_free(p);
-    if (there == 1)
-        hand_on(w, fd, &client, first);
-    else
-        let_go(w, fd, &client);
+    ev_io_stop(loop, io);
+    p->turn.run = pending_hand_on;
+    round_in_turn(loop, &p->turn);
 }
 
 void demux_new(struct web *w, int fd, const struct netaddr *client)
@@ -104,15 +132,6 @@ void demux_new(struct web *w, int fd, const struct netaddr *client)
     p->io.data = p;
     ev_io_start(w->loop, &p->io);
     LIST_INSERT_HEAD(&w->pending, p, link);
-}
-
-static void pending_close(struct pending *p)
-{
-    struct web *w = p->web;
-    struct netaddr client = p->client;
-    int fd = p->io.fd;
-    pending_free(p);
-    let_go(w, fd, &client);
 }
 
 void demux_sweep(struct web *w)
