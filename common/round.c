@@ -5,8 +5,8 @@
 TAILQ_HEAD(round_list, round_task);
 
 /* A prepare watcher runs the tasks of the round's end; an idle watcher keeps the loop from sleeping before it
- * has. A timer of zero runs those of the next round, and those that take turns. All are active only while there
- * are tasks. */
+ * has. A timer of zero runs those of the next round, and those that take turns. All are active only while
+ * there are tasks. */
 static struct {
     struct ev_loop *loop;
     ev_prepare prepare;

@@ -25,8 +25,8 @@ struct round_task {
 void round_at_end(struct ev_loop *loop, struct round_task *task);
 /* In the next round; what is added meanwhile runs in the one after it. */
 void round_next(struct ev_loop *loop, struct round_task *task);
-/* At once while this round has done less than ROUND_TURNS of these and none waits; otherwise in one of the next
- * rounds, ROUND_TURNS in each. */
+/* At once while this round has done less than ROUND_TURNS of these and none waits; otherwise in one of the
+ * next rounds, ROUND_TURNS in each. */
 void round_in_turn(struct ev_loop *loop, struct round_task *task);
 /* Takes it back; nothing happens when it is not queued. */
 void round_cancel(struct round_task *task);
