@@ -44,7 +44,7 @@ launch() { # NAME
     slow-read) at_http1 "$1" '/bulk/data?bytes=1000000' -X -w 512 -y 1024 -n 1 -z 32 ;;
     h2-no-window | h2-slow-read | h2-dribble | h2-slow-body | h2-half-head) at_http2 "${1#h2-}" '.opened >= 10' ;;
     h2-*) at_http2 "${1#h2-}" '.opened >= 10 and .bytes > 10000' ;;
-    *) at_tcp "$1" 200 "$SECONDS_EACH" '.reached >= 20' ;;
+    *) at_tcp "$1" 200 "$SECONDS_EACH" '.opened >= 200' ;;
     esac
 }
 at_tcp() { # KIND CONNECTIONS SECONDS CLAIM
@@ -53,7 +53,7 @@ at_tcp() { # KIND CONNECTIONS SECONDS CLAIM
 at_http1() { # NAME PATH OPTION...
     local name=$1 path=$2
     shift 2
-    attack "$name" '.connected >= 20' 1000 "$QUEUES_KIB" slow_http "$@" -c 1000 -r 1000 -l $((SECONDS_EACH + 2)) -p 30 -u "https://$JOIN_HOST$path"
+    attack "$name" '.connected >= 10' 1000 "$QUEUES_KIB" slow_http "$@" -c 1000 -r 1000 -l $((SECONDS_EACH + 2)) -p 30 -u "https://$JOIN_HOST$path"
 }
 at_http2() { # KIND CLAIM
     attack "h2-$1" "$2" 10 "$QUEUES_KIB" node "$ROOT/tests/lab/abuse_h2.js" "$1" "$JOIN_HOST" "$SECONDS_EACH" 10 "$ATTACKERS" 10
