@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Boxes of the lab with a Debian of their own: a bare root that debootstrap made, with systemd as its first process, in the box's
+# Boxes of the lab with a Debian of their own: a bare root that mmdebstrap made, with systemd as its first process, in the box's
 # network namespace and in namespaces of its own for processes, mounts, cgroups and host name.
 #
 # The bare root is made once, in $BUILD/lab-roots, with the packages that ours depend on waiting in apt's archive: a box has no way to
@@ -16,18 +16,19 @@ debian_base() {
     DEBIAN_BASE=$BUILD/lab-roots/$DEBIAN_SUITE-$key
     [ -e "$DEBIAN_BASE/.complete" ] && return
     rm -rf "$BUILD/lab-roots"
-    mkdir -p "$DEBIAN_BASE"/etc/{dpkg/dpkg.cfg.d,apt/apt.conf.d} "$DEBIAN_BASE/srv"
-    echo 'APT::Install-Recommends "false";' >"$DEBIAN_BASE/etc/apt/apt.conf.d/lab" # as little to download as works
-    echo force-unsafe-io >"$DEBIAN_BASE/etc/dpkg/dpkg.cfg.d/lab" # it may be lost in a crash: then it is made again
-    cp "$@" "$DEBIAN_BASE/srv"
-    # In mounts of its own: debootstrap mounts /proc and /sys there.
+    mkdir -p "$DEBIAN_BASE"
+    # With as little to download as works, and without a word to the disk: it may be lost in a crash, then it is made again.
+    # In mounts of its own: what is run in the root gets /proc there.
     unshare --mount --propagation private bash -ec "
-        debootstrap --variant=minbase --include=systemd-sysv,ca-certificates $DEBIAN_SUITE '$DEBIAN_BASE' '$DEBIAN_MIRROR'
+        mmdebstrap --quiet --mode=root --variant=apt --include=systemd-sysv,ca-certificates --dpkgopt=force-unsafe-io \
+            --aptopt='APT::Install-Recommends \"false\"' $DEBIAN_SUITE '$DEBIAN_BASE' '$DEBIAN_MIRROR'
+        cp --remove-destination /etc/resolv.conf '$DEBIAN_BASE/etc/resolv.conf'
+        cp $* '$DEBIAN_BASE/srv'
         chroot '$DEBIAN_BASE' apt-get -qq update
         for deb in '$DEBIAN_BASE'/srv/*.deb; do
             chroot '$DEBIAN_BASE' apt-get -qq -y --download-only install \"/srv/\${deb##*/}\"
-        done" >"$LAB/log/debootstrap.log" 2>&1 ||
-        { echo "Bail out! no bare Debian could be made (is $DEBIAN_MIRROR reachable?)"; tail "$LAB/log/debootstrap.log"; exit 1; }
+        done" >"$LAB/log/bare-debian.log" 2>&1 ||
+        { echo "Bail out! no bare Debian could be made (is $DEBIAN_MIRROR reachable?)"; tail "$LAB/log/bare-debian.log"; exit 1; }
     rm -rf "$DEBIAN_BASE/srv"
     mkdir "$DEBIAN_BASE/srv"
     : >"$DEBIAN_BASE/.complete"
