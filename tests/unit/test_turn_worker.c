@@ -488,6 +488,8 @@ START_TEST(test_stop_closes_everything)
         stop();
         for (int i = 0; i < 20; i++)
             close(fds[i]);
+        for (int i = 0; i < 100 && open_descriptors() != before; i++)
+            ev_run(loop, EVRUN_NOWAIT); /* streams are closed at the end of a round */
         ck_assert_uint_eq(open_descriptors(), before);
     }
 }
