@@ -119,6 +119,15 @@ enum err box_load(struct box *b, char *why)
     return ERR_OK;
 }
 
+enum err box_load_again(const struct box *b, struct box *fresh, char *why)
+{
+    *fresh = (struct box){0};
+    memcpy(fresh->dir, b->dir, sizeof fresh->dir);
+    memcpy(fresh->run, b->run, sizeof fresh->run);
+    memcpy(fresh->state, b->state, sizeof fresh->state);
+    return box_load(fresh, why);
+}
+
 void box_close(struct box *b)
 {
     config_free(&b->config);

@@ -50,6 +50,8 @@ enum err box_make_state_dir(const struct box *b, const char *user, char *why);
 enum err box_make_dir(struct box *b, const char *dir, const char *user, char *why);
 /* Reads identity, stile.json and secrets.json into b. why has SCHEMA_WHY bytes. */
 enum err box_load(struct box *b, char *why);
+/* The files of an open box as they are now, into fresh, which box_close frees, also after an error. */
+enum err box_load_again(const struct box *b, struct box *fresh, char *why);
 void box_close(struct box *b);
 /* Absolute path of a file in dir, in run or in state, into a static buffer of its own per call site:
  * out[PATH_MAX]. */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -135,6 +137,13 @@ enum err daemon_begin(struct daemon *d, const struct daemon_options *options, ch
     sandbox_raise_descriptors();
     e = daemon_lock(d, why);
     return e == ERR_OK ? box_load(&d->box, why) : e;
+}
+
+void daemon_tell_reloading(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 
 void daemon_end(struct daemon *d)

@@ -32,6 +32,8 @@ bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why);
 /* Frees what daemon_begin made. */
 void daemon_end(struct daemon *d);
+/* Tells the service manager that a reload has begun; READY=1 says that it is over (sd_notify(3)). */
+void daemon_tell_reloading(void);
 /* The level that workers shall log at. */
 int daemon_log_level(void);
 

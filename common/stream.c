@@ -1,67 +1,23 @@
 #include "common/stream.h"
 
 #include <errno.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/fatal.h"
-#include "common/round.h"
 #include "common/sock.h"
-#include "common/tls.h"
-#include "common/tls_fast.h"
-#include "common/tls_gather.h"
-#include "common/tls_guard.h"
+#include "common/stream_internal.h"
 
 enum {
     STREAM_READS_PER_EVENT = 8,
     STREAM_READS_FAST = 4,        /* so many in one event: it brings much */
     STREAM_SHORT_READ = 8 * 1024, /* over TLS: well below a full record */
-    SEALED_MAX =
-        TLS_GATHER_MAX + 4 * TLS_RECORD_SEALED, /* what may wait: data, and answers that reading made */
 };
-
-enum stream_state { STREAM_CONNECTING, STREAM_HANDSHAKING, STREAM_OPEN, STREAM_DEAD };
 
 /* What waits for the end of the loop's round. */
 enum stream_chore { CHORE_FLUSH = 1, CHORE_OFFER = 2, CHORE_FAIL = 4, CHORE_FREE = 8 };
-
-struct stream {
-    struct ev_loop *loop;
-    ev_io reader, writer;
-    int fd_in, fd_out;
-    SSL *ssl;
-    struct tls_guard guard;
-    struct tls_fast fast;
-    const struct stream_events *events;
-    void *ctx;
-    struct buf in; /* kept: offered, not taken */
-    struct buf out;
-    struct buf sealed; /* TLS records that the socket did not take; they go before anything of out */
-    size_t low_water;
-    size_t record_left; /* bytes of the record that has been begun, see stream_events.record */
-    enum stream_state state;
-    bool released; /* stream_free was called */
-    bool paused;
-    bool was_above;  /* the queue went above low water: on_drained is due */
-    bool read_ended; /* EOF was met */
-    bool eof_told;
-    bool flush_asked; /* on_flush is due when the queue is below low water */
-    bool shutdown_wanted, shutdown_done;
-    bool read_wants_write, write_wants_read; /* TLS needs the other direction first */
-    bool ticket_given;                       /* or there is none to give */
-    bool notified;                           /* close_notify is sealed */
-    int connect_errno;
-    int write_errno; /* the peer takes no more; what it has said before is still read */
-    int reads;       /* of the last event */
-    unsigned chores; /* for the end of the round */
-    struct round_task at_end;
-    struct round_task unread; /* the TLS layer holds bytes that the kernel will not tell about */
-    uint64_t bytes_in, bytes_out;
-};
 
 /* One read at a time per process: no callback reads another stream. */
 static uint8_t scratch[STREAM_READ];
@@ -89,7 +45,7 @@ static void stream_destroy(struct round_task *task)
     free(s);
 }
 
-static void stream_fail(struct stream *s, enum err why, const char *words)
+void stream_fail(struct stream *s, enum err why, const char *words)
 {
     if (s->released || s->state == STREAM_DEAD)
         return;
@@ -180,7 +136,7 @@ static void stream_take(struct stream *s, const uint8_t *data, size_t n)
         stream_fail(s, ERR_MEMORY, "out of memory");
 }
 
-static void stream_end_of_input(struct stream *s)
+void stream_end_of_input(struct stream *s)
 {
     ev_io_stop(s->loop, &s->reader);
     s->read_ended = true;
@@ -188,71 +144,6 @@ static void stream_end_of_input(struct stream *s)
         stream_fail(s, ERR_SYSTEM, strerror(s->write_errno));
     else
         stream_offer(s);
-}
-
-static void stream_tls_failed(struct stream *s)
-{
-    char words[512];
-    int saved = errno;
-    bool quiet = ERR_peek_error() == 0;
-    tls_words(s->ssl, words, sizeof words);
-    if (quiet)
-        stream_fail(s, saved ? ERR_SYSTEM : ERR_EOF,
-                    saved ? strerror(saved) : "the peer closed the connection");
-    else
-        stream_fail(s, ERR_TLS, words);
-}
-
-/* SSL_read, and what SSL_get_error says to it. Reading may write (RFC 8446 §4.6.3: an update of keys is
- * answered): that must not overtake records that wait already. ERR_FULL or ERR_MEMORY when such answers have
- * no room. */
-static enum err stream_read_records(struct stream *s, int *n, int *error)
-{
-    bool gather = buf_len(&s->sealed) > 0 && tls_gather_begin(s->ssl);
-    tls_forget_errors();
-    errno = 0;
-    *n = SSL_read(s->ssl, scratch, (int)sizeof scratch);
-    *error = *n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, *n);
-    if (!gather)
-        return ERR_OK;
-    int saved = errno;
-    size_t sealed;
-    const uint8_t *records = tls_gather_end(s->ssl, &sealed);
-    enum err e = buf_append(&s->sealed, records, sealed);
-    errno = saved;
-    return e;
-}
-
-/* One read into scratch: bytes, 0 when there is nothing now, or -1 when the stream ended or failed (and said
- * so). */
-static ssize_t stream_read_tls(struct stream *s)
-{
-    int n, error;
-    enum err kept = stream_read_records(s, &n, &error);
-    if (s->guard.broken) {
-        stream_fail(s, ERR_TLS, "the peer renews its keys, or tries to renegotiate, again and again");
-        return -1;
-    }
-    if (kept != ERR_OK) {
-        stream_fail(s, kept, "the peer asks for answers that it does not read");
-        return -1;
-    }
-    if (n > 0)
-        return n;
-    switch (error) {
-    case SSL_ERROR_WANT_READ:
-        return 0;
-    case SSL_ERROR_WANT_WRITE:
-        s->read_wants_write = true;
-        ev_io_start(s->loop, &s->writer);
-        return 0;
-    case SSL_ERROR_ZERO_RETURN:
-        stream_end_of_input(s);
-        return -1;
-    default:
-        stream_tls_failed(s);
-        return -1;
-    }
 }
 
 static ssize_t stream_read_plain(struct stream *s)
@@ -281,23 +172,13 @@ static bool stream_has_unread(const struct stream *s)
     return s->ssl && stream_may_read(s) && SSL_has_pending(s->ssl);
 }
 
-/* What OpenSSL keeps of the handshake's last message, or of a ticket, until something is read: a record's
- * buffer, which idle connections shall not have (SSL_MODE_RELEASE_BUFFERS sees to the other cases). Only
- * between two records ("RH", read header): a header without its body might be taken for nothing. */
-static void stream_release_buffers(struct stream *s)
-{
-    if (!s->released && s->state == STREAM_OPEN && s->ssl && !SSL_has_pending(s->ssl) &&
-        strcmp(SSL_rstate_string(s->ssl), "RH") == 0)
-        s->fast.idle = SSL_free_buffers(s->ssl) == 1;
-}
-
 static void stream_read_some(struct stream *s)
 {
     s->reads = 0;
     for (; s->reads < STREAM_READS_PER_EVENT && stream_may_read(s); s->reads++) {
         if (s->ssl && s->reads == STREAM_READS_FAST)
             tls_fast_begin(&s->fast, s->ssl); /* an upload */
-        ssize_t n = s->ssl ? stream_read_tls(s) : stream_read_plain(s);
+        ssize_t n = s->ssl ? stream_tls_read(s, scratch, sizeof scratch) : stream_read_plain(s);
         if (n <= 0)
             return;
         stream_take(s, scratch, (size_t)n);
@@ -316,14 +197,15 @@ static void stream_read(struct stream *s)
 {
     s->fast.idle = false;
     stream_read_some(s);
-    stream_release_buffers(s);
+    if (s->ssl)
+        stream_tls_release_buffers(s);
     if (s->fast.idle && s->reads < STREAM_READS_FAST)
         tls_fast_end(&s->fast);
 }
 
 /* Connecting ------------------------------------------------------------------------------------------ */
 
-static void stream_opened(struct stream *s)
+void stream_opened(struct stream *s)
 {
     s->state = STREAM_OPEN;
     ev_io_stop(s->loop, &s->writer);
@@ -336,31 +218,8 @@ static void stream_opened(struct stream *s)
     /* The handshake may have read the first record already. */
     if (!s->released && s->ssl && SSL_has_pending(s->ssl))
         stream_read(s);
-    else
-        stream_release_buffers(s);
-}
-
-static void stream_handshake(struct stream *s)
-{
-    ERR_clear_error();
-    errno = 0;
-    int r = SSL_do_handshake(s->ssl);
-    if (r == 1) {
-        tls_forget_ephemeral(s->ssl);
-        stream_opened(s);
-        return;
-    }
-    switch (SSL_get_error(s->ssl, r)) {
-    case SSL_ERROR_WANT_READ:
-        ev_io_stop(s->loop, &s->writer);
-        ev_io_start(s->loop, &s->reader);
-        return;
-    case SSL_ERROR_WANT_WRITE:
-        ev_io_start(s->loop, &s->writer);
-        return;
-    default:
-        stream_tls_failed(s);
-    }
+    else if (s->ssl)
+        stream_tls_release_buffers(s);
 }
 
 static void stream_connected(struct stream *s)
@@ -378,7 +237,7 @@ static void stream_connected(struct stream *s)
         return;
     }
     s->state = STREAM_HANDSHAKING;
-    stream_handshake(s);
+    stream_tls_handshake(s);
 }
 
 static void stream_on_readable(struct ev_loop *loop, ev_io *w, int revents)
@@ -387,7 +246,7 @@ static void stream_on_readable(struct ev_loop *loop, ev_io *w, int revents)
     struct stream *s = w->data;
     if (s->state == STREAM_HANDSHAKING) {
         if (!s->events->on_hello || s->events->on_hello(s->ctx))
-            stream_handshake(s);
+            stream_tls_handshake(s);
         else
             ev_io_stop(s->loop, &s->reader); /* stream_shake_hands */
         return;
@@ -406,7 +265,7 @@ static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents)
     if (s->state == STREAM_CONNECTING) {
         stream_connected(s);
     } else if (s->state == STREAM_HANDSHAKING) {
-        stream_handshake(s);
+        stream_tls_handshake(s);
     } else {
         bool read_too = s->read_wants_write;
         s->read_wants_write = false;
@@ -420,7 +279,7 @@ static void stream_on_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 /* errno says why. A peer that has had enough of an upload answers and closes: its answer lies in the socket
  * when our write fails. It is read before the failure is told. */
-static void stream_write_failed(struct stream *s)
+void stream_write_failed(struct stream *s)
 {
     if (s->paused || s->read_ended || s->fd_in != s->fd_out) {
         stream_fail(s, ERR_SYSTEM, strerror(errno));
@@ -431,40 +290,6 @@ static void stream_write_failed(struct stream *s)
     buf_free(&s->sealed);
     ev_io_stop(s->loop, &s->writer);
     stream_read_later(s);
-}
-
-/* A record of its own from the front of n bytes. Bytes sealed, 0 when it would block, -1 when it failed (and
- * said so). */
-static ssize_t stream_seal(struct stream *s, const uint8_t *data, size_t n)
-{
-    if (s->events->record) {
-        if (s->record_left == 0)
-            s->record_left = s->events->record(data, n);
-        n = s->record_left < n ? s->record_left : n;
-    }
-    tls_forget_errors();
-    errno = 0;
-    int sent = SSL_write(s->ssl, data, n > INT32_MAX ? INT32_MAX : (int)n);
-    if (sent > 0) {
-        s->record_left -= s->record_left ? (size_t)sent : 0;
-        return sent;
-    }
-    switch (SSL_get_error(s->ssl, sent)) {
-    case SSL_ERROR_WANT_WRITE:
-        return 0;
-    case SSL_ERROR_WANT_READ:
-        s->write_wants_read = true;
-        return 0;
-    case SSL_ERROR_SYSCALL:
-        if (errno && ERR_peek_error() == 0) {
-            stream_write_failed(s);
-            return -1;
-        }
-        /* fall through */
-    default:
-        stream_tls_failed(s);
-        return -1;
-    }
 }
 
 /* Sends what was sealed earlier. False when the socket takes no more, or it failed (and said so). */
@@ -487,69 +312,6 @@ static bool stream_send_sealed(struct stream *s)
     return true;
 }
 
-/* Sends what was gathered; the rest is kept. False when it failed (and said so). */
-static bool stream_send_gathered(struct stream *s, const uint8_t *data, size_t n)
-{
-    /* MSG_MORE: stream_finish_shutdown is next, and its FIN goes with these bytes. */
-    ssize_t written = n > 0 ? send(s->fd_out, data, n, s->notified ? MSG_MORE : 0) : 0;
-    if (written < 0 && errno != EAGAIN && errno != EINTR) {
-        stream_write_failed(s);
-        return false;
-    }
-    size_t sent = written > 0 ? (size_t)written : 0;
-    if (buf_append(&s->sealed, data + sent, n - sent) == ERR_OK)
-        return true;
-    stream_fail(s, ERR_MEMORY, "out of memory");
-    return false;
-}
-
-/* A session ticket leaves with the first bytes of the first answer: a client that never asks for anything
- * costs none. Over TLS 1.2 it belongs to the handshake. */
-static void stream_give_ticket(struct stream *s)
-{
-    s->ticket_given = true;
-    if (SSL_version(s->ssl) == TLS1_3_VERSION)
-        (void)SSL_new_session_ticket(s->ssl); /* without one, the next handshake is a full one */
-}
-
-static void stream_close_notify(struct stream *s)
-{
-    s->notified = true;
-    ERR_clear_error();
-    (void)SSL_shutdown(s->ssl); /* best effort: FIN follows either way */
-    ERR_clear_error();
-}
-
-/* Seals from n bytes what has room, and the end behind the last of them. As stream_seal. */
-static ssize_t stream_gather(struct stream *s, const uint8_t *data, size_t n)
-{
-    size_t taken = 0;
-    ssize_t one = 1;
-    while (one > 0 && taken < n && tls_gather_has_room()) {
-        one = stream_seal(s, data + taken, n - taken);
-        taken += one > 0 ? (size_t)one : 0;
-    }
-    if (taken == n && s->shutdown_wanted)
-        stream_close_notify(s);
-    return one < 0 ? one : (ssize_t)taken;
-}
-
-/* Bytes taken from the queue, 0 when it would block, -1 when it failed (and said so). OpenSSL writes every
- * record by itself; where there are several, they leave together. */
-static ssize_t stream_write_tls(struct stream *s)
-{
-    const uint8_t *data = buf_data(&s->out);
-    size_t n = buf_len(&s->out), sealed;
-    if ((n <= TLS_RECORD_MAX && s->ticket_given && !s->shutdown_wanted) || !tls_gather_begin(s->ssl))
-        return stream_seal(s, data, n);
-    if (!s->ticket_given)
-        stream_give_ticket(s);
-    ssize_t taken = stream_gather(s, data, n);
-    const uint8_t *records = tls_gather_end(s->ssl, &sealed);
-    stream_release_buffers(s);
-    return taken >= 0 && stream_send_gathered(s, records, sealed) ? taken : -1;
-}
-
 static ssize_t stream_write_plain(struct stream *s)
 {
     ssize_t n = write(s->fd_out, buf_data(&s->out), buf_len(&s->out));
@@ -565,7 +327,7 @@ static void stream_finish_shutdown(struct stream *s)
 {
     s->shutdown_done = true;
     if (s->ssl && !s->notified)
-        stream_close_notify(s);
+        stream_tls_close_notify(s);
     if (s->fd_out != s->fd_in) {
         ev_io_stop(s->loop, &s->writer);
         close(s->fd_out);
@@ -590,7 +352,7 @@ static bool stream_refill(struct stream *s)
 static void stream_flush(struct stream *s)
 {
     while (!s->write_errno && stream_send_sealed(s) && stream_refill(s)) {
-        ssize_t n = s->ssl ? stream_write_tls(s) : stream_write_plain(s);
+        ssize_t n = s->ssl ? stream_tls_write(s) : stream_write_plain(s);
         if (n < 0)
             return;
         if (n == 0) {
@@ -715,22 +477,11 @@ struct stream *stream_new_tls_server(struct ev_loop *loop, int fd, SSL_CTX *ssl_
     struct stream *s = stream_alloc(loop, fd, fd, events, ctx, queue_limit, low_water);
     if (!s)
         return NULL;
-    s->ssl = SSL_new(ssl_ctx);
-    if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1)
+    if (!stream_tls_begin(s, ssl_ctx, NULL))
         return stream_fail_later(s, ENOMEM);
-    tls_guard_watch(s->ssl, &s->guard);
-    SSL_set_accept_state(s->ssl);
     s->state = STREAM_HANDSHAKING;
     ev_io_start(loop, &s->reader);
     return s;
-}
-
-static bool stream_expect_name(SSL *ssl, const char *name)
-{
-    struct netaddr ip;
-    if (netaddr_parse(name, 0, &ip) == ERR_OK)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, SSL_CTX *ssl_ctx,
@@ -743,14 +494,8 @@ struct stream *stream_connect(struct ev_loop *loop, const struct netaddr *addr, 
         return NULL;
     if (fd < 0)
         return stream_fail_later(s, error);
-    if (ssl_ctx) {
-        s->ssl = SSL_new(ssl_ctx);
-        if (!s->ssl || SSL_set_fd(s->ssl, fd) != 1 || !stream_expect_name(s->ssl, name))
-            return stream_fail_later(s, ENOMEM);
-        tls_guard_watch(s->ssl, &s->guard);
-        SSL_set_connect_state(s->ssl);
-        s->ticket_given = true; /* that is for servers */
-    }
+    if (ssl_ctx && !stream_tls_begin(s, ssl_ctx, name))
+        return stream_fail_later(s, ENOMEM);
     s->state = STREAM_CONNECTING;
     ev_io_start(loop, &s->writer);
     return s;

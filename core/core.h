@@ -62,8 +62,9 @@ void core_material_free(struct core_material *m);
 
 /* core_tunnels.c: no tunnel yet. */
 void core_tunnels_init(struct core *c);
-/* ERR_CONFIG when a config asks for more tunnels than there may be. */
-enum err core_tunnels_judge(const struct config *config, char *why);
+/* ERR_CONFIG when a config asks for more tunnels than there may be, ERR_AGAIN while so many of earlier ones
+ * have not ended yet. why has SCHEMA_WHY bytes. */
+enum err core_tunnels_judge(const struct core *c, const struct config *config, char *why);
 /* Makes the tunnels those of the config in force: starts what is missing, retires what is not in it any more
  * (fresh: all that are there). The others are told the policy. Counts. */
 struct core_tunnels_change {

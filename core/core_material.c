@@ -35,7 +35,7 @@ enum err core_material_load(struct core *c, const struct box *box, struct core_m
     char path[PATH_MAX];
     enum err err = material_find_self(c, box, why);
     if (err == ERR_OK)
-        err = core_tunnels_judge(&box->config, why);
+        err = core_tunnels_judge(c, &box->config, why);
     if (err == ERR_OK)
         err = material_make_policy(&box->config, &m, why);
     if (err == ERR_OK)

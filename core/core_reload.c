@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "common/ask.h"
 #include "common/file.h"
@@ -62,10 +61,7 @@ static enum err reload_judge_revision(struct reload *r)
 static enum err reload_read(struct reload *r)
 {
     const struct box *box = r->core->box;
-    memcpy(r->fresh.dir, box->dir, sizeof r->fresh.dir);
-    memcpy(r->fresh.run, box->run, sizeof r->fresh.run);
-    memcpy(r->fresh.state, box->state, sizeof r->fresh.state);
-    enum err e = box_load(&r->fresh, r->why);
+    enum err e = box_load_again(box, &r->fresh, r->why);
     if (e == ERR_OK)
         e = core_material_load(r->core, &r->fresh, &r->material, r->why);
     if (e == ERR_OK)
@@ -108,15 +104,13 @@ static json_t *reload_refuse(const struct reload *r)
 
 void core_reload_request(void *core, struct request *request, const json_t *msg)
 {
-    struct timespec now;
     struct reload *r = calloc(1, sizeof *r);
     (void)msg;
     if (!r) {
         request_refuse(request, "out of memory; nothing was changed");
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    daemon_tell_reloading();
     r->core = core;
     r->waiting = "";
     snprintf(r->why, sizeof r->why, "out of memory");

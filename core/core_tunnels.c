@@ -250,15 +250,21 @@ void core_tunnels_init(struct core *c)
 }
 
 /* Half of the places are for those that leave while others take theirs. */
-enum err core_tunnels_judge(const struct config *config, char *why)
+enum err core_tunnels_judge(const struct core *c, const struct config *config, char *why)
 {
     size_t per_edge = (size_t)config->web_proxy.tunnels_per_edge, most = CORE_TUNNELS_MAX / 2;
-    if (per_edge * config->edges.n <= most)
+    if (per_edge * config->edges.n > most) {
+        snprintf(why, SCHEMA_WHY,
+                 "%zu edges with %zu tunnels each are more than %zu tunnels; lower "
+                 "web_proxy.tunnels_per_edge",
+                 config->edges.n, per_edge, most);
+        return ERR_CONFIG;
+    }
+    if (c->n_tunnels + per_edge * config->edges.n <= CORE_TUNNELS_MAX)
         return ERR_OK;
-    snprintf(why, SCHEMA_WHY,
-             "%zu edges with %zu tunnels each are more than %zu tunnels; lower web_proxy.tunnels_per_edge",
-             config->edges.n, per_edge, most);
-    return ERR_CONFIG;
+    snprintf(why, SCHEMA_WHY, "%zu tunnels of earlier reloads have not ended yet; try again in %.0f seconds",
+             c->n_tunnels, retire_seconds);
+    return ERR_AGAIN;
 }
 
 size_t core_tunnels_workers(const struct core *c, struct worker *all[CORE_TUNNELS_MAX])

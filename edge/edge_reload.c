@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "common/ask.h"
 #include "common/gather.h"
@@ -212,10 +211,7 @@ static enum err reload_judge(struct edge_reload *r)
 static enum err reload_read(struct edge_reload *r)
 {
     const struct edge *e = r->edge;
-    memcpy(r->fresh.dir, e->box->dir, sizeof r->fresh.dir);
-    memcpy(r->fresh.run, e->box->run, sizeof r->fresh.run);
-    memcpy(r->fresh.state, e->box->state, sizeof r->fresh.state);
-    enum err err = box_load(&r->fresh, r->why);
+    enum err err = box_load_again(e->box, &r->fresh, r->why);
     if (err != ERR_OK)
         return err;
     if (!config_edge_find(&r->fresh.config, e->box->name)) {
@@ -237,15 +233,13 @@ static enum err reload_read(struct edge_reload *r)
 void edge_reload_request(void *edge, struct request *request, const json_t *msg)
 {
     struct edge *e = edge;
-    struct timespec now;
     struct edge_reload *r = calloc(1, sizeof *r);
     (void)msg;
     if (!r) {
         request_refuse(request, "out of memory; nothing was changed");
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    daemon_tell_reloading();
     r->edge = e;
     r->request = request;
     e->reload = r;

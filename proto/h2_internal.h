@@ -16,6 +16,7 @@ struct h2_stream {
     int32_t id;
     unsigned refuse; /* server: the status the session answers by itself; 0 when it does not */
     bool websocket;
+    bool begun;     /* client: the peer has been sent the head */
     bool head_seen; /* the peer's final head has come: what follows are trailers */
     bool peer_ended;
     bool shown;     /* the owner knows it: on_close is due */

@@ -192,5 +192,7 @@ uint64_t h2_stream_sent(const struct h2_stream *st);
 /* Ends both sides at once; on_close follows from a later h2_session_send or receive, never from inside this
  * call. Until then nothing but on_close is called for the stream. */
 void h2_stream_reset(struct h2_stream *st, uint32_t code);
+/* For clients: false while the request's head waits to be sent. Reset then, the peer never hears of it. */
+bool h2_stream_is_begun(const struct h2_stream *st);
 
 #endif

@@ -314,11 +314,19 @@ void h2_stream_stop(struct h2_stream *st)
 
 void h2_stream_frame_sent(struct h2_session *s, const nghttp2_frame *frame)
 {
-    bool end = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-               frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    struct h2_stream *st = end ? h2_stream_of(s, frame->hd.stream_id) : NULL;
-    if (st && st->stop && !st->peer_ended)
+    bool head = frame->hd.type == NGHTTP2_HEADERS,
+         end = (head || frame->hd.type == NGHTTP2_DATA) && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct h2_stream *st = head || end ? h2_stream_of(s, frame->hd.stream_id) : NULL;
+    if (!st)
+        return;
+    st->begun = true;
+    if (end && st->stop && !st->peer_ended)
         h2_stream_reset(st, H2_NO_ERROR);
+}
+
+bool h2_stream_is_begun(const struct h2_stream *st)
+{
+    return st->begun;
 }
 
 void h2_stream_set_window(struct h2_stream *st, uint32_t bytes)

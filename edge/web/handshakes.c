@@ -21,7 +21,8 @@ bool handshakes_count(struct web *w, const struct netaddr *client, bool *patient
 {
     double rate = (double)w->limits.handshakes_per_address;
     char text[NETADDR_TEXT];
-    if (address_rate_take(w->handshakes, client, w->now, rate, rate * BURST_SECONDS)) {
+    if (web_is_exempt(w, client) ||
+        address_rate_take(w->handshakes, client, w->now, rate, rate * BURST_SECONDS)) {
         *patient = !address_rate_take(w->handshakes_first, client, w->now, rate / FEW_PART, FEW);
         return true;
     }

@@ -17,7 +17,7 @@ bool handshakes_count(struct web *w, const struct netaddr *client, bool *patient
 bool handshakes_may_go_on(struct conn *c);
 /* The connection needs no turn any more. */
 void handshakes_leave(struct conn *c);
-/* A round begins: those whose turn it may be are asked again. */
+/* A round is over: those whose turn it may be in the next are listened to again, before the loop sleeps. */
 void handshakes_round(struct web *w);
 
 #endif

@@ -289,23 +289,15 @@ static void answer_redirect(struct request *r, const struct request_origin *orig
 
 /* The rate of one address ------------------------------------------------------------------------------ */
 
-static bool is_exempt(const struct web *w, const struct netaddr *client)
-{
-    for (size_t i = 0; i < w->n_exempt; i++)
-        if (netcidr_contains(&w->exempt[i], client))
-            return true;
-    return false;
-}
-
 /* True when the request has been answered: its client makes too many (RFC 6585 §4). */
 static bool refuse_by_rate(struct request *r, const struct request_origin *origin)
 {
     char client[NETADDR_TEXT];
     struct web *w = r->web;
     const struct web_limits *l = &w->limits;
-    /* Exempt ones first: they must not empty a bucket that others share. */
-    if (!w->rate || is_exempt(w, origin->client) ||
-        rate_take(w->rate, origin->client, l->request_rate, l->request_burst, w->now))
+    if (web_is_exempt(w, origin->client) ||
+        address_rate_take(w->requests, origin->client, w->now, (double)l->request_rate,
+                          (double)l->request_burst))
         return false;
     w->counters.refused_rate++;
     offence_note(w, origin->client, BAN_limits);

@@ -329,11 +329,12 @@ void uplink_give_up(struct h2_stream *st, uint32_t code)
 {
     struct uplink *u = h2_session_ctx(h2_stream_session(st));
     h2_stream_set_ctx(st, NULL);
-    if (u->resets == 0) {
+    bool begun = h2_stream_is_begun(st);
+    if (begun && u->resets == 0) {
         u->web->counters.resets_deferred++; /* uplinks_sweep */
         return;
     }
-    u->resets--;
+    u->resets -= begun; /* what core never hears of costs nothing (CVE-2023-44487) */
     h2_stream_reset(st, code);
 }
 

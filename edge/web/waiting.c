@@ -71,8 +71,8 @@ static struct request *take_first(struct web *w)
 void waiting_serve(struct web *w)
 {
     struct request *r;
-    for (size_t n = w->waiting.n; n > 0 && (r = take_first(w));
-         n--) /* who has to wait again is not asked twice */
+    size_t n = w->waiting.n; /* who has to wait again is not asked twice */
+    while (n-- > 0 && (r = take_first(w)) != NULL)
         request_go(r);
 }
 

@@ -20,7 +20,6 @@
 #include "edge/web/access_log.h"
 #include "edge/web/acme.h"
 #include "edge/web/offences.h"
-#include "edge/web/rate.h"
 #include "edge/web/waiting.h"
 #include "edge/web/web_worker.h"
 #include "proto/allowlist.h"
@@ -102,14 +101,14 @@ struct web {
     struct listener *listeners[WEB_LISTENERS_MAX];
     size_t n_listeners;
     struct address_table *addresses, *streams; /* of connections, and of what runs on them over HTTP/2 */
+    struct address_rate *requests;             /* request.c */
     struct address_rate *handshakes, *handshakes_first; /* handshakes.c */
     TAILQ_HEAD(, conn) hellos[WEB_HELLO_QUEUES];        /* ClientHellos that wait: handshakes.c */
     unsigned hellos_answered;                           /* in this round */
     struct netcidr *balancers; /* who must say in front of a connection whose it is */
     size_t n_balancers;
-    struct netcidr *exempt; /* from bans and from request_rate */
+    struct netcidr *exempt; /* from bans, request_rate and handshakes_per_address */
     size_t n_exempt;
-    struct rate *rate;             /* NULL: memory was out at the start */
     struct hashmap banned;         /* banned.c */
     struct offences *offences;     /* NULL: memory was out at the start */
     size_t n_connections;          /* accepted and not yet closed */
@@ -144,6 +143,8 @@ void web_connection_closed(struct web *w, const struct netaddr *client);
 /* Tells main what an administrator may want to see; rate-limited by l. fields is stolen; a text that a
  * stranger chose must be printable already. */
 void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fields);
+/* In bans.exempt: limits of what one address may ask for are not its. */
+bool web_is_exempt(const struct web *w, const struct netaddr *client);
 /* True when half of limits.queue_memory is in use: nobody gets more than is needed. */
 bool web_memory_is_short(const struct web *w);
 /* Breaks the loop once a draining worker has nothing left to do. */

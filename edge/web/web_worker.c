@@ -71,6 +71,14 @@ static void fields_to_text(const json_t *fields, char *out, size_t size)
     }
 }
 
+bool web_is_exempt(const struct web *w, const struct netaddr *client)
+{
+    for (size_t i = 0; i < w->n_exempt; i++)
+        if (netcidr_contains(&w->exempt[i], client))
+            return true;
+    return false;
+}
+
 void web_event(struct web *w, struct log_limit *l, const char *event, json_t *fields)
 {
     char text[LOG_LINE];
@@ -192,7 +200,8 @@ static void on_setup(struct web *w, const char *type, json_t *msg, int *fds, siz
     w->streams = address_table_new((size_t)w->limits.connections); /* no stream without a connection */
     w->handshakes = address_rate_new();
     w->handshakes_first = address_rate_new();
-    REQUIRE(w->addresses && w->streams && w->handshakes && w->handshakes_first);
+    w->requests = address_rate_new();
+    REQUIRE(w->addresses && w->streams && w->handshakes && w->handshakes_first && w->requests);
     REQUIRE(waiting_resize(w, (size_t)w->limits.waiting_requests) == ERR_OK);
     take_hsts(w, msg);
     w->turn = json_is_true(json_object_get(msg, "turn"));
@@ -405,7 +414,6 @@ static void on_round_begin(struct ev_loop *loop, ev_check *check, int revents)
     struct web *w = check->data;
     (void)loop, (void)revents;
     w->now = clock_monotonic();
-    handshakes_round(w);
 }
 
 static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
@@ -413,6 +421,7 @@ static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
     (void)loop, (void)revents;
     conns_shed(prepare->data);
     conns_bury(prepare->data);
+    handshakes_round(prepare->data);
 }
 
 struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
@@ -434,7 +443,6 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     handshakes_init(w);
     banned_init(w);
     w->offences = offences_new();
-    w->rate = rate_new();
     REQUIRE(getrandom(&w->id_high, sizeof w->id_high, 0) == sizeof w->id_high);
     ev_timer_init(&w->sweep, on_sweep, 1, 1);
     ev_prepare_init(&w->bury, on_round_end);
@@ -485,6 +493,7 @@ void web_worker_free(struct web *w)
     access_log_free(&w->access_log);
     address_rate_free(w->handshakes);
     address_rate_free(w->handshakes_first);
+    address_rate_free(w->requests);
     address_table_free(w->addresses);
     address_table_free(w->streams);
     waiting_free(w);
@@ -492,7 +501,6 @@ void web_worker_free(struct web *w)
     free(w->exempt);
     banned_free(w);
     offences_free(w->offences);
-    rate_free(w->rate);
     acme_free(&w->acme);
     SSL_CTX_free(w->tls);
     allowlist_free(&w->allowlist);

@@ -14,9 +14,10 @@ static struct netaddr address(const char *text)
 START_TEST(test_burst_and_rate)
 {
     struct address_rate *r = address_rate_new();
-    struct netaddr a = address("192.0.2.1"), b = address("192.0.2.2");
+    struct netaddr a = address("192.0.2.1:1"), b = address("192.0.2.2");
     for (int i = 0; i < 5; i++)
         ck_assert(address_rate_take(r, &a, 100, 2, 5));
+    a.port = 2; /* another connection */
     ck_assert(!address_rate_take(r, &a, 100, 2, 5));
     ck_assert(address_rate_take(r, &b, 100, 2, 5)); /* another's is its own */
     ck_assert(!address_rate_take(r, &a, 100.4, 2, 5));
@@ -25,6 +26,7 @@ START_TEST(test_burst_and_rate)
     for (int i = 0; i < 5; i++)
         ck_assert(address_rate_take(r, &a, 1000, 2, 5)); /* no more is saved up than the burst */
     ck_assert(!address_rate_take(r, &a, 1000, 2, 5));
+    ck_assert(address_rate_take(r, &a, 1000, 2, 6)); /* limits may change */
     address_rate_free(r);
 }
 END_TEST

@@ -387,6 +387,50 @@ START_TEST(test_resets_are_deferred)
 }
 END_TEST
 
+/* GET /never on a stream, in frames of our own (RFC 9113 §6.2, RFC 7541 §6.2.2: nothing is indexed), and its
+ * reset right behind. */
+static size_t ask_and_reset(uint8_t *out, uint32_t id)
+{
+    static const char fields[] = "\x82\x87\x01\x10join.example.com\x04\x06/never";
+    uint8_t n = sizeof fields - 1, low = (uint8_t)id, high = (uint8_t)(id >> 8);
+    uint8_t headers[] = {0, 0, n, 1, 0x5 /* END_STREAM, END_HEADERS */, 0, 0, high, low};
+    uint8_t reset[] = {0, 0, 4, 3, 0, 0, 0, high, low, 0, 0, 0, H2_CANCEL};
+    memcpy(out, headers, sizeof headers);
+    memcpy(out + sizeof headers, fields, n);
+    memcpy(out + sizeof headers + n, reset, sizeof reset);
+    return sizeof headers + n + sizeof reset;
+}
+
+/* Rapid reset (CVE-2023-44487): what is asked for and given up in one breath costs core nothing, nor the
+ * budget of resets. */
+START_TEST(test_given_up_at_once)
+{
+    enum { STREAMS = 50 };
+    uint8_t frames[STREAMS * 80];
+    size_t n = 0;
+    box_setup("{\"reset_burst\":1,\"reset_rate\":1}");
+    core_attach(0);
+    run_for(0.05);
+    h2g_connect(&guest, "join.example.com");
+    int64_t before = box_count("requests");
+    for (uint32_t i = 0; i < STREAMS; i++)
+        n += ask_and_reset(frames + n, 1 + 2 * i);
+    ck_assert_int_eq(stream_write(guest.stream, frames, n), ERR_OK);
+    RUN_UNTIL(box_count("requests") == before + STREAMS);
+    h2g_close(&guest);
+    RUN_UNTIL(box_count("connections") == 0);
+    h2g_connect(&guest, "join.example.com");
+    struct h2_answer *good = h2g_ask(&guest, "GET", "/hello", true, NULL);
+    RUN_UNTIL(good->closed);
+    ck_assert_uint_eq(good->head.status, 200);
+    ck_assert_uint_eq(box.cores[0].requests, 1);
+    ck_assert_int_eq((int)box_count("resets_deferred"), 0);
+    ck_assert_uint_eq(h2_session_streams(box.cores[0].session), 0);
+    h2g_close(&guest);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_uplink_dies)
 {
     box_start();
@@ -615,6 +659,6 @@ END_TEST
 UNIT_MAIN("conn_h2", test_requests, test_protocol_by_alpn, test_hygiene, test_echo_with_trailers,
           test_refusals, test_interim_answers, test_early_answer, test_websocket, test_big_bodies,
           test_stalled_reader_stops_its_stream_only, test_stalled_upload_stops_its_stream_only,
-          test_cut_answers, test_guest_vanishes, test_resets_are_deferred, test_uplink_dies, test_deadlines,
-          test_deadlines_of_the_connection, test_window_grows, test_drain, test_queue_memory,
-          test_queue_memory_towards_core, test_streams_per_address)
+          test_cut_answers, test_guest_vanishes, test_resets_are_deferred, test_given_up_at_once,
+          test_uplink_dies, test_deadlines, test_deadlines_of_the_connection, test_window_grows, test_drain,
+          test_queue_memory, test_queue_memory_towards_core, test_streams_per_address)

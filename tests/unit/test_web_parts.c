@@ -5,7 +5,6 @@
 #include "common/address_table.h"
 #include "common/web_limits.h"
 #include "edge/web/page.h"
-#include "edge/web/rate.h"
 #include "tests/unit/unit.h"
 
 static struct netaddr address(const char *text)
@@ -51,29 +50,6 @@ START_TEST(test_address_table)
 END_TEST
 
 /* Against a plain array of counts: removal must never lose or double an entry. */
-START_TEST(test_rate)
-{
-    struct rate *r = rate_new();
-    struct netaddr a = address("192.0.2.1:1"), b = address("192.0.2.2"), c = address("2001:db8::1"),
-                   c2 = address("2001:db8::ffff:1");
-    for (int i = 0; i < 5; i++)
-        ck_assert(rate_take(r, &a, 2, 5, 100));
-    a.port = 2; /* another connection */
-    ck_assert(!rate_take(r, &a, 2, 5, 100));
-    ck_assert(rate_take(r, &b, 2, 5, 100));
-    ck_assert(!rate_take(r, &a, 2, 5, 100.25));
-    ck_assert(rate_take(r, &a, 2, 5, 100.5)); /* what was refused costs nothing */
-    ck_assert(!rate_take(r, &a, 2, 5, 100.5));
-    for (int i = 0; i < 5; i++)
-        ck_assert(rate_take(r, &a, 2, 5, 1000)); /* no more than the burst is saved up */
-    ck_assert(!rate_take(r, &a, 2, 5, 1000));
-    ck_assert(rate_take(r, &a, 2, 6, 1000)); /* limits may change */
-    ck_assert(rate_take(r, &c, 1, 1, 1000));
-    ck_assert(!rate_take(r, &c2, 1, 1, 1000)); /* the same /64 */
-    rate_free(r);
-}
-END_TEST
-
 START_TEST(test_address_table_random)
 {
     enum { ADDRESSES = 500, STEPS = 200000 };
@@ -154,4 +130,4 @@ START_TEST(test_pages)
 }
 END_TEST
 
-UNIT_MAIN("web_parts", test_address_table, test_address_table_random, test_rate, test_limits, test_pages)
+UNIT_MAIN("web_parts", test_address_table, test_address_table_random, test_limits, test_pages)
