@@ -15,17 +15,15 @@ enum {
 /* The PING that comes back when everything sent before our shutdown notice has come (RFC 9113 §6.8). */
 static const uint8_t drain_ping[8] = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
-const struct h2_limits h2_limits_tunnel = {
-    .max_streams = 10000,
-    .stream_window = 256 * 1024,
-    .connection_window = 64 * 1024 * 1024,
-    .max_frame = 32 * 1024,
-    .stream_queue = 128 * 1024,
-    .low_water = 32 * 1024,
-    .reset_burst = 20000,
-    .reset_rate = 5000,
-    .max_acks = 1000,
-};
+#define TUNNEL_LIMITS(window)                                                                                \
+    {                                                                                                        \
+        .max_streams = 10000, .stream_window = (window), .connection_window = 64 * 1024 * 1024,              \
+        .max_frame = 32 * 1024, .stream_queue = 128 * 1024, .low_water = 32 * 1024, .reset_burst = 20000,    \
+        .reset_rate = 5000, .max_acks = 1000,                                                                \
+    }
+
+const struct h2_limits h2_limits_tunnel = TUNNEL_LIMITS(256 * 1024);
+const struct h2_limits h2_limits_uplink = TUNNEL_LIMITS(64 * 1024);
 
 const struct h2_limits h2_limits_guest = {
     .max_streams = 100,

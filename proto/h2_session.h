@@ -78,7 +78,10 @@ struct h2_limits {
     size_t max_acks;      /* answers to PING and SETTINGS that may wait for a peer that does not read */
     bool guarded;         /* a stranger's: the budgets of H2_ABUSES hold */
 };
-extern const struct h2_limits h2_limits_tunnel; /* between edge and core */
+extern const struct h2_limits h2_limits_tunnel; /* between edge and core: core's side */
+/* The edge's: an answer begins with a narrow window, since a thousand strangers may ask for one each and read
+ * none. request_consumed (edge/web/request.h) makes it h2_limits_tunnel's for who reads. */
+extern const struct h2_limits h2_limits_uplink;
 extern const struct h2_limits h2_limits_guest;  /* edge as server towards a guest */
 
 struct h2_events {

@@ -28,6 +28,7 @@ struct request {
     struct h2_stream *stream;  /* NULL: not sent, or done with */
     struct http_message again; /* the head, while it waits or may be sent once more; else empty */
     struct waiter waiter;
+    uint32_t consumed;        /* bytes of the answer, until its window is wide */
     double began, sent;       /* web->now when it began, and when it was last sent up */
     struct access_note *note; /* for the access log; NULL: it is off */
     char id[REQUEST_ID_TEXT + 1];
@@ -481,10 +482,22 @@ size_t request_queued(const struct request *r)
     return r && r->stream ? h2_stream_queued(r->stream) : 0;
 }
 
+/* Whose reader has taken a narrow window's worth reads. */
+static void widen_window(struct request *r, size_t n)
+{
+    if (r->consumed >= h2_limits_uplink.stream_window)
+        return;
+    r->consumed += (uint32_t)n;
+    if (r->consumed >= h2_limits_uplink.stream_window)
+        h2_stream_set_window(r->stream, h2_limits_tunnel.stream_window);
+}
+
 void request_consumed(struct request *r, size_t n)
 {
-    if (r->stream)
-        h2_stream_consume(r->stream, n);
+    if (!r->stream)
+        return;
+    h2_stream_consume(r->stream, n);
+    widen_window(r, n);
 }
 
 void request_timed_out(struct request *r)

@@ -225,7 +225,7 @@ struct uplink *uplink_new(struct web *w, int64_t id, const char *core, int tunne
     sock_widen_pipe(fd_in, PIPE_IN);
     sock_widen_pipe(fd_out, PIPE_OUT);
     u->stream = stream_new(w->loop, fd_in, fd_out, &stream_events, u, QUEUE_MAX, QUEUE_LOW);
-    u->session = u->stream ? h2_session_new(H2_CLIENT, &h2_limits_tunnel, &session_events, u) : NULL;
+    u->session = u->stream ? h2_session_new(H2_CLIENT, &h2_limits_uplink, &session_events, u) : NULL;
     if (!u->session) {
         uplink_free(u);
         return NULL;
