@@ -25,7 +25,7 @@
 #include "common/netaddr.h"
 #include "common/sock.h"
 
-enum { JUNK = 4096, OPENING_AT_ONCE = 200, PER_TURN = 8, OPENING_SECONDS = 30 };
+enum { JUNK = 4096, OPENING_AT_ONCE = 200, PER_TURN = 8, OPENING_SECONDS = 120 };
 
 struct attacker;
 

@@ -41,7 +41,7 @@ memory_watch() {
     shift
     (
         peak=0
-        while sleep 0.5; do
+        while sleep 1; do
             now=$(box_memory "$@")
             [ "$now" -le "$peak" ] || { peak=$now; echo "$peak" >"$LAB/tmp/peak-$name.new"; }
             mv "$LAB/tmp/peak-$name.new" "$LAB/tmp/peak-$name" 2>/dev/null

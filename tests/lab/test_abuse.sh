@@ -37,11 +37,11 @@ EVERY="$USUAL silent hello half-hello half-handshakes garbage records stun proxy
 # What has to have happened is said in the attacker's own figures (jq).
 launch() { # NAME
     case $1 in
-    idle) at_tcp "$1" 5000 3 '.reached >= 500' ;;
-    silent | hello | half-hello) at_tcp "$1" 5000 12 '.reached >= 500' ;; # until the edge gives them up
+    idle) at_tcp "$1" 5000 "$SECONDS_EACH" '.reached == 5000 and .open == 5000' ;;
+    silent | hello | half-hello) at_tcp "$1" 5000 12 '.reached == 5000' ;; # until the edge gives them up
     slow-head) at_http1 "$1" /settings.js -H -i 1 ;;
     slow-body) at_http1 "$1" /bulk/sum -B -i 1 -s 100000 ;;
-    slow-read) at_http1 "$1" '/bulk/data?bytes=1000000' -X -w 512 -y 1024 -n 1 -z 32 ;;
+    slow-read) at_http1 "$1" /bulk/file/large -X -w 512 -y 1024 -n 1 -z 32 ;;
     h2-no-window | h2-slow-read | h2-dribble | h2-slow-body | h2-half-head) at_http2 "${1#h2-}" '.opened >= 10' ;;
     h2-*) at_http2 "${1#h2-}" '.opened >= 10 and .bytes > 10000' ;;
     *) at_tcp "$1" 200 "$SECONDS_EACH" '.opened >= 200' ;;
@@ -53,7 +53,7 @@ at_tcp() { # KIND CONNECTIONS SECONDS CLAIM
 at_http1() { # NAME PATH OPTION...
     local name=$1 path=$2
     shift 2
-    attack "$name" '.connected >= 10' 1000 "$QUEUES_KIB" slow_http "$@" -c 1000 -r 1000 -l $((SECONDS_EACH + 8)) -p 30 -u "https://$JOIN_HOST$path"
+    attack "$name" '.connected >= 900' 1000 "$QUEUES_KIB" slow_http "$@" -c 1000 -r 1000 -l $((SECONDS_EACH + 8)) -p 30 -u "https://$JOIN_HOST$path"
 }
 at_http2() { # KIND CLAIM
     attack "h2-$1" "$2" 10 "$QUEUES_KIB" node "$ROOT/tests/lab/abuse_h2.js" "$1" "$JOIN_HOST" "$SECONDS_EACH" 10 "$ATTACKERS" 10
@@ -137,6 +137,7 @@ ip -n "$(lab_ns guest)" route replace default via 198.51.100.1 src $ATTACKERS
 lab_ca
 lab_dns
 bridge_start
+head -c 1000000 /dev/zero >"$LAB/bridge/site/large"
 pair_init
 jq '.bans = {enabled: false}' "$RUN/edge/stile.json" >"$LAB/tmp/stile.json" && cat "$LAB/tmp/stile.json" >"$RUN/edge/stile.json"
 edge_start
