@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
+
 enum { SCHEMA_POINTER = 256 };
 
 /* One step into the document: where we are, for messages. */
@@ -18,74 +20,11 @@ struct schema_walk {
 static enum err schema_object(struct schema_walk *walk, const json_t *object, const struct schema_row *rows,
                               void *target);
 
-/* Finding lines ---------------------------------------------------------------------------------------- */
-
-static const char *line_skip_space(const char *p)
-{
-    return p + strspn(p, " \t\r\n");
-}
-
-static const char *line_skip_string(const char *p)
-{
-    for (p++; *p && *p != '"'; p++)
-        if (*p == '\\' && p[1])
-            p++;
-    return *p ? p + 1 : p;
-}
-
-static const char *line_skip_value(const char *p)
-{
-    int depth = 0;
-    do {
-        if (*p == '"') {
-            p = line_skip_string(p);
-            continue;
-        }
-        depth += *p == '{' || *p == '[';
-        depth -= *p == '}' || *p == ']';
-        p++;
-        if (depth == 0 && !strchr(",]} \t\r\n", *p))
-            p += strcspn(p, ",]} \t\r\n");
-    } while (*p && depth > 0);
-    return p;
-}
-
-/* The value of member `key` (or element number `key`) of the container at p; NULL when it is not there. */
-static const char *line_find(const char *p, const char *key, size_t key_len)
-{
-    bool object = *p == '{';
-    size_t wanted = object ? 0 : strtoul(key, NULL, 10);
-    if (!object && *p != '[')
-        return NULL;
-    p = line_skip_space(p + 1);
-    for (size_t i = 0; *p && *p != '}' && *p != ']'; i++) {
-        bool hit = !object && i == wanted;
-        if (object) {
-            const char *end = line_skip_string(p);
-            hit = (size_t)(end - p) == key_len + 2 && memcmp(p + 1, key, key_len) == 0;
-            p = line_skip_space(end);
-            p = line_skip_space(*p == ':' ? p + 1 : p);
-        }
-        if (hit)
-            return p;
-        p = line_skip_space(line_skip_value(p));
-        p = line_skip_space(*p == ',' ? p + 1 : p);
-    }
-    return NULL;
-}
-
+/* A missing member is reported where its container begins. */
 unsigned schema_line(const char *text, const char *pointer)
 {
-    const char *p = line_skip_space(text);
+    const char *p = json_text_nearest(text, pointer);
     unsigned line = 1;
-    while (p && *pointer == '/') {
-        size_t n = strcspn(pointer + 1, "/");
-        const char *next = line_find(p, pointer + 1, n);
-        if (!next)
-            break; /* a missing member is reported where its container begins */
-        p = next;
-        pointer += n + 1;
-    }
     for (const char *q = text; q < p; q++)
         line += *q == '\n';
     return line;

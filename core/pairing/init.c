@@ -15,8 +15,9 @@
 #include "common/bundle.h"
 #include "common/fatal.h"
 #include "common/file.h"
+#include "common/ssh_key.h"
 #include "common/verb.h"
-#include "core/pairing/ssh_key.h"
+#include "core/pairing/edge_spec.h"
 
 enum { INIT_EDGES_MAX = 64 };
 
@@ -38,13 +39,7 @@ static const char help[] =
     "domain;\n"
     "                        --bridge and --bridge-ca are for the --join-url that stands before them\n"
     "  --core NAME           the name of this box\n"
-    "  --edge NAME=ADDRESS[:SSHPORT][,public=IP][,internal=IP][,relay=IP[=IP]]...[,KEY=VALUE]...\n"
-    "                        an edge, at the address where core reaches its SSH server (port 2222).\n"
-    "                        public: the address that guests reach (default: ADDRESS when it is an IP);\n"
-    "                        internal: the edge's own address behind static NAT; relay: an address that\n"
-    "                        relays are on, or such an address and the public one that a firewall\n"
-    "                        translates to it (again for more); KEY: any key of an edge in\n"
-    "                        stile.json(5), such as https_port=8443. May be given again.\n"
+    "  --edge " EDGE_SPEC_TEXT "                        May be given again.\n"
     "  --bridge HOST[:PORT]  a web bridge, port 443 by default; may be given again. None: found in DNS\n"
     "  --bridge-ca FILE      CA certificates that the bridges' certificates are signed by (PEM)\n"
     "  --turn-user NAME:PASSWORD\n"
@@ -75,58 +70,10 @@ static int init_mistake(const char *what, const char *problem)
 
 /* Options ----------------------------------------------------------------------------------------------- */
 
-static json_t *init_edge_value(const char *value)
-{
-    char *end;
-    long number = strtol(value, &end, 10);
-    return *value && !*end ? json_integer(number) : json_string(value);
-}
-
-/* One key=value; public, internal and relay are short names. Relay addresses add up. */
-static void init_edge_set(json_t *edge, const char *item, const char *value)
-{
-    const char *key = strcmp(item, "public") == 0     ? "public_address"
-                      : strcmp(item, "internal") == 0 ? "internal_address"
-                      : strcmp(item, "relay") == 0    ? "relay_addresses"
-                                                      : item;
-    if (strcmp(key, "relay_addresses") != 0) {
-        bool text_key = strstr(key, "address") != NULL;
-        json_object_set_new(edge, key, text_key ? json_string(value) : init_edge_value(value));
-        return;
-    }
-    if (!json_object_get(edge, key))
-        json_object_set_new(edge, key, json_array());
-    json_array_append_new(json_object_get(edge, key), json_string(value));
-}
-
-/* "NAME=ADDRESS[:PORT][,key=value]..." into an edge object; false when it has another form. */
 static bool init_add_edge(struct init *in, char *text)
 {
-    char host[256];
-    uint16_t port;
-    struct netaddr ip;
-    char *rest = NULL, *address = strchr(text, '=');
-    char *item = address ? strtok_r(address + 1, ",", &rest) : NULL;
-    if (!item || hostport_parse(item, 2222, host, &port) != ERR_OK ||
-        json_array_size(in->edges) >= INIT_EDGES_MAX)
-        return false;
-    *address = '\0';
-    json_t *edge = json_object();
-    json_object_set_new(edge, "name", json_string(text));
-    json_object_set_new(edge, "ssh", json_sprintf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port));
-    if (netaddr_parse(host, 0, &ip) == ERR_OK)
-        json_object_set_new(edge, "public_address", json_string(host));
-    while ((item = strtok_r(NULL, ",", &rest)) != NULL) {
-        char *value = strchr(item, '=');
-        if (!value) {
-            json_decref(edge);
-            return false;
-        }
-        *value++ = '\0';
-        init_edge_set(edge, item, value);
-    }
-    json_array_append_new(in->edges, edge);
-    return true;
+    json_t *edge = json_array_size(in->edges) < INIT_EDGES_MAX ? edge_spec_parse(text) : NULL;
+    return edge && json_array_append_new(in->edges, edge) == 0;
 }
 
 /* What was said before the first --join-url is the first one's, too. */
@@ -211,9 +158,8 @@ static int init_option(struct init *in, int option)
         in->core = optarg;
         return EXIT_OK;
     case OPT_EDGE:
-        return init_add_edge(in, optarg)
-                   ? EXIT_OK
-                   : init_mistake("--edge", "is not of the form NAME=ADDRESS[:SSHPORT][,KEY=VALUE]...");
+        return init_add_edge(in, optarg) ? EXIT_OK
+                                         : init_mistake("--edge", "is not of the form " EDGE_SPEC_FORM);
     case OPT_BRIDGE:
         init_add_bridge(init_domain_now(in), optarg);
         return EXIT_OK;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
-#include "core/pairing/ssh_key.h"
+#include "common/ssh_key.h"
 #include "tests/unit/unit.h"
 
 START_TEST(test_openssh_reads_it)

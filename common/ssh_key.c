@@ -1,4 +1,4 @@
-#include "core/pairing/ssh_key.h"
+#include "common/ssh_key.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

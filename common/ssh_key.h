@@ -1,7 +1,7 @@
 /* Ed25519 keys in OpenSSH's format (PROTOCOL.key), made in memory: a private key lies in no file but its own.
  */
-#ifndef CORE_PAIRING_SSH_KEY_H
-#define CORE_PAIRING_SSH_KEY_H
+#ifndef COMMON_SSH_KEY_H
+#define COMMON_SSH_KEY_H
 
 #include "common/err.h"
 
