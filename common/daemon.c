@@ -12,10 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/events.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/verb.h"
+
+/* Seconds after the start in which tunnels, targets and workers have shown how they are. */
+static const double settled_after = 20;
 
 bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options *out, int *status)
 {
@@ -113,6 +117,7 @@ static void daemon_watch_signals(struct daemon *d)
 
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why)
 {
+    char path[PATH_MAX];
     umask(077);
     d->lock = -1;
     d->loop = ev_default_loop(EVFLAG_NOENV);
@@ -124,7 +129,7 @@ enum err daemon_begin(struct daemon *d, const struct daemon_options *options, ch
     /* As root: they are made and given away before we give up being root. */
     if (e == ERR_OK)
         e = box_make_run_dir(&d->box, options->user, why);
-    if (e == ERR_OK && d->keep_state)
+    if (e == ERR_OK)
         e = box_make_state_dir(&d->box, options->user, why);
     if (e == ERR_OK)
         e = sandbox_become(options->user, why, SCHEMA_WHY);
@@ -136,7 +141,11 @@ enum err daemon_begin(struct daemon *d, const struct daemon_options *options, ch
         sandbox_harden();
     sandbox_raise_descriptors();
     e = daemon_lock(d, why);
-    return e == ERR_OK ? box_load(&d->box, why) : e;
+    if (e == ERR_OK)
+        e = box_load(&d->box, why);
+    if (e == ERR_OK)
+        events_open(d->loop, box_state_file(&d->box, EVENTS_FILE, path), d->box.name, settled_after);
+    return e;
 }
 
 void daemon_tell_reloading(void)
@@ -151,6 +160,7 @@ void daemon_end(struct daemon *d)
     ev_signal_stop(d->loop, &d->term);
     ev_signal_stop(d->loop, &d->interrupt);
     ev_signal_stop(d->loop, &d->hangup);
+    events_close();
     box_close(&d->box);
     if (d->lock >= 0)
         close(d->lock);

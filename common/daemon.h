@@ -12,7 +12,6 @@ struct daemon {
     struct box box;
     double started;
     bool keep_low_ports;          /* set by the program: keep CAP_NET_BIND_SERVICE */
-    bool keep_state;              /* set by the program: it needs the state folder */
     void (*on_stop)(void *ctx);   /* SIGTERM or SIGINT, each time one comes */
     void (*on_reload)(void *ctx); /* SIGHUP; NULL: it is ignored */
     void *ctx;
@@ -28,7 +27,8 @@ struct daemon_options {
  * exit status. */
 bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options *out, int *status);
 /* Opens the box, makes its run and state folders, becomes the daemon's user, hardens the process, reads the
- * config, watches signals. why has SCHEMA_WHY bytes. */
+ * config, watches signals; from here on events and alarms are kept (common/events.h). why has SCHEMA_WHY
+ * bytes. */
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why);
 /* Frees what daemon_begin made. */
 void daemon_end(struct daemon *d);

@@ -14,10 +14,23 @@ static const char *const level_names[] = {"emergency", "alert",  "critical", "er
 static char process[64] = "stile";
 static int threshold = LOG_INFO;
 static int journal = -1;
+static log_sink *sink;
+
+enum { LOG_FIELDS = 1900 };
 
 void log_set_process(const char *name)
 {
     snprintf(process, sizeof process, "%s", name);
+}
+
+const char *log_process(void)
+{
+    return process;
+}
+
+void log_set_sink(log_sink *to)
+{
+    sink = to;
 }
 
 void log_set_level(int level)
@@ -52,20 +65,12 @@ static size_t log_prefix(int level, char *out, size_t size)
     return n + (size_t)snprintf(out + n, size - n, ".%03ldZ %s ", now.tv_nsec / 1000000, level_names[level]);
 }
 
-void log_event(int level, const char *event, const char *format, ...)
+static void log_line(int level, const char *event, const char *fields)
 {
     char line[2048];
-    if (!log_enabled(level))
-        return;
     size_t n = log_prefix(level, line, sizeof line);
-    n += (size_t)snprintf(line + n, sizeof line - n, "%s[%d] event=\"%s\" ", process, (int)getpid(), event);
-    if (n < sizeof line - 1) {
-        va_list ap;
-        va_start(ap, format);
-        int more = vsnprintf(line + n, sizeof line - n, format, ap);
-        va_end(ap);
-        n += more > 0 ? (size_t)more : 0;
-    }
+    n += (size_t)snprintf(line + n, sizeof line - n, "%s[%d] event=\"%s\" %s", process, (int)getpid(), event,
+                          fields);
     if (n > sizeof line - 2)
         n = sizeof line - 2;
     text_disarm(line, n); /* one event, one line, whoever chose its words */
@@ -73,6 +78,27 @@ void log_event(int level, const char *event, const char *format, ...)
     /* One write, so that lines of several processes do not mix. Nobody to tell if stderr is gone. */
     if (write(STDERR_FILENO, line, n) < 0)
         return;
+}
+
+void log_event(int level, const char *event, const char *format, ...)
+{
+    static bool in_sink;
+    char fields[LOG_FIELDS];
+    bool wanted = sink && !in_sink && level <= LOG_NOTICE;
+    if (!log_enabled(level) && !wanted)
+        return;
+    va_list ap;
+    va_start(ap, format);
+    if (vsnprintf(fields, sizeof fields, format, ap) < 0)
+        fields[0] = '\0';
+    va_end(ap);
+    if (log_enabled(level))
+        log_line(level, event, fields);
+    if (!wanted)
+        return;
+    in_sink = true;
+    sink(level, event, fields);
+    in_sink = false;
 }
 
 const char *log_quote(const void *value, size_t n, char *out, size_t size)

@@ -17,6 +17,7 @@
 
 /* Sets who is speaking ("edge", "web0", "tunnel:edge1:0"). Copied. */
 void log_set_process(const char *name);
+const char *log_process(void);
 /* Messages above this level (LOG_ERR … LOG_DEBUG) are dropped. */
 void log_set_level(int level);
 /* "error", "warning", "notice", "info", "debug" to a level; -1 when it is none of them. */
@@ -24,6 +25,11 @@ int log_parse_level(const char *name);
 bool log_enabled(int level);
 
 void log_event(int level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Who else wants the events of NOTICE and above, whatever the level is; NULL: nobody. fields is good until it
+ * returns; events of its own are not given to it. */
+typedef void log_sink(int level, const char *event, const char *fields);
+void log_set_sink(log_sink *sink);
 
 /* Writes n bytes as a printable, quoted value into out[size] (truncated with …); returns out. */
 const char *log_quote(const void *value, size_t n, char *out, size_t size);

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/alarms.h"
 #include "common/ask.h"
+#include "common/event_command.h"
 #include "common/table.h"
 #include "common/verb.h"
 
@@ -67,6 +69,21 @@ int status_metrics_command(int argc, char **argv, const char *socket_name)
     return good ? EXIT_OK : EXIT_FAILED;
 }
 
+/* Subjects may be a stranger's: they are counted. */
+static void status_metrics_alarms(struct metrics *m, enum alarm_box box)
+{
+    size_t n;
+    const struct alarm_row *rows = alarm_rows(&n);
+    metrics_family(m, "stile_alarm_active", METRICS_GAUGE, "alarms of a number that are raised");
+    for (size_t i = 0; i < n; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%u", rows[i].number);
+        if (rows[i].box & box)
+            metrics_value(m, (double)alarms_active(rows[i].number), "number", number, "name", rows[i].name,
+                          "severity", alarm_severity_name(rows[i].severity), NULL);
+    }
+}
+
 void status_metrics(struct metrics *m, const char *box, const char *name, double started, long revision,
                     struct worker *const *workers, size_t n)
 {
@@ -87,6 +104,7 @@ void status_metrics(struct metrics *m, const char *box, const char *name, double
     for (size_t i = 0; i < n; i++)
         if (workers[i])
             metrics_value(m, worker_restarts(workers[i]), "worker", worker_name(workers[i]), NULL);
+    status_metrics_alarms(m, strcmp(box, "edge") == 0 ? ALARM_ON_EDGE : ALARM_ON_CORE);
     if (processes) {
         processes[n_processes++] = (struct metrics_process){"main", getpid()};
         for (size_t i = 0; i < n; i++)
@@ -119,6 +137,14 @@ void status_print_head(const json_t *status)
            table_age(json_number_value(json_object_get(status, "uptime_s")), age, sizeof age),
            (long long)json_integer_value(json_object_get(status, "revision")), from && *from ? " from " : "",
            from ? from : "");
+    alarms_print_brief(json_object_get(status, "alarms"));
+}
+
+void status_add_alarms(json_t *status)
+{
+    json_t *alarms = alarms_json(false);
+    json_object_set(status, "alarms", json_object_get(alarms, "items"));
+    json_decref(alarms);
 }
 
 void status_print_allowlist(const json_t *status)

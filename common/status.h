@@ -20,7 +20,9 @@ void status_metrics(struct metrics *m, const char *box, const char *name, double
                     struct worker *const *workers, size_t n);
 /* {worker, pid, state, restarts} for each, appended to list. */
 void status_add_workers(json_t *list, struct worker *const *workers, size_t n);
-/* "edge edge1, Stile 0.1.0, up 3m 12s, policy revision 1" */
+/* Sets "alarms": the items of the verb alarms. */
+void status_add_alarms(json_t *status);
+/* "edge edge1, Stile 0.1.0, up 3m 12s, policy revision 1", and the alarms. */
 void status_print_head(const json_t *status);
 void status_print_allowlist(const json_t *status);
 void status_print_workers(const json_t *status);

@@ -10,7 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/alarms.h"
 #include "common/clock.h"
+#include "common/events.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/sock.h"
@@ -18,6 +20,7 @@
 
 static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 1;
 static const double update_retry = 0.2; /* seconds, while its queue is full */
+static const double steady_after = 15; /* seconds that it has to live for its crash to be over */
 static const double retire_end = 2;     /* seconds beyond those that it may drain */
 
 struct worker {
@@ -30,18 +33,33 @@ struct worker {
     struct ipc *ipc;
     ev_child child;
     ev_timer timer;  /* restart while dead, kill while stopping */
+    ev_timer steady; /* until it counts as well again */
     ev_timer retry;  /* while there are updates that did not fit */
     json_t *updates; /* those, by what they are about; NULL: none */
     double started, backoff;
     bool stopping, behind;
+    struct log_limit said, alarmed; /* what it may tell main */
 };
 
 static void worker_start(struct worker *w);
 
+static void worker_on_alarm(struct worker *w, const json_t *msg)
+{
+    unsigned dropped;
+    if (log_limit_allow(&w->alarmed, (int64_t)clock_monotonic(), EVENTS_OF_WORKER, EVENTS_WORKER_SECONDS,
+                        &dropped))
+        alarms_from_worker(w->name, w->role, msg);
+}
+
 static void worker_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     struct worker *w = ctx;
-    w->events->on_message(w->ctx, w, type, msg, fds, n_fds);
+    if (strcmp(type, "log") == 0)
+        events_from_worker(w->name, &w->said, msg);
+    else if (strcmp(type, "alarm") == 0)
+        worker_on_alarm(w, msg);
+    else
+        w->events->on_message(w->ctx, w, type, msg, fds, n_fds);
 }
 
 /* A worker whose end of the socketpair is gone cannot be told anything any more: it has to go. */
@@ -114,6 +132,13 @@ static void worker_describe_end(int status, char *out, size_t size)
         snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
 }
 
+static void worker_on_steady(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    struct worker *w = t->data;
+    alarm_clear(ALARM_WORKER_CRASHING, w->name);
+}
+
 static void worker_start_in(struct worker *w, double seconds)
 {
     ev_timer_set(&w->timer, seconds, 0);
@@ -133,13 +158,18 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
     w->ipc = NULL;
     w->pid = 0;
     worker_forget_updates(w);
+    alarms_worker_gone(w->name);
+    ev_timer_stop(loop, &w->steady);
     if (!w->stopping) {
         if (clock_monotonic() - w->started >= long_enough)
             w->backoff = backoff_first;
         log_event(LOG_ERR, "Worker Crashed", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, how,
                   w->backoff);
+        alarm_raise(ALARM_WORKER_CRASHING, w->name, how);
         worker_start_in(w, w->backoff);
         w->restarts++;
+    } else {
+        alarm_clear(ALARM_WORKER_CRASHING, w->name);
     }
     w->events->on_exit(w->ctx, w, how, w->stopping);
 }
@@ -168,8 +198,10 @@ static _Noreturn void worker_exec(struct worker *w, int fd, pid_t parent)
 /* errno says why. */
 static void worker_not_started(struct worker *w)
 {
-    log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name,
-              strerror(errno), w->backoff);
+    const char *reason = strerror(errno);
+    log_event(LOG_ERR, "Worker Not Started", "worker=%s reason=\"%s\" restart_in=%.1fs", w->name, reason,
+              w->backoff);
+    alarm_raise(ALARM_WORKER_CRASHING, w->name, reason);
     worker_start_in(w, w->backoff);
 }
 
@@ -198,6 +230,8 @@ static void worker_start(struct worker *w)
         kill(pid, SIGKILL); /* out of memory: once more, later */
     ev_child_set(&w->child, pid, 0);
     ev_child_start(w->loop, &w->child);
+    ev_timer_set(&w->steady, steady_after, 0);
+    ev_timer_start(w->loop, &w->steady);
     w->events->on_start(w->ctx, w);
 }
 
@@ -215,7 +249,8 @@ struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index
     ev_child_init(&w->child, worker_on_child, 0, 0);
     ev_timer_init(&w->timer, worker_on_timer, 0, 0);
     ev_timer_init(&w->retry, worker_on_retry, 0, update_retry);
-    w->child.data = w->timer.data = w->retry.data = w;
+    ev_timer_init(&w->steady, worker_on_steady, 0, 0);
+    w->child.data = w->timer.data = w->retry.data = w->steady.data = w;
     worker_start(w);
     return w;
 }
@@ -226,6 +261,7 @@ void worker_free(struct worker *w)
         return;
     ev_child_stop(w->loop, &w->child);
     ev_timer_stop(w->loop, &w->timer);
+    ev_timer_stop(w->loop, &w->steady);
     worker_forget_updates(w);
     if (w->pid)
         kill(w->pid, SIGKILL);

@@ -10,8 +10,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/alarms.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "common/text.h"
 #include "common/tls_memory.h"
 
 /* Queues grow and go all the time; memory handed back to the kernel in between is faulted in again, page by
@@ -57,13 +60,58 @@ static void process_on_message(void *ctx, const char *type, json_t *msg, int *fd
         p->role->message(p->worker, type, msg, fds, n_fds);
 }
 
+static void process_say_to(struct ipc *main);
+
 static void process_on_main_gone(void *ctx)
 {
     struct worker_process *p = ctx;
+    process_say_to(NULL);
     ev_break(p->loop, EVBREAK_ALL);
 }
 
 static const struct ipc_events process_ipc_events = {process_on_message, process_on_main_gone};
+
+/* To main ------------------------------------------------------------------------------------------------ */
+
+/* What it says and raises goes to main as well; a loop of mistakes must not fill the queue between them. */
+enum { SAY_BURST = 50, SAY_SECONDS = 10 };
+
+static struct {
+    struct ipc *main; /* NULL: nobody is told */
+    struct log_limit limit;
+    unsigned dropped;
+} say;
+
+static void process_on_log(int level, const char *event, const char *fields)
+{
+    unsigned dropped;
+    char clean[2048];
+    if (!say.main || !log_limit_allow(&say.limit, (int64_t)clock_monotonic(), SAY_BURST, SAY_SECONDS, &dropped))
+        return;
+    say.dropped += dropped;
+    json_t *msg = json_pack("{ss si ss ss sI}", "type", "log", "level", level, "name", event, "fields",
+                            text_copy(clean, sizeof clean, fields), "dropped", (json_int_t)say.dropped);
+    if (ipc_send(say.main, msg, NULL, 0) == ERR_OK)
+        say.dropped = 0;
+    else
+        say.dropped++;
+}
+
+static void process_on_alarm(void *ctx, json_t *msg)
+{
+    (void)ctx;
+    if (say.main)
+        (void)ipc_send(say.main, msg, NULL, 0);
+    else
+        json_decref(msg);
+}
+
+static void process_say_to(struct ipc *main)
+{
+    say.main = main;
+    log_set_sink(main ? process_on_log : NULL);
+    alarms_set_forward(main ? process_on_alarm : NULL, NULL);
+}
 
 static void process_on_term(struct ev_loop *loop, ev_signal *s, int revents)
 {
@@ -109,6 +157,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     signal(SIGHUP, SIG_IGN);
     p.loop = ev_default_loop(0);
     p.main = p.loop ? ipc_new(p.loop, WORKER_FD, &process_ipc_events, &p) : NULL;
+    process_say_to(p.main);
     p.worker = p.main ? p.role->make(p.loop, p.main) : NULL;
     if (!p.worker)
         return 1;
@@ -126,6 +175,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     ev_signal_stop(p.loop, &p.interrupt);
     signal(SIGTERM, SIG_IGN);
     p.role->free(p.worker);
+    process_say_to(NULL);
     ipc_free(p.main);
     ev_run(p.loop, EVRUN_NOWAIT); /* what the streams put off */
     return 0;

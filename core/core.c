@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/events_request.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/verb.h"
@@ -11,12 +12,13 @@
 static const double stop_grace = 3;
 
 static const char run_help[] =
-    "usage: stile-core run [--dir DIR] [--run-dir DIR] [--user NAME] [--log-level LEVEL]\n"
+    "usage: stile-core run [--dir DIR] [--run-dir DIR] [--state-dir DIR] [--user NAME] [--log-level LEVEL]\n"
     "\n"
     "Runs core in the foreground; logs go to stderr.\n"
     "\n"
     "  --dir DIR          what 'stile-core init' made (default /etc/stile)\n"
     "  --run-dir DIR      sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --state-dir DIR    database (default /var/lib/stile for /etc/stile, else DIR/state)\n"
     "  --user NAME        whom to become when started as root (default stile)\n"
     "  --log-level LEVEL  error, warning, notice, info (default) or debug\n"
     "\n"
@@ -28,6 +30,7 @@ static const struct request_verb core_verbs[] = {{"status", core_status_request,
                                                  {"metrics", core_metrics_request, .alone = false},
                                                  {"dns", core_dns_request, .alone = true},
                                                  {"reload", core_reload_request, .alone = true},
+                                                 EVENTS_VERBS,
                                                  {0}};
 
 static enum err core_start(struct core *c, char *why)

@@ -105,6 +105,7 @@ static void core_status_done(void *ctx, json_t *results)
                   "join_url", c->box->config.join_url, "revision", (json_int_t)c->box->config.revision,
                   "tunnels", tunnels, "domains", domains, "targets", core_status_targets(domains),
                   "allowlist", c->material.allowlist, "workers", workers);
+    status_add_alarms(answer);
     core_status_answer(r, answer);
 }
 

@@ -1,14 +1,28 @@
+#include "common/box.h"
+#include "common/event_command.h"
 #include "common/verb.h"
 #include "core/core.h"
 #include "core/firewall.h"
 #include "core/pairing/init.h"
 #include "core/workers.h"
 
+static int core_alarm_command(int argc, char **argv)
+{
+    return alarm_command(argc, argv, BOX_CORE_SOCKET);
+}
+
+static int core_event_command(int argc, char **argv)
+{
+    return event_command(argc, argv, BOX_CORE_SOCKET);
+}
+
 static const struct verb verbs[] = {
     {"init", init_command, "make the shared config, and a bundle for each edge"},
     {"run", core_run_command, "run core in the foreground"},
     {"status", core_status_command, "tunnels, targets, allow list, workers"},
     {"metrics", core_metrics_command, "figures for Prometheus"},
+    {"alarm", core_alarm_command, "what is wrong: list, ack"},
+    {"event", core_event_command, "what happened: list"},
     {"reload", core_reload_command, "take over changes of the config"},
     {"dns", core_dns_command, "flush: ask DNS for the web bridges again"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},

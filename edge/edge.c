@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/events_request.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -83,7 +84,7 @@ static const struct request_verb edge_verbs[] = {
     {"status", edge_status_request, .alone = false}, {"metrics", edge_metrics_request, .alone = false},
     {"user", edge_users_request, .alone = true},     {"ban", edge_bans_request, .alone = true},
     {"reload", edge_reload_request, .alone = true},  {"hosts", edge_web_hosts_request, .alone = false},
-    {0}};
+    EVENTS_VERBS,                                    {0}};
 
 /* Starting ---------------------------------------------------------------------------------------------- */
 
@@ -211,7 +212,6 @@ int edge_run_command(int argc, char **argv)
     struct edge *e = xcalloc(1, sizeof *e);
     e->turn_shared = -1;
     e->daemon.keep_low_ports = true;
-    e->daemon.keep_state = true;
     e->daemon.on_stop = edge_stop;
     e->daemon.on_reload = edge_on_hangup;
     e->daemon.ctx = e;

@@ -158,6 +158,7 @@ static void edge_status_done(void *ctx, json_t *results)
         "tunnels", edge_status_tunnels(e, web), "allowlist", e->allowlist, "relays", relays, "turn", turn,
         "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid", (int)sshd_pid(e->sshd), "reason",
         sshd_reason(e->sshd), "workers", workers);
+    status_add_alarms(answer);
     json_object_set_new(answer, "usage", edge_usage(turn));
     json_object_set_new(answer, "bans", edge_bans_status(e));
     json_object_set_new(answer, "services", edge_status_services(e));

@@ -1,14 +1,28 @@
+#include "common/box.h"
+#include "common/event_command.h"
 #include "common/verb.h"
 #include "edge/edge.h"
 #include "edge/tunnel/attach.h"
 #include "edge/turn/turn_command.h"
 #include "edge/workers.h"
 
+static int edge_alarm_command(int argc, char **argv)
+{
+    return alarm_command(argc, argv, BOX_EDGE_SOCKET);
+}
+
+static int edge_event_command(int argc, char **argv)
+{
+    return event_command(argc, argv, BOX_EDGE_SOCKET);
+}
+
 static const struct verb verbs[] = {
     {"run", edge_run_command, "run the edge in the foreground"},
     {"join", edge_join_command, "install the bundle that core made for this edge"},
     {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
     {"metrics", edge_metrics_command, "figures for Prometheus"},
+    {"alarm", edge_alarm_command, "what is wrong: list, ack"},
+    {"event", edge_event_command, "what happened: list"},
     {"cert", edge_cert_command, "the certificate that guests see: show, csr, install"},
     {"reload", edge_reload_command, "read the config and the secrets again, while calls go on"},
     {"user", edge_user_command, "TURN users of this edge: add, list, disable, remove, token"},
