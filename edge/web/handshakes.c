@@ -9,7 +9,7 @@ enum {
     FEW = 10,          /* handshakes at once that still go first, and … */
     FEW_PART = 100,    /* … the part of handshakes_per_address that does in the long run */
 };
-static const double ROUND_SECONDS = 0.002; /* above, no more handshakes in this round */
+static const double ROUND_SECONDS = 0.001; /* above, no more handshakes in this round */
 
 void handshakes_init(struct web *w)
 {

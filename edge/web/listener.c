@@ -12,7 +12,7 @@
 #include "edge/web/conn.h"
 #include "edge/web/demux.h"
 
-enum { ACCEPTS_PER_EVENT = 32, KEEPALIVE_IDLE = 60, KEEPALIVE_INTERVAL = 15, KEEPALIVE_PROBES = 4 };
+enum { ACCEPTS_PER_EVENT = 8, KEEPALIVE_IDLE = 60, KEEPALIVE_INTERVAL = 15, KEEPALIVE_PROBES = 4 };
 
 struct listener {
     struct web *web;

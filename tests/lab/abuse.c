@@ -25,7 +25,9 @@
 #include "common/netaddr.h"
 #include "common/sock.h"
 
-enum { JUNK = 4096, OPENING_AT_ONCE = 200, PER_TURN = 8, OPENING_SECONDS = 120 };
+enum { JUNK = 4096, OPENING_AT_ONCE = 200, OPENING_A_SECOND = 500, PER_TURN = 8, OPENING_SECONDS = 120 };
+
+static const double PACE_SECONDS = 0.02;
 
 struct attacker;
 
@@ -49,7 +51,7 @@ static struct ev_loop *loop;
 static struct netaddr server, from;
 static SSL_CTX *tls;
 static ev_timer end;
-static double seconds;
+static double seconds, begun;
 static struct attacker *attackers;
 static unsigned addresses, connections, next_address;
 static unsigned opened, reached, open_now, opening, started, settled;
@@ -66,9 +68,11 @@ static _Noreturn void quit(const char *what)
 
 /* Life ------------------------------------------------------------------------------------------------- */
 
+/* Those that hold come one after the other: how many handshakes a server bears is another attack. */
 static void open_more(void)
 {
-    while (started < connections && opening < OPENING_AT_ONCE) {
+    double due = kind->holds ? (ev_now(loop) - begun) * OPENING_A_SECOND : connections;
+    while (started < connections && started < due && opening < OPENING_AT_ONCE) {
         opening++;
         attacker_open(&attackers[started++]);
     }
@@ -240,7 +244,7 @@ static bool begin_tls(struct attacker *a)
         quit("out of memory");
     SSL_set_tlsext_host_name(a->ssl, "join.example.com");
     SSL_set_connect_state(a->ssl);
-    return shake_hands(a) >= 0;
+    return kind->go_on(a); /* a server that is quick has answered already */
 }
 
 static bool tls_swallow(struct attacker *a)
@@ -326,6 +330,12 @@ static void on_turn(struct ev_loop *l, ev_prepare *w, int revents)
         }
 }
 
+/* There may be more to open. */
+static void on_pace(struct ev_loop *l, ev_timer *t, int revents)
+{
+    (void)l, (void)t, (void)revents;
+}
+
 static void on_end(struct ev_loop *l, ev_timer *t, int revents)
 {
     (void)t, (void)revents;
@@ -391,6 +401,7 @@ static void set_up(char **argv)
 int main(int argc, char **argv)
 {
     ev_prepare turn;
+    ev_timer pace;
     if (argc < 2)
         quit("KIND server=IP from=IP addresses=N connections=N [seconds=N]");
     set_up(argv);
@@ -398,6 +409,9 @@ int main(int argc, char **argv)
     loop = ev_default_loop(0);
     ev_prepare_init(&turn, on_turn);
     ev_prepare_start(loop, &turn);
+    ev_timer_init(&pace, on_pace, 0, PACE_SECONDS);
+    ev_timer_start(loop, &pace);
+    begun = ev_now(loop);
     seconds = atof(option(argv, "seconds", "5"));
     ev_timer_init(&end, on_end, kind->holds ? OPENING_SECONDS + seconds : seconds, 0);
     ev_timer_start(loop, &end);

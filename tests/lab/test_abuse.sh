@@ -37,7 +37,7 @@ EVERY="$USUAL silent hello half-hello half-handshakes garbage records stun proxy
 # What has to have happened is said in the attacker's own figures (jq).
 launch() { # NAME
     case $1 in
-    idle) at_tcp "$1" 5000 "$SECONDS_EACH" '.reached == 5000 and .open == 5000' ;;
+    idle) at_tcp "$1" 5000 3 '.reached == 5000 and .open == 5000' ;;
     silent | hello | half-hello) at_tcp "$1" 5000 12 '.reached == 5000' ;; # until the edge gives them up
     slow-head) at_http1 "$1" /settings.js -H -i 1 ;;
     slow-body) at_http1 "$1" /bulk/sum -B -i 1 -s 100000 ;;
@@ -101,6 +101,7 @@ attacker() {
 attack() {
     local name=$1 claim=$2 budget=$((FOLD * (BASE_KIB + $3 * CONNECTION_KIB + $4) + KEPT_KIB)) before during edge_kib core_kib
     shift 4
+    most_budget=$((budget > most_budget ? budget : most_budget)) # what an attack before this one took may have stayed
     guests_phase undisturbed >/dev/null
     sleep "$UNDISTURBED_SECONDS"
     memory_watch edge edge "$EDGE"
@@ -113,7 +114,7 @@ attack() {
     report "$name" "$before" "$during" "$edge_kib" "$core_kib"
     check "$name: it took place" jq -se "last | $claim" "$LAB/tmp/attack"
     is "$name: every request of the guests is answered, no connection lost" "$(jq -c '[.failed, .lost]' <<<"$during")" '[{},0]'
-    at_most "$name: the edge's memory, KiB" "$edge_kib" "$budget"
+    at_most "$name: the edge's memory, KiB" "$edge_kib" "$most_budget"
     at_most "$name: core's memory, KiB" "$core_kib" $((FOLD * CORE_KIB + KEPT_KIB))
 }
 
@@ -129,6 +130,7 @@ descriptors_are_back() { [ "$(box_descriptors edge "$EDGE")" -le "$1" ]; }
 
 # ------------------------------------------------------------------------------------------------------------------
 
+most_budget=0
 lab_up
 for host in {100..149}; do ip -n "$(lab_ns guest)" address add 198.51.100.$host/24 dev net0; done
 # slowhttptest cannot be told its own address; the guests are at theirs.
