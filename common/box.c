@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -96,7 +97,7 @@ static enum err box_read_name(struct box *b, char *why)
     return e;
 }
 
-enum err box_load(struct box *b, char *why)
+static enum err box_read(struct box *b, const char *name, const char *text, char *why)
 {
     char path[PATH_MAX];
     struct config config;
@@ -104,7 +105,8 @@ enum err box_load(struct box *b, char *why)
     enum err e = box_read_name(b, why);
     if (e != ERR_OK)
         return e;
-    e = config_load(box_file(b, BOX_CONFIG, path), &config, why);
+    box_file(b, BOX_CONFIG, path);
+    e = text ? config_parse(name ? name : path, text, &config, why) : config_load(path, &config, why);
     if (e != ERR_OK)
         return e;
     e = secrets_load(box_file(b, BOX_SECRETS, path), &secrets, why);
@@ -119,13 +121,51 @@ enum err box_load(struct box *b, char *why)
     return ERR_OK;
 }
 
+enum err box_load(struct box *b, char *why)
+{
+    return box_read(b, NULL, NULL, why);
+}
+
 enum err box_load_again(const struct box *b, struct box *fresh, char *why)
+{
+    return box_load_text(b, NULL, NULL, fresh, why);
+}
+
+enum err box_load_text(const struct box *b, const char *name, const char *text, struct box *fresh, char *why)
 {
     *fresh = (struct box){0};
     memcpy(fresh->dir, b->dir, sizeof fresh->dir);
     memcpy(fresh->run, b->run, sizeof fresh->run);
     memcpy(fresh->state, b->state, sizeof fresh->state);
-    return box_load(fresh, why);
+    return box_read(fresh, name, text, why);
+}
+
+/* The account keeps what it owns: a link, or another one's file, is the administrator's own arrangement. */
+const char *box_config_fixed(const struct box *b)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (lstat(box_file(b, BOX_CONFIG, path), &st) < 0)
+        return "it cannot be examined";
+    if (!S_ISREG(st.st_mode))
+        return "it is a link, not a file; change what it leads to, then run 'stile-core reload'";
+    if (st.st_uid != geteuid())
+        return "it does not belong to the daemons' account; give it to that account (chown), or change it "
+               "yourself and run 'stile-core reload'";
+    return access(b->dir, W_OK) == 0
+               ? NULL
+               : "its folder cannot be written to; see ReadWritePaths in the unit";
+}
+
+enum err box_replace_config(const struct box *b, const char *text, char *why)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    const char *fixed = box_config_fixed(b);
+    if (!fixed && lstat(box_file(b, BOX_CONFIG, path), &st) == 0)
+        return file_write(path, text, strlen(text), st.st_mode & 0777, why, SCHEMA_WHY);
+    snprintf(why, SCHEMA_WHY, "%s: %s", box_file(b, BOX_CONFIG, path), fixed ? fixed : "it is gone");
+    return ERR_REFUSED;
 }
 
 void box_close(struct box *b)

@@ -52,6 +52,14 @@ enum err box_make_dir(struct box *b, const char *dir, const char *user, char *wh
 enum err box_load(struct box *b, char *why);
 /* The files of an open box as they are now, into fresh, which box_close frees, also after an error. */
 enum err box_load_again(const struct box *b, struct box *fresh, char *why);
+/* The same with text in place of stile.json (NULL: the file), which messages call name (NULL: as the file).
+ */
+enum err box_load_text(const struct box *b, const char *name, const char *text, struct box *fresh,
+                       char *why);
+/* Why stile.json cannot be replaced by us as it is, in words; NULL: it can. */
+const char *box_config_fixed(const struct box *b);
+/* Replaces stile.json as a whole; its mode stays, and it stays ours. why has SCHEMA_WHY bytes. */
+enum err box_replace_config(const struct box *b, const char *text, char *why);
 void box_close(struct box *b);
 /* Absolute path of a file in dir, in run or in state, into a static buffer of its own per call site:
  * out[PATH_MAX]. */

@@ -147,39 +147,17 @@ static const char *check_log_file(const char *value)
     return right && !strpbrk(value, "\"\\\r\n") ? NULL : "\"\", \"-\" or the full path of a file";
 }
 
-static const char *check_log_format(const char *value)
-{
-    return strcmp(value, "combined") == 0 || strcmp(value, "json") == 0 ? NULL : "\"combined\" or \"json\"";
-}
-
 static const char *check_realm(const char *value)
 {
     return *value && strlen(value) <= 127 && !strpbrk(value, "\"\\\r\n") ? NULL
                                                                          : "1 to 127 characters, no quotes";
 }
 
-static const char *check_binding(const char *value)
-{
-    return strcmp(value, "open") == 0 || strcmp(value, "authenticated") == 0 || strcmp(value, "off") == 0
-               ? NULL
-               : "\"open\", \"authenticated\" or \"off\"";
-}
-
-static const char *check_channel_numbers(const char *value)
-{
-    return strcmp(value, "rfc8656") == 0 || strcmp(value, "rfc5766") == 0 ? NULL
-                                                                          : "\"rfc8656\" or \"rfc5766\"";
-}
-
-static const char *check_gso(const char *value)
-{
-    return strcmp(value, "auto") == 0 || strcmp(value, "off") == 0 ? NULL : "\"auto\" or \"off\"";
-}
-
-static const char *check_algorithm(const char *value)
-{
-    return strcmp(value, "sha256") == 0 || strcmp(value, "md5") == 0 ? NULL : "\"sha256\" or \"md5\"";
-}
+static const char *const log_formats[] = {"combined", "json", NULL};
+static const char *const bindings[] = {"open", "authenticated", "off", NULL};
+static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
+static const char *const gso_words[] = {"auto", "off", NULL};
+static const char *const algorithms[] = {"sha256", "md5", NULL};
 
 /* Rows ------------------------------------------------------------------------------------------------- */
 
@@ -236,7 +214,7 @@ static const struct schema_row access_log_rows[] = {
      .help = "where the edge writes a line for every finished request: a full path; - for standard error "
              "(the journal); empty: nowhere"},
     {"format", SCHEMA_STRING, ACCESS_LOG(format), .edge_live = true, .default_text = "\"combined\"",
-     .check = check_log_format, .help = "combined (as Apache and nginx have it, and more behind it) or json"},
+     .words = log_formats, .help = "combined (as Apache and nginx have it, and more behind it) or json"},
     {"query", SCHEMA_BOOL, ACCESS_LOG(query), .edge_live = true, .default_text = "false",
      .help = "URLs with their query, which may hold secrets"},
     SCHEMA_END};
@@ -334,19 +312,19 @@ static const struct schema_row turn_rows[] = {
      .default_text = "0",
      .help = "the same for all allocations of one user on one edge together; 0: no limit"},
     {"binding", SCHEMA_STRING, TURN(binding), .edge_live = true, .default_text = "\"open\"",
-     .check = check_binding,
+     .words = bindings,
      .help = "STUN Binding requests: open to anyone, authenticated (only with credentials), or off"},
     {"channel_numbers", SCHEMA_STRING, TURN(channel_numbers), .edge_live = true,
-     .default_text = "\"rfc8656\"", .check = check_channel_numbers,
+     .default_text = "\"rfc8656\"", .words = channel_numbers,
      .help = "rfc8656: 0x4000 to 0x4FFF; rfc5766: to 0x7FFF, for older clients"},
-    {"gso", SCHEMA_STRING, TURN(gso), .default_text = "\"auto\"", .check = check_gso,
+    {"gso", SCHEMA_STRING, TURN(gso), .default_text = "\"auto\"", .words = gso_words,
      .help =
          "auto: the kernel joins and splits runs of packets where it can; off: one by one, where a driver "
          "has trouble with that"},
     {"software", SCHEMA_BOOL, TURN(software), .edge_live = true, .default_text = "true",
      .help = "name the software in authenticated answers"},
     {"password_algorithms", SCHEMA_STRINGS, TURN(password_algorithms), .edge_live = true, .min = 1, .max = 2,
-     .default_text = "[\"sha256\",\"md5\"]", .check = check_algorithm,
+     .default_text = "[\"sha256\",\"md5\"]", .words = algorithms,
      .help = "sha256 (RFC 8489) and md5 (every client): which are offered, the one to be preferred first"},
     {"allocation_kbps", SCHEMA_INT, TURN(allocation_kbps), .edge_live = true, .min = 0, .max = 100000000,
      .default_text = "0",
@@ -526,7 +504,8 @@ enum err config_parse(const char *name, const char *text, struct config *out, ch
         snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", name, error.line, error.text);
         return ERR_CONFIG;
     }
-    enum err e = schema_read(&source, c.json, config_rows, &c, why);
+    c.text = strdup(text);
+    enum err e = c.text ? schema_read(&source, c.json, config_rows, &c, why) : ERR_MEMORY;
     if (e == ERR_OK)
         e = config_derive(&source, &c, why);
     if (e != ERR_OK) {
@@ -570,6 +549,7 @@ void config_swap_live(struct config *running, struct config *merged)
     running->web_limits = merged->web_limits;
     running->revision = merged->revision;
     running->json = merged->json;
+    running->text = merged->text;
     merged->turn = old.turn;
     merged->bans = old.bans;
     merged->web_proxy.access_log = old.web_proxy.access_log;
@@ -577,12 +557,14 @@ void config_swap_live(struct config *running, struct config *merged)
     merged->web_limits = old.web_limits;
     merged->revision = old.revision;
     merged->json = old.json;
+    merged->text = old.text;
 }
 
 void config_free(struct config *c)
 {
     schema_free(config_rows, c);
     json_decref(c->json);
+    free(c->text);
     *c = (struct config){0};
 }
 

@@ -114,7 +114,8 @@ struct config {
     /* Derived by config_load: */
     char join_host[256]; /* of the first domain: all of them are in config_join_hosts */
     uint16_t join_port;
-    json_t *json; /* the document itself */
+    json_t *json; /* the document itself, */
+    char *text;   /* and as it was written; of a merged one: what was merged into it */
 };
 
 enum { CONFIG_DOMAINS_MAX = 64 };

@@ -20,6 +20,7 @@ struct local_connection {
     struct local_server *server;
     struct ipc *ipc;
     void *data;
+    long uid;
     bool closing;
     LIST_ENTRY(local_connection) next;
 };
@@ -76,6 +77,7 @@ static void local_accept(struct local_server *s, int fd)
         return;
     }
     c->server = s;
+    c->uid = uid;
     c->ipc = ipc_new(s->loop, fd, &local_ipc_events, c);
     if (!c->ipc) {
         free(c);
@@ -147,6 +149,11 @@ void local_connection_close(struct local_connection *c)
 void local_connection_set_data(struct local_connection *c, void *data)
 {
     c->data = data;
+}
+
+long local_connection_uid(const struct local_connection *c)
+{
+    return c->uid;
 }
 
 void *local_connection_data(const struct local_connection *c)

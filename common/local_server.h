@@ -31,6 +31,8 @@ void local_connection_send(struct local_connection *c, json_t *msg);
 /* Closes once what was sent has left; no on_close follows. c is gone for the caller. */
 void local_connection_close(struct local_connection *c);
 void local_connection_set_data(struct local_connection *c, void *data);
+/* The account at the other end. */
+long local_connection_uid(const struct local_connection *c);
 void *local_connection_data(const struct local_connection *c);
 
 /* For tools: connects to path, sends msg (stolen), waits for one answer. why in words a person can act on.

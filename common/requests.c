@@ -1,11 +1,13 @@
 #include "common/requests.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "common/local_server.h"
 #include "common/log.h"
+#include "common/text.h"
 
 struct request {
     struct requests *server;
@@ -170,6 +172,15 @@ void requests_submit(struct requests *s, json_t *msg)
     if (!verb || !requests_begin(s, NULL, verb, msg))
         log_event(LOG_ERR, "Request Not Begun", "type=%s", type ? type : "");
     json_decref(msg);
+}
+
+const char *request_by(const struct request *r, char *out, size_t size)
+{
+    const char *by = json_string_value(json_object_get(r->msg, "by"));
+    const struct passwd *account = NULL;
+    if (!by && r->connection)
+        account = getpwuid((uid_t)local_connection_uid(r->connection));
+    return text_copy(out, size, by ? by : account ? account->pw_name : "the daemon");
 }
 
 void request_answer(struct request *r, json_t *answer)

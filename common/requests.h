@@ -30,6 +30,9 @@ void requests_free(struct requests *s);
 /* A request of the daemon itself (a signal): nobody waits for the answer. msg is stolen. */
 void requests_submit(struct requests *s, json_t *msg);
 
+/* Who asked, for people: what the message says in "by" (the asker is root or the daemon's account), else the
+ * account at the other end. Returns out. */
+const char *request_by(const struct request *r, char *out, size_t size);
 /* answer is stolen; r is gone. */
 void request_answer(struct request *r, json_t *answer);
 /* The answer that says why not: {"type":"error","reason":…}. */

@@ -121,6 +121,23 @@ static enum err wrong_type(struct schema_walk *walk, const struct schema_row *ro
     return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), type_words(row));
 }
 
+/* NULL when s is one of the words, else the choice as people say it. */
+static const char *check_words(const struct schema_row *row, const char *s, char *out, size_t size)
+{
+    size_t used = 0;
+    for (const char *const *word = row->words; *word; word++) {
+        if (strcmp(*word, s) == 0)
+            return NULL;
+        used += (size_t)snprintf(out + used, size - used, "%s\"%s\"",
+                                 word == row->words ? ""
+                                 : word[1]          ? ", "
+                                                    : " or ",
+                                 *word);
+        used = used < size ? used : size - 1;
+    }
+    return out;
+}
+
 static enum err read_string(struct schema_walk *walk, const struct schema_row *row, const json_t *value,
                             char **out)
 {
@@ -130,7 +147,8 @@ static enum err read_string(struct schema_walk *walk, const struct schema_row *r
         return walk_problem(walk, "%s is not a string", schema_value_text(row, value, text));
     if (strlen(s) != json_string_length(value))
         return walk_problem(walk, "%s contains a NUL character", schema_value_text(row, value, text));
-    right = row->check ? row->check(s) : NULL;
+    char words[160];
+    right = row->words ? check_words(row, s, words, sizeof words) : row->check ? row->check(s) : NULL;
     if (right)
         return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), right);
     *out = strdup(s);
@@ -445,6 +463,58 @@ json_t *schema_merge(const struct schema_row *rows, const json_t *running, const
         return merged;
     json_decref(merged);
     return NULL;
+}
+
+/* Writing ------------------------------------------------------------------------------------------------ */
+
+static json_t *write_objects(const struct schema_row *row, const struct schema_objects *objects)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < objects->n; i++)
+        if (json_array_append_new(
+                list, schema_write(row->rows, (const char *)objects->items + i * row->size)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+/* NULL also for what has no value. */
+static json_t *write_value(const struct schema_row *row, const void *member)
+{
+    const long *numbers = member;
+    const char *text;
+    switch (row->type) {
+    case SCHEMA_STRING:
+        text = *(char *const *)member;
+        return text && !row->secret ? json_string(text) : NULL;
+    case SCHEMA_BOOL:
+        return json_boolean(*(const bool *)member);
+    case SCHEMA_INT:
+        return json_integer(numbers[0]);
+    case SCHEMA_STRINGS:
+        return row->secret ? NULL : schema_strings_json(member);
+    case SCHEMA_RANGE:
+        return json_pack("[I,I]", (json_int_t)numbers[0], (json_int_t)numbers[1]);
+    case SCHEMA_OBJECT:
+        return schema_write(row->rows, member);
+    case SCHEMA_OBJECTS:
+        return write_objects(row, member);
+    case SCHEMA_ANY:
+        return json_incref(*(json_t *const *)member);
+    }
+    return NULL;
+}
+
+json_t *schema_write(const struct schema_row *rows, const void *target)
+{
+    json_t *object = json_object();
+    for (const struct schema_row *row = rows; object && row->key; row++) {
+        json_t *value = write_value(row, (const char *)target + row->offset);
+        if (value)
+            json_object_set_new(object, row->key, value);
+    }
+    return object;
 }
 
 json_t *schema_strings_json(const struct schema_strings *strings)

@@ -49,7 +49,8 @@ struct schema_row {
     /* Judges one string (STRING, each of STRINGS): NULL when it is right, else what would be right, in words.
      */
     const char *(*check)(const char *value);
-    const char *help; /* for the manual: a sentence without its full stop */
+    const char *const *words; /* the only values of a string, NULL behind the last; in place of check */
+    const char *help;         /* for the manual: a sentence without its full stop */
 };
 #define SCHEMA_END                                                                                           \
     {                                                                                                        \
@@ -77,6 +78,9 @@ enum err schema_problem(const struct schema_source *source, const char *pointer,
  * out. waiting[size] gets the names of other keys that differ, ", " between them. Both were read by rows. */
 json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh, char *waiting,
                      size_t size);
+/* The values that target has, with those that were left out, as a new object of the same rows: secrets and
+ * strings that have no value are not in it. NULL when memory is out. */
+json_t *schema_write(const struct schema_row *rows, const void *target);
 /* The line (from 1) in valid JSON text where the value at pointer begins; 1 when it is not there. */
 unsigned schema_line(const char *text, const char *pointer);
 

@@ -8,6 +8,7 @@
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/verb.h"
+#include "core/core_change.h"
 
 static const double stop_grace = 3;
 
@@ -26,12 +27,18 @@ static const char run_help[] =
     "SIGHUP reads the config and its files again, as 'stile-core reload' does.\n";
 
 /* What our own tools may ask over the socket. */
-static const struct request_verb core_verbs[] = {{"status", core_status_request, .alone = false},
-                                                 {"metrics", core_metrics_request, .alone = false},
-                                                 {"dns", core_dns_request, .alone = true},
-                                                 {"reload", core_reload_request, .alone = true},
-                                                 EVENTS_VERBS,
-                                                 {0}};
+static const struct request_verb core_verbs[] = {
+    {"status", core_status_request, .alone = false},
+    {"metrics", core_metrics_request, .alone = false},
+    {"dns", core_dns_request, .alone = true},
+    {"reload", core_reload_request, .alone = true},
+    {"config_show", core_config_show_request, .alone = false},
+    {"config_check", core_config_check_request, .alone = true},
+    {"config_put", core_config_put_request, .alone = true},
+    {"config_history", core_config_history_request, .alone = false},
+    {"config_rollback", core_config_rollback_request, .alone = true},
+    EVENTS_VERBS,
+    {0}};
 
 static enum err core_start(struct core *c, char *why)
 {
@@ -39,6 +46,7 @@ static enum err core_start(struct core *c, char *why)
     enum err err = core_material_load(c, c->box, &c->material, why);
     if (err != ERR_OK)
         return err;
+    core_change_note(c, "file", "as it was at the start");
     core_targets_replace(c, NULL);
     (void)core_tunnels_match(c, false);
     return requests_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), core_verbs, c, &c->requests,
@@ -49,7 +57,7 @@ static void core_on_hangup(void *core)
 {
     struct core *c = core;
     if (c->requests && !c->stopping)
-        requests_submit(c->requests, json_pack("{ss}", "type", "reload"));
+        requests_submit(c->requests, json_pack("{ss ss}", "type", "reload", "by", "SIGHUP"));
 }
 
 static void core_stop(void *core)
@@ -67,6 +75,7 @@ static void core_stop(void *core)
 
 static void core_free(struct core *c)
 {
+    core_change_free(c->change);
     requests_free(c->requests);
     core_tunnels_free(c);
     core_targets_stop(c);

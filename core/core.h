@@ -1,7 +1,7 @@
 /*
  * Core's main process: config, targets, tunnel workers. `stile-core run` makes one and runs it. Its parts:
  * core.c (start, stop), core_material.c (what its files say), core_tunnels.c (tunnel workers and what they
- * are told), core_targets.c (the bridges), core_reload.c (changes while running), core_status.c.
+ * are told), core_targets.c (the bridges), core_change.c (changes while running), core_status.c.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
@@ -52,6 +52,7 @@ struct core {
     TAILQ_HEAD(core_tunnels, core_tunnel) tunnels;
     size_t n_tunnels; /* with those that are leaving */
     struct requests *requests;
+    struct change *change; /* core_change.h: while one is under way */
     bool stopping;
 };
 
@@ -91,6 +92,20 @@ int core_dns_command(int argc, char **argv);
 /* core_reload.c: `stile-core reload`, SIGHUP. */
 void core_reload_request(void *core, struct request *r, const json_t *msg);
 int core_reload_command(int argc, char **argv);
+
+/* core_config.c: verbs of `stile-core config` and of the admin service. Errors as in core_change.h; also code
+ * "conflict" and "not_found".
+ *   config_show {} -> {file, text, revision, writable, fixed: why not, config: with all defaults}
+ *   config_check {text} -> {ok, diff, waits_for_restart, edges} or {ok: false, problem: {file, line, key,
+ *     message}}
+ *   config_put {text, revision: the one in force, by} -> as core_change.h
+ *   config_history {} -> {items: [{revision, time, by, summary}]}; {revision} -> {revision, text}
+ *   config_rollback {revision, by} -> as core_change.h */
+void core_config_show_request(void *core, struct request *r, const json_t *msg);
+void core_config_check_request(void *core, struct request *r, const json_t *msg);
+void core_config_put_request(void *core, struct request *r, const json_t *msg);
+void core_config_history_request(void *core, struct request *r, const json_t *msg);
+void core_config_rollback_request(void *core, struct request *r, const json_t *msg);
 
 /* core_status.c: `stile-core status` and `stile-core metrics`. */
 extern const struct tunnel_names core_tunnel_names;

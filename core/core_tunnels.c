@@ -19,6 +19,7 @@ static void tunnel_add_policy(const struct core *c, json_t *msg)
 {
     const struct core_material *m = &c->material;
     json_object_set_new(msg, "revision", json_integer(c->box->config.revision));
+    json_object_set_new(msg, "config", json_string(c->box->config.text));
     json_object_set(msg, "policy", m->told);
     json_object_set(msg, "allowlist", m->allowlist);
     json_object_set_new(msg, "domains", domains_policy(m->domains, &m->policy));
@@ -99,7 +100,7 @@ static void tunnel_on_message(void *tunnel, struct worker *w, const char *type, 
 {
     struct core_tunnel *t = tunnel;
     (void)fds, (void)n_fds;
-    if (strcmp(type, "status") == 0)
+    if (strcmp(type, "status") == 0 || strcmp(type, "config") == 0)
         gather_message(w, msg);
     else if (strcmp(type, "state") == 0)
         tunnel_on_state(t, msg);

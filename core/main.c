@@ -1,6 +1,7 @@
 #include "common/box.h"
 #include "common/event_command.h"
 #include "common/verb.h"
+#include "core/config_command.h"
 #include "core/core.h"
 #include "core/firewall.h"
 #include "core/pairing/init.h"
@@ -24,6 +25,7 @@ static const struct verb verbs[] = {
     {"alarm", core_alarm_command, "what is wrong: list, ack"},
     {"event", core_event_command, "what happened: list"},
     {"reload", core_reload_command, "take over changes of the config"},
+    {"config", config_command, "check, show, diff, history, rollback"},
     {"dns", core_dns_command, "flush: ask DNS for the web bridges again"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},
     {"firewall", firewall_command, "print: nftables rules for the firewalls and the edges"},

@@ -29,6 +29,11 @@ enum ctl_state {
     X(WELCOME, "welcome", CTL_FROM_EDGE, CTL_GREETED, true)                                                  \
     X(POLICY, "policy", CTL_FROM_CORE, CTL_UP, false)                                                        \
     X(POLICY_ACK, "policy_ack", CTL_FROM_EDGE, CTL_UP, false)                                                \
+    X(CONFIG_PREPARE, "config_prepare", CTL_FROM_CORE, CTL_UP, false)                                        \
+    X(CONFIG_PREPARED, "config_prepared", CTL_FROM_EDGE, CTL_UP, false)                                      \
+    X(CONFIG_COMMIT, "config_commit", CTL_FROM_CORE, CTL_UP, false)                                          \
+    X(CONFIG_ROLLBACK, "config_rollback", CTL_FROM_CORE, CTL_UP, false)                                      \
+    X(CONFIG_COMMITTED, "config_committed", CTL_FROM_EDGE, CTL_UP, false)                                    \
     X(PING, "ping", CTL_FROM_BOTH, CTL_UP, false)                                                            \
     X(PONG, "pong", CTL_FROM_BOTH, CTL_UP, false)                                                            \
     X(BYE, "bye", CTL_FROM_BOTH, CTL_OPENING | CTL_GREETED | CTL_UP, true)

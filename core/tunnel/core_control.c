@@ -25,6 +25,7 @@ struct core_control {
     int64_t ping_id;
     double rtt;
     unsigned unanswered; /* policies sent that the edge has not acknowledged */
+    unsigned preparing, committing; /* the same of configs */
 };
 
 /* Ending ------------------------------------------------------------------------------------------------- */
@@ -94,6 +95,22 @@ enum err core_control_send_policy(struct core_control *c, int64_t revision, cons
     return e;
 }
 
+enum err core_control_prepare(struct core_control *c, int64_t revision, const char *text)
+{
+    enum err e = core_control_send(c, json_pack("{ss sI ss}", "type", "config_prepare", "revision",
+                                                (json_int_t)revision, "text", text));
+    c->preparing += e == ERR_OK;
+    return e;
+}
+
+enum err core_control_decide(struct core_control *c, int64_t revision, bool commit)
+{
+    enum err e = core_control_send(c, json_pack("{ss sI}", "type", commit ? "config_commit" : "config_rollback",
+                                                "revision", (json_int_t)revision));
+    c->committing += e == ERR_OK && commit;
+    return e;
+}
+
 void core_control_bye(struct core_control *c, const char *reason)
 {
     (void)core_control_send(c, json_pack("{ss ss}", "type", "bye", "reason", reason));
@@ -153,6 +170,12 @@ static void core_control_welcome(struct core_control *c, const json_t *msg, doub
                           "the edge's welcome lacks data_channels, revision, time, edge or version");
         return;
     }
+    c->peer.config = -1;
+    if (json_object_get(msg, "config_revision") &&
+        !get_integer(msg, "config_revision", 0, INT64_MAX, &c->peer.config)) {
+        core_control_over(c, ERR_PROTOCOL, "the edge's welcome has a config_revision that is no number");
+        return;
+    }
     c->peer.data_channels = (unsigned)channels;
     c->peer.revision = revision;
     c->peer.clock_skew = their_time - clock_unix;
@@ -180,6 +203,29 @@ static void core_control_policy_ack(struct core_control *c, const json_t *msg)
     if (!problem)
         c->peer.revision = revision;
     c->events->on_policy_ack(c->ctx, revision, problem ? clean_text(problem, error, sizeof error) : NULL);
+}
+
+static void core_control_config(struct core_control *c, const json_t *msg, bool committed)
+{
+    int64_t revision;
+    char error[CORE_CONTROL_WORDS], waiting[CORE_CONTROL_WORDS];
+    const json_t *problem = json_object_get(msg, "error"),
+                 *waits = json_object_get(msg, "waits_for_restart");
+    unsigned *awaited = committed ? &c->committing : &c->preparing;
+    if (!get_integer(msg, "revision", 0, INT64_MAX, &revision) || (problem && !json_is_string(problem)) ||
+        (waits && !json_is_string(waits))) {
+        core_control_over(c, ERR_PROTOCOL, "the edge's answer about a config lacks its revision");
+        return;
+    }
+    if (*awaited == 0) {
+        core_control_over(c, ERR_PROTOCOL, "the edge answered about a config that nobody sent");
+        return;
+    }
+    --*awaited;
+    if (committed && !problem)
+        c->peer.config = revision;
+    c->events->on_config(c->ctx, committed, revision, problem ? clean_text(problem, error, sizeof error) : NULL,
+                         clean_text(waits, waiting, sizeof waiting));
 }
 
 static void core_control_pong(struct core_control *c, const json_t *msg, double now)
@@ -223,6 +269,10 @@ static void core_control_message(struct core_control *c, const json_t *msg, doub
         break;
     case CTL_POLICY_ACK:
         core_control_policy_ack(c, msg);
+        break;
+    case CTL_CONFIG_PREPARED:
+    case CTL_CONFIG_COMMITTED:
+        core_control_config(c, msg, type == CTL_CONFIG_COMMITTED);
         break;
     case CTL_PING:
         core_control_answer_ping(c, msg);

@@ -32,6 +32,7 @@ struct core_control_peer {
     char edge[64], version[32];
     unsigned data_channels;
     int64_t revision;   /* of the policy it has */
+    int64_t config;     /* revision of the config it runs with; -1: an older version that takes none */
     int64_t clock_skew; /* its clock minus ours, seconds */
 };
 
@@ -44,6 +45,9 @@ struct core_control_events {
     void (*on_up)(void *ctx, const struct core_control_peer *peer);
     /* error is NULL when the edge took the policy; printable. */
     void (*on_policy_ack)(void *ctx, int64_t revision, const char *error);
+    /* The edge's answer to config_prepare, or to config_commit (committed). error is NULL when it can, or has
+     * taken it; waiting names keys that count from its next start. Both printable. */
+    void (*on_config)(void *ctx, bool committed, int64_t revision, const char *error, const char *waiting);
     /* Violation, silence or goodbye: the tunnel is to be ended. Called at most once. */
     void (*on_over)(void *ctx, enum err why, const char *words);
 };
@@ -59,6 +63,9 @@ void core_control_receive(struct core_control *c, const void *data, size_t n, do
 void core_control_tick(struct core_control *c, double now);
 /* Sends the policy (an object, borrowed) under its revision; ERR_PROTOCOL before on_up. */
 enum err core_control_send_policy(struct core_control *c, int64_t revision, const json_t *policy);
+/* The same for a changed config: the text of stile.json, and how it ends. */
+enum err core_control_prepare(struct core_control *c, int64_t revision, const char *text);
+enum err core_control_decide(struct core_control *c, int64_t revision, bool commit);
 void core_control_bye(struct core_control *c, const char *reason);
 
 /* Smoothed round-trip time in seconds; negative when not known yet. */

@@ -55,6 +55,12 @@ struct tunnel {
     int64_t revision;
     json_t *policy;
     bool owes_policy; /* the edge has not been sent it: its channel was full */
+    char *config;     /* of that revision, for an edge with a lower one */
+    /* Configs that the edge is asked to prepare; 0: none. */
+    int64_t proposed; /* by main, who decides */
+    int64_t offered;  /* the one in force, which it has missed: committed as soon as it is prepared */
+    int64_t decided;  /* what main told it to commit */
+    char config_error[CORE_CONTROL_WORDS], config_waiting[CORE_CONTROL_WORDS];
 
     enum tunnel_phase phase;
     enum tunnel_state state;
@@ -109,12 +115,22 @@ static void tunnel_restart_timer(struct tunnel *t, ev_timer *timer, double after
     ev_timer_start(t->loop, timer);
 }
 
+/* What was under way on a tunnel that has gone. */
+static void tunnel_forget_configs(struct tunnel *t)
+{
+    bool asked = t->proposed != 0;
+    t->proposed = t->offered = t->decided = 0;
+    if (asked)
+        t->events->on_config(t->ctx, "away", "the tunnel went down", "");
+}
+
 static void tunnel_fall(struct tunnel *t, const char *reason)
 {
     if (t->phase == PHASE_FALLING || t->phase == PHASE_ENDING)
         return;
     t->phase = PHASE_FALLING;
     tunnel_set_state(t, TUNNEL_FAILED, reason);
+    tunnel_forget_configs(t);
     tunnel_restart_timer(t, &t->reaper, 0, 0);
 }
 
@@ -264,6 +280,70 @@ static void tunnel_send_policy(struct tunnel *t)
         log_event(LOG_ERR, "Policy Not Sent", "edge=%s reason=\"%s\"", t->edge, err_str(e));
 }
 
+/* Configs ------------------------------------------------------------------------------------------------ */
+
+static void tunnel_offer_config(struct tunnel *t)
+{
+    if (!t->config || t->peer.config < 0 || t->peer.config >= t->revision || t->decided == t->revision ||
+        t->offered == t->revision)
+        return;
+    if (core_control_prepare(t->control, t->revision, t->config) == ERR_OK)
+        t->offered = t->revision;
+}
+
+static void tunnel_config_prepared(struct tunnel *t, int64_t revision, const char *error, const char *waiting)
+{
+    if (revision == t->proposed) {
+        t->proposed = 0;
+        t->events->on_config(t->ctx, error ? "refused" : "prepared", error ? error : "", waiting);
+    } else if (revision == t->offered) {
+        t->offered = 0;
+        if (!error)
+            (void)core_control_decide(t->control, revision, true);
+        else if (strcmp(error, t->config_error) != 0)
+            log_event(LOG_ERR, "Config Refused", "edge=%s revision=%lld reason=\"%s\"", t->edge,
+                      (long long)revision, error);
+        snprintf(t->config_error, sizeof t->config_error, "%s", error ? error : "");
+    }
+}
+
+static void tunnel_on_config(void *ctx, bool committed, int64_t revision, const char *error,
+                             const char *waiting)
+{
+    struct tunnel *t = ctx;
+    if (!committed) {
+        tunnel_config_prepared(t, revision, error, waiting);
+        return;
+    }
+    if (error)
+        log_event(LOG_ERR, "Config Not Committed", "edge=%s revision=%lld reason=\"%s\"", t->edge,
+                  (long long)revision, error);
+    else
+        t->peer.config = revision;
+    snprintf(t->config_error, sizeof t->config_error, "%s", error ? error : "");
+    snprintf(t->config_waiting, sizeof t->config_waiting, "%s", waiting);
+}
+
+const char *tunnel_config_prepare(struct tunnel *t, int64_t revision, const char *text)
+{
+    if (t->phase != PHASE_UP)
+        return "away";
+    if (t->peer.config < 0)
+        return "older version";
+    if (core_control_prepare(t->control, revision, text) != ERR_OK)
+        return "away";
+    t->proposed = revision;
+    return NULL;
+}
+
+void tunnel_config_decide(struct tunnel *t, int64_t revision, bool commit)
+{
+    if (t->phase != PHASE_UP)
+        return; /* the edge has forgotten it; it is offered what is in force when it is back */
+    if (core_control_decide(t->control, revision, commit) == ERR_OK && commit)
+        t->decided = revision;
+}
+
 static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
 {
     struct tunnel *t = ctx;
@@ -272,6 +352,7 @@ static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
     t->owes_policy = false;
     if (t->policy)
         tunnel_send_policy(t);
+    tunnel_offer_config(t);
     tunnel_open_slots(t);
 }
 
@@ -294,7 +375,7 @@ static void tunnel_on_control_over(void *ctx, enum err why, const char *words)
 }
 
 static const struct core_control_events tunnel_control_events = {
-    tunnel_control_write, tunnel_on_welcome, tunnel_on_policy_ack, tunnel_on_control_over};
+    tunnel_control_write, tunnel_on_welcome, tunnel_on_policy_ack, tunnel_on_config, tunnel_on_control_over};
 
 static void tunnel_on_control_open(void *ctx)
 {
@@ -436,14 +517,18 @@ void tunnel_drain(struct tunnel *t, double seconds)
 
 /* Life --------------------------------------------------------------------------------------------------- */
 
-void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy)
+void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy, const char *config)
 {
     json_t *old = t->policy;
     t->policy = json_incref(policy);
     t->revision = revision;
     json_decref(old);
-    if (t->phase == PHASE_UP)
-        tunnel_send_policy(t);
+    free(t->config);
+    t->config = config ? strdup(config) : NULL;
+    if (t->phase != PHASE_UP)
+        return;
+    tunnel_send_policy(t);
+    tunnel_offer_config(t);
 }
 
 enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, struct egress *egress,
@@ -502,6 +587,7 @@ void tunnel_free(struct tunnel *t)
     ev_timer_stop(t->loop, &t->drain);
     reach_free(t->reach);
     json_decref(t->policy);
+    free(t->config);
     if (t->client_key)
         OPENSSL_cleanse(t->client_key, strlen(t->client_key));
     free(t->client_key);
@@ -521,6 +607,12 @@ static void tunnel_status_figures(const struct tunnel *t, json_t *o)
     json_object_set_new(o, "revision_acked", json_integer(t->acked));
     if (t->ack_error[0])
         json_object_set_new(o, "policy_error", json_string(t->ack_error));
+    if (t->peer.config >= 0)
+        json_object_set_new(o, "config_revision", json_integer(t->peer.config));
+    if (t->config_error[0])
+        json_object_set_new(o, "config_error", json_string(t->config_error));
+    if (t->config_waiting[0])
+        json_object_set_new(o, "waits_for_restart", json_string(t->config_waiting));
     json_object_set_new(o, "cipher", json_string(ssh_session_cipher(t->session, cipher, sizeof cipher)));
     json_object_set_new(o, "tunnel_bytes_in", json_integer((json_int_t)stats.bytes_in));
     json_object_set_new(o, "tunnel_bytes_out", json_integer((json_int_t)stats.bytes_out));

@@ -13,6 +13,7 @@
 
 #include <ev.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,9 @@ struct tunnel_events {
     void (*on_state)(void *ctx, enum tunnel_state state, const char *reason);
     /* The edge's answer to a policy; error is NULL when it took it. */
     void (*on_policy_ack)(void *ctx, int64_t revision, const char *error);
+    /* The edge's answer to tunnel_config_prepare: state "prepared", "refused" with its reason, or "away" when
+     * the tunnel went down before. waiting names keys that count from the edge's next start. */
+    void (*on_config)(void *ctx, const char *state, const char *reason, const char *waiting);
     /* tunnel_drain is done. */
     void (*on_drained)(void *ctx);
 };
@@ -60,8 +64,14 @@ enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, st
                     size_t why_size);
 /* At once, without a goodbye. NULL is fine. */
 void tunnel_free(struct tunnel *t);
-/* What the edge gets at every welcome, and now if the tunnel is up. A reference is taken. */
-void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy);
+/* What the edge gets at every welcome, and now if the tunnel is up. A reference is taken of policy; config is
+ * the text of stile.json, copied, which an edge with a lower revision is brought by the way. */
+void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy, const char *config);
+/* Asks the edge to prepare another config. NULL: on_config follows; else its state at once: "away", or "older
+ * version" for one that takes none. */
+const char *tunnel_config_prepare(struct tunnel *t, int64_t revision, const char *text);
+/* How it ended for everybody. */
+void tunnel_config_decide(struct tunnel *t, int64_t revision, bool commit);
 /* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained
  * is called. A second call may shorten that. */
 void tunnel_drain(struct tunnel *t, double seconds);

@@ -14,6 +14,7 @@ struct tunnel_worker {
     struct ipc *main;
     struct egress *egress;
     struct tunnel *tunnel; /* NULL until setup */
+    json_t *config_id;     /* of main's question, while the edge is asked to prepare a config */
 };
 
 /* To main ------------------------------------------------------------------------------------------------ */
@@ -37,6 +38,14 @@ static void worker_on_policy_ack(void *ctx, int64_t revision, const char *error)
                                error));
 }
 
+static void worker_on_config(void *ctx, const char *state, const char *reason, const char *waiting)
+{
+    struct tunnel_worker *w = ctx;
+    worker_tell(w, json_pack("{ss so* ss ss ss}", "type", "config", "id", w->config_id, "state", state, "reason",
+                             reason, "waits_for_restart", waiting));
+    w->config_id = NULL;
+}
+
 static void worker_on_drained(void *ctx)
 {
     struct tunnel_worker *w = ctx;
@@ -44,7 +53,7 @@ static void worker_on_drained(void *ctx)
 }
 
 static const struct tunnel_events worker_tunnel_events = {worker_on_state, worker_on_policy_ack,
-                                                          worker_on_drained};
+                                                          worker_on_config, worker_on_drained};
 
 static void worker_on_target_failed(void *ctx, const char *host, const struct netaddr *addr,
                                     const char *reason)
@@ -80,7 +89,8 @@ static bool worker_policy(struct tunnel_worker *w, const json_t *msg)
     enum err e = egress_set_policy(w->egress, json_object_get(msg, "allowlist"),
                                    json_object_get(msg, "domains"), why, sizeof why);
     if (e == ERR_OK && w->tunnel && json_is_object(policy))
-        tunnel_set_policy(w->tunnel, json_integer_value(json_object_get(msg, "revision")), policy);
+        tunnel_set_policy(w->tunnel, json_integer_value(json_object_get(msg, "revision")), policy,
+                          json_string_value(json_object_get(msg, "config")));
     else if (e != ERR_OK)
         worker_fail(w, why);
     return e == ERR_OK;
@@ -139,6 +149,24 @@ static void worker_status(struct tunnel_worker *w, const json_t *msg)
         w, json_pack("{ss sO* so}", "type", "status", "id", json_object_get(msg, "id"), "tunnel", status));
 }
 
+static void worker_config_prepare(struct tunnel_worker *w, const json_t *msg)
+{
+    json_decref(w->config_id);
+    w->config_id = json_incref(json_object_get(msg, "id"));
+    const char *state = w->tunnel ? tunnel_config_prepare(w->tunnel,
+                                                          json_integer_value(json_object_get(msg, "revision")),
+                                                          text_of(msg, "text"))
+                                  : "away";
+    if (state)
+        worker_on_config(w, state, "", "");
+}
+
+static void worker_config_decide(struct tunnel_worker *w, const json_t *msg, bool commit)
+{
+    if (w->tunnel)
+        tunnel_config_decide(w->tunnel, json_integer_value(json_object_get(msg, "revision")), commit);
+}
+
 void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *msg, int *fds, size_t n_fds)
 {
     (void)fds, (void)n_fds;
@@ -150,6 +178,10 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
         egress_set_targets(w->egress, text_of(msg, "domain"), json_object_get(msg, "targets"));
     else if (strcmp(type, "status") == 0)
         worker_status(w, msg);
+    else if (strcmp(type, "config_prepare") == 0)
+        worker_config_prepare(w, msg);
+    else if (strcmp(type, "config_commit") == 0 || strcmp(type, "config_rollback") == 0)
+        worker_config_decide(w, msg, strcmp(type, "config_commit") == 0);
     else
         log_event(LOG_ERR, "Unknown Message", "type=%s", type);
 }
@@ -181,6 +213,7 @@ void tunnel_worker_free(struct tunnel_worker *w)
     if (!w)
         return;
     tunnel_free(w->tunnel);
+    json_decref(w->config_id);
     egress_free(w->egress);
     free(w);
 }

@@ -9,7 +9,9 @@
  *     setup         {core, edge: {name, host, port, host_key}, index, client_key: PEM text, and the members
  *                   of policy}
  *     policy        {revision, policy: {..., sent to the edge as it is}, allowlist: [rules], domains:
- *                   [{host, hosts: [texts], bridge_ca: PEM text or null}]}
+ *                   [{host, hosts: [texts], bridge_ca: PEM text or null}], config: text of stile.json}
+ *     config_prepare {id, revision, text}: the edge shall prepare this config; answered by config
+ *     config_commit, config_rollback {revision}: how it ended
  *     targets       {domain: join host, targets: [{name, address, port, priority, weight, state}]}: what
  *                   targets_status makes
  *     status        {id}
@@ -19,6 +21,7 @@
  *                   time
  *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, ...}}
  *     target_failed {domain: join host, address, port, reason}: a request could not use it
+ *     config        {id, state: "prepared"|"refused"|"away"|"older version", reason, waits_for_restart}
  *     policy_ack    {revision, error}: the edge's answer; error is null when it took it
  */
 #ifndef CORE_TUNNEL_TUNNEL_WORKER_H

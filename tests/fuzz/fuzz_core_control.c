@@ -29,12 +29,21 @@ static void on_up(void *ctx, const struct core_control_peer *peer)
     json_t *policy = json_pack("{ss}", "join_url", "https://join.example.com");
     REQUIRE(core_control_send_policy(control, 1, policy) == ERR_OK);
     json_decref(policy);
+    REQUIRE(core_control_prepare(control, 2, "{}") == ERR_OK);
+    REQUIRE(core_control_decide(control, 2, true) == ERR_OK);
 }
 
 static void on_policy_ack(void *ctx, int64_t revision, const char *error)
 {
     (void)ctx;
     REQUIRE(ups == 1 && overs == 0 && revision >= 0 && (!error || strlen(error) < CORE_CONTROL_WORDS));
+}
+
+static void on_config(void *ctx, bool committed, int64_t revision, const char *error, const char *waiting)
+{
+    (void)ctx, (void)committed;
+    REQUIRE(ups == 1 && overs == 0 && revision >= 0 && strlen(waiting) < CORE_CONTROL_WORDS &&
+            (!error || strlen(error) < CORE_CONTROL_WORDS));
 }
 
 static void on_over(void *ctx, enum err why, const char *words)
@@ -45,7 +54,7 @@ static void on_over(void *ctx, enum err why, const char *words)
         REQUIRE(*words >= ' ' && *words < 0x7f);
 }
 
-static const struct core_control_events events = {on_write, on_up, on_policy_ack, on_over};
+static const struct core_control_events events = {on_write, on_up, on_policy_ack, on_config, on_over};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

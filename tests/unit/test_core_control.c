@@ -15,6 +15,8 @@ static struct {
     struct core_control_peer peer;
     int64_t ack_revision;
     char ack_error[300], words[400];
+    int configs, committed;
+    char config_error[300], config_waiting[300];
     enum err why;
 } seen;
 
@@ -39,6 +41,15 @@ static void on_policy_ack(void *ctx, int64_t revision, const char *error)
     snprintf(seen.ack_error, sizeof seen.ack_error, "%s", error ? error : "");
 }
 
+static void on_config(void *ctx, bool committed, int64_t revision, const char *error, const char *waiting)
+{
+    (void)ctx, (void)revision;
+    seen.configs++;
+    seen.committed += committed;
+    snprintf(seen.config_error, sizeof seen.config_error, "%s", error ? error : "");
+    snprintf(seen.config_waiting, sizeof seen.config_waiting, "%s", waiting);
+}
+
 static void on_over(void *ctx, enum err why, const char *words)
 {
     (void)ctx;
@@ -47,7 +58,7 @@ static void on_over(void *ctx, enum err why, const char *words)
     snprintf(seen.words, sizeof seen.words, "%s", words);
 }
 
-static const struct core_control_events events = {on_write, on_up, on_policy_ack, on_over};
+static const struct core_control_events events = {on_write, on_up, on_policy_ack, on_config, on_over};
 static struct core_control *c;
 
 static void setup(void)

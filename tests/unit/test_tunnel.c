@@ -178,13 +178,18 @@ static void on_policy_ack(void *ctx, int64_t revision, const char *error)
     seen.acked = revision;
 }
 
+static void on_config(void *ctx, const char *state, const char *reason, const char *waiting)
+{
+    (void)ctx, (void)state, (void)reason, (void)waiting;
+}
+
 static void on_drained(void *ctx)
 {
     (void)ctx;
     seen.drained = true;
 }
 
-static const struct tunnel_events events = {on_state, on_policy_ack, on_drained};
+static const struct tunnel_events events = {on_state, on_policy_ack, on_config, on_drained};
 
 static double now(void)
 {
@@ -247,7 +252,7 @@ static void start_with(const char *host, const char *host_key)
     ck_assert_msg(tunnel_new(loop, &config, NULL, &events, NULL, &tunnel, why, sizeof why) == ERR_OK, "%s",
                   why);
     json_t *policy = json_pack("{ss}", "join_url", "https://join.example.com");
-    tunnel_set_policy(tunnel, 7, policy);
+    tunnel_set_policy(tunnel, 7, policy, NULL);
     json_decref(policy);
 }
 
@@ -295,7 +300,7 @@ START_TEST(comes_up_and_tells_of_itself)
     json_decref(status);
     RUN_UNTIL(5, status_number("rate_in") > 0 && status_number("rate_out") > 0);
     json_t *policy = json_object();
-    tunnel_set_policy(tunnel, 8, policy);
+    tunnel_set_policy(tunnel, 8, policy, NULL);
     json_decref(policy);
     RUN_UNTIL(2, seen.acks == 2 && seen.acked == 8);
 }
