@@ -1,0 +1,43 @@
+// Who changed what, the newest first.
+
+import { items } from '../api.js';
+import { badge, code } from '../badge.js';
+import { el, fill } from '../dom.js';
+import { button } from '../form.js';
+import { time, words } from '../format.js';
+import { table } from '../table.js';
+
+const PART = 100;
+
+export function audit(view) {
+    const trouble = el('p', { class: 'trouble', role: 'alert' });
+    const more = button('Older entries', () => load(entries.at(-1).id), { hidden: true });
+    let entries = [];
+    const list = table({
+        caption: 'Changes and logins', captionHidden: true, key: (e) => String(e.id), empty: 'Nothing yet.',
+        columns: [
+            { label: 'Time (UTC)', cell: (e) => time(e.time), class: 'when' },
+            { label: 'Who', cell: (e) => words(e.who), sort: (e) => e.who },
+            { label: 'From', cell: (e) => code(e.from), sort: (e) => e.from },
+            { label: 'What', cell: (e) => e.what, sort: (e) => e.what },
+            { label: 'Detail', cell: (e) => words(e.detail), class: 'wide-cell' },
+            { label: 'Result', cell: (e) => badge(e.result, e.result === 'done' || e.result === 'ok' ? 'good' : 'bad') },
+        ],
+    });
+
+    async function load(before) {
+        try {
+            const part = await items(`/audit?limit=${PART}${before ? `&before=${before}` : ''}`);
+            entries = before ? [...entries, ...part] : part;
+            list.update(entries);
+            more.hidden = part.length < PART;
+            fill(trouble);
+        } catch (error) {
+            fill(trouble, error.message);
+        }
+    }
+
+    view.head.append(button('Look again', () => load()));
+    view.add(trouble, list.element, more);
+    load();
+}

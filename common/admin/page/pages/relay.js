@@ -1,0 +1,69 @@
+// One relay: who uses it, whom it reaches, and how much goes each way.
+
+import { badge, code } from '../badge.js';
+import { chart } from '../chart.js';
+import { el, setText } from '../dom.js';
+import { bits, bytes, count, span, words } from '../format.js';
+import { facts, table } from '../table.js';
+import { relayKey } from './relays.js';
+
+const KEPT = 300;
+
+// Rates of this relay alone, from when the page was opened.
+function rates() {
+    const series = { up: [], down: [] };
+    let before = null;
+    return (relay, now = performance.now()) => {
+        if (before && now > before.now)
+            for (const [name, side] of [['up', 'from_client'], ['down', 'to_client']]) {
+                series[name].push({ at: now, value: Math.max(0, relay[side].bytes - before.relay[side].bytes) / ((now - before.now) / 1000) });
+                series[name].splice(0, series[name].length - KEPT);
+            }
+        before = { relay, now };
+        return series;
+    };
+}
+
+function peerTable() {
+    return table({
+        caption: 'Peers that it may reach', key: (p) => p.address, empty: 'None yet.',
+        columns: [{ label: 'Address', cell: (p) => code(p.address), sort: (p) => p.address }, { label: 'Permission ends', cell: (p) => `in ${span(p.expires_in)}`, numeric: true }],
+    });
+}
+
+function channelTable() {
+    return table({
+        caption: 'Channels', key: (c) => String(c.number ?? c.channel), empty: 'None: data goes by indications.',
+        columns: [
+            { label: 'Number', cell: (c) => code(typeof (c.number ?? c.channel) === 'number' ? `0x${(c.number ?? c.channel).toString(16)}` : c.channel) },
+            { label: 'Peer', cell: (c) => code(c.peer ?? c.address) },
+            { label: 'Ends', cell: (c) => `in ${span(c.expires_in)}`, numeric: true },
+        ],
+    });
+}
+
+export function relay(view, key) {
+    const state = el('p', { class: 'lead', role: 'status' }), about = facts('Relay'), peers = peerTable(), channels = channelTable();
+    const graph = chart({ title: 'Through this relay', unit: bits, factor: 8, lines: [{ name: 'up', label: 'from client' }, { name: 'down', label: 'to client' }] });
+    const next = rates();
+    view.heading.textContent = 'Relay';
+    view.add(el('p', {}, el('a', { href: '#/turn' }, 'All relays')), state, el('section', { class: 'charts' }, graph.element), about.element,
+        el('div', { class: 'columns' }, peers.element, channels.element));
+    view.on('status', (status) => {
+        const one = (status.relays || []).find((r) => String(relayKey(r)) === key);
+        setText(state, one ? 'In use' : 'This relay is gone: what is below is the last that was seen of it.');
+        if (!one)
+            return;
+        graph.draw(next(one));
+        about.update([
+            ['Client', code(one.client)], ['Server', code(one.server)], ['Protocol', one.protocol], ['User', words(one.user)],
+            ['Relayed address', (one.relayed || []).map((a) => code(a))], ['To peers', one.transport],
+            ['Age', span(one.age)], ['Expires', `in ${span(one.expires_in)} unless refreshed`],
+            ['From client', `${bytes(one.from_client.bytes)}, ${count(one.from_client.packets)} packets`],
+            ['To client', `${bytes(one.to_client.bytes)}, ${count(one.to_client.packets)} packets`],
+            ['Dropped', [count(one.dropped), one.dropped > 0 && [' ', badge('packets', 'warn')]]],
+        ]);
+        peers.update(one.peers || []);
+        channels.update(one.channels || []);
+    });
+}
