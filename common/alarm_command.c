@@ -71,12 +71,10 @@ static int alarm_words(struct alarm_options *o, int argc, char **argv)
 /* True to go on; else *status is the exit status. */
 static bool alarm_parse(struct alarm_options *o, int argc, char **argv, int *status)
 {
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"run-dir", required_argument, NULL, 'r'},
-                                            {"all", no_argument, NULL, 'a'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'}, {"run-dir", required_argument, NULL, 'r'},
+        {"all", no_argument, NULL, 'a'},       {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0}};
     const char *name = program_invocation_short_name;
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -136,9 +134,9 @@ static void alarm_print(const json_t *a)
     const json_t *acknowledged = json_object_get(a, "acknowledged");
     bool active = strcmp(text_of(a, "state"), "active") == 0;
     long long count = (long long)json_integer_value(json_object_get(a, "count"));
-    printf("%c%s %lld %s: %s\n", toupper((unsigned char)*severity), severity + 1,
-           (long long)json_integer_value(json_object_get(a, "number")), text_of(a, "subject"),
-           text_of(a, "words"));
+    printf("%c%s %lld%s%s: %s\n", toupper((unsigned char)*severity), severity + 1,
+           (long long)json_integer_value(json_object_get(a, "number")), *text_of(a, "subject") ? " " : "",
+           text_of(a, "subject"), text_of(a, "words"));
     if (*detail)
         printf("  detail  %s\n", detail);
     printf("  since   %s", text_of(a, "since"));
@@ -183,9 +181,10 @@ void alarms_print_brief(const json_t *items)
            program_invocation_short_name);
     json_array_foreach ((json_t *)(uintptr_t)items, i, alarm) {
         const char *detail = text_of(alarm, "detail");
-        printf("  %-8s %lld %s: %s%s%s%s\n", text_of(alarm, "severity"),
-               (long long)json_integer_value(json_object_get(alarm, "number")), text_of(alarm, "subject"),
-               text_of(alarm, "words"), *detail ? " (" : "", detail, *detail ? ")" : "");
+        printf("  %-8s %lld%s%s: %s%s%s%s\n", text_of(alarm, "severity"),
+               (long long)json_integer_value(json_object_get(alarm, "number")),
+               *text_of(alarm, "subject") ? " " : "", text_of(alarm, "subject"), text_of(alarm, "words"),
+               *detail ? " (" : "", detail, *detail ? ")" : "");
     }
 }
 
@@ -260,8 +259,8 @@ static int alarm_known(void)
     for (size_t i = 0; i < n; i++) {
         const struct alarm_row *row = &rows[i];
         const char *box = row->box == ALARM_ON_BOTH ? "core and edge" : alarm_box_name(row->box);
-        if (printf("%s### %u: %s\n\n`%s`, %s, on %s.\n\n- Cause: %s\n- Remedy: %s\n", i ? "\n" : "", row->number,
-                   row->words, row->name, alarm_severity_name(row->severity), box, row->cause,
+        if (printf("%s### %u: %s\n\n`%s`, %s, on %s.\n\n- Cause: %s\n- Remedy: %s\n", i ? "\n" : "",
+                   row->number, row->words, row->name, alarm_severity_name(row->severity), box, row->cause,
                    row->remedy) < 0)
             return EXIT_FAILED;
     }

@@ -184,9 +184,9 @@ static void alarms_forward(const struct alarm_row *row, const char *subject, con
     char s[ALARM_SUBJECT], d[ALARM_DETAIL];
     text_copy(s, sizeof s, subject);
     text_copy(d, sizeof d, detail);
-    alarms.forward(alarms.forward_ctx, json_pack("{ss sI ss sb ss}", "type", "alarm", "number",
-                                                 (json_int_t)row->number, "subject", s, "raised",
-                                                 detail != NULL, "detail", d));
+    alarms.forward(alarms.forward_ctx,
+                   json_pack("{ss sI ss sb ss}", "type", "alarm", "number", (json_int_t)row->number,
+                             "subject", s, "raised", detail != NULL, "detail", d));
 }
 
 void alarm_raise(unsigned number, const char *subject, const char *detail)
@@ -216,12 +216,14 @@ void alarm_clear(unsigned number, const char *subject)
         say_cleared(row, subject, "");
 }
 
-/* Cut as subjects are. */
+/* A subject that was cut or cleaned is not a key of found. */
 static bool found_has(const json_t *found, const char *subject)
 {
     const char *key;
     json_t *detail;
     char clean[ALARM_SUBJECT];
+    if (json_object_get(found, subject))
+        return true;
     json_object_foreach ((json_t *)(uintptr_t)found, key, detail)
         if (strcmp(text_copy(clean, sizeof clean, key), subject) == 0)
             return true;
@@ -294,13 +296,12 @@ void alarms_settle(void)
 static json_t *alarm_to_json(const struct alarm *a)
 {
     const struct alarm_row *row = a->row;
-    json_t *json =
-        json_pack("{si ss ss ss ss ss ss ss ss so so so so sI}", "number", (int)row->number, "name",
-                  row->name, "severity", alarm_severity_name(row->severity), "subject", a->subject, "words",
-                  row->words, "cause", row->cause, "remedy", row->remedy, "detail", a->detail, "state",
-                  alarm_active(a) ? "active" : "cleared", "first", time_json(a->first), "since",
-                  time_json(a->since), "last", time_json(a->last), "cleared", time_json(a->cleared), "count",
-                  (json_int_t)a->count);
+    json_t *json = json_pack("{si ss ss ss ss ss ss ss ss so so so so sI}", "number", (int)row->number,
+                             "name", row->name, "severity", alarm_severity_name(row->severity), "subject",
+                             a->subject, "words", row->words, "cause", row->cause, "remedy", row->remedy,
+                             "detail", a->detail, "state", alarm_active(a) ? "active" : "cleared", "first",
+                             time_json(a->first), "since", time_json(a->since), "last", time_json(a->last),
+                             "cleared", time_json(a->cleared), "count", (json_int_t)a->count);
     json_object_set_new(json, "acknowledged",
                         *a->by ? json_pack("{ss so}", "by", a->by, "time", time_json(a->acknowledged))
                                : json_null());
@@ -440,11 +441,16 @@ enum err alarms_load(struct store *s, char *why)
 
 static enum err alarm_save(struct store *s, const struct alarm *a, char *why)
 {
-    const struct store_value values[] = {
-        STORE_INTEGER((int64_t)a->row->number), STORE_TEXT(a->subject),    STORE_TEXT(a->detail),
-        STORE_INTEGER(a->first),                STORE_INTEGER(a->since),   STORE_INTEGER(a->last),
-        STORE_INTEGER(a->cleared),              STORE_INTEGER(a->count),   STORE_TEXT(a->by),
-        STORE_INTEGER(a->acknowledged)};
+    const struct store_value values[] = {STORE_INTEGER((int64_t)a->row->number),
+                                         STORE_TEXT(a->subject),
+                                         STORE_TEXT(a->detail),
+                                         STORE_INTEGER(a->first),
+                                         STORE_INTEGER(a->since),
+                                         STORE_INTEGER(a->last),
+                                         STORE_INTEGER(a->cleared),
+                                         STORE_INTEGER(a->count),
+                                         STORE_TEXT(a->by),
+                                         STORE_INTEGER(a->acknowledged)};
     return store_run(s, "INSERT OR REPLACE INTO alarm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                      values, sizeof values / sizeof *values, NULL, NULL, why);
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/alarms.h"
 #include "common/events.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -115,9 +116,16 @@ static void daemon_watch_signals(struct daemon *d)
     ev_signal_start(d->loop, &d->hangup);
 }
 
-enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why)
+/* The config that was refused before a restart is in order now, or we would not be here. */
+static void daemon_keep_events(struct daemon *d)
 {
     char path[PATH_MAX];
+    events_open(d->loop, box_state_file(&d->box, EVENTS_FILE, path), d->box.name, settled_after);
+    alarm_clear(ALARM_CONFIG_REFUSED, BOX_CONFIG);
+}
+
+enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why)
+{
     umask(077);
     d->lock = -1;
     d->loop = ev_default_loop(EVFLAG_NOENV);
@@ -144,7 +152,7 @@ enum err daemon_begin(struct daemon *d, const struct daemon_options *options, ch
     if (e == ERR_OK)
         e = box_load(&d->box, why);
     if (e == ERR_OK)
-        events_open(d->loop, box_state_file(&d->box, EVENTS_FILE, path), d->box.name, settled_after);
+        daemon_keep_events(d);
     return e;
 }
 

@@ -9,13 +9,24 @@ static bool key_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+/* Behind a value: the end, or a space and the next key. */
+static bool value_ends(const char *at)
+{
+    const char *key = at + 1;
+    if (*at != ' ')
+        return !*at;
+    for (at = key; key_char(*at);)
+        at++;
+    return at > key && *at == '=';
+}
+
 /* at is behind the first quote. Returns the end of the value, its closing quote or the end of the text. */
 static const char *quoted_end(const char *at)
 {
     for (; *at; at++) {
         if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
             at++;
-        else if (*at == '"' && (at[1] == ' ' || !at[1]))
+        else if (*at == '"' && value_ends(at + 1))
             break;
     }
     return at;

@@ -12,7 +12,7 @@ struct log_field {
 };
 
 /* The next field of *text, which moves on; false at the end. Text that is no field is left out. A quoted
- * value ends at the quote before a space or the end, as reasons may have quotes in them. */
+ * value ends at the quote before the next key or the end, as reasons may have quotes in them. */
 bool log_field_next(const char **text, struct log_field *out);
 /* All of them as an object of strings; of two with one key the last. NULL when memory is out. */
 json_t *log_fields_json(const char *text);

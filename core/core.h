@@ -30,6 +30,7 @@ struct core_tunnel {
     unsigned index;              /* among those of this edge */
     bool leaving;                /* it is not in the config any more: its requests end */
     char state[16], reason[256]; /* as the worker said last */
+    char down[256];              /* why it is down; "": it is up, or nothing is known yet */
     double since;
 };
 

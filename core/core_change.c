@@ -5,6 +5,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/alarms.h"
 #include "common/config_text.h"
 #include "common/diff.h"
 #include "common/log.h"
@@ -62,6 +63,8 @@ static void change_refuse(struct change *r)
         answer = json_pack("{ss sb so*}", "type", r->what.type, "ok", 0, "problem", problem);
     } else {
         log_event(LOG_WARNING, "Reload Refused", "by=\"%s\" reason=\"%s\"", r->what.by, r->why);
+        if (!r->what.text) /* a text that was refused is not on the disk */
+            alarm_raise(ALARM_CONFIG_REFUSED, BOX_CONFIG, r->why);
         answer = json_pack("{ss so ss}", "type", "error", "reason",
                            json_sprintf("%s; nothing was changed", r->why), "code", r->code);
         json_object_update_missing(answer, problem);
@@ -182,6 +185,7 @@ static void change_commit(struct change *r, json_t *rows)
     json_array_foreach (rows, i, row)
         if (strcmp(json_string_value(json_object_get(row, "state")), "prepared") == 0)
             json_object_set_new(row, "state", json_string("committed"));
+    alarm_clear(ALARM_CONFIG_REFUSED, BOX_CONFIG);
     log_event(LOG_NOTICE, "Config Reloaded",
               "revision=%ld by=\"%s\" tunnels_started=%zu tunnels_retired=%zu needs_restart=\"%s\"",
               c->box->config.revision, r->what.by, change.started, change.retired, r->waiting);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/alarms.h"
 #include "common/ask.h"
 #include "common/log.h"
 #include "common/verb.h"
@@ -46,9 +47,60 @@ static bool domain_is_known(const struct core *c, size_t domain)
     return known;
 }
 
+static const char *text_of(const json_t *row, const char *key)
+{
+    const char *text = json_string_value(json_object_get(row, key));
+    return text ? text : "";
+}
+
+struct target_alarms {
+    json_t *failed, *unresolved, *none; /* {subject: detail} */
+};
+
+/* What is not known yet is no alarm, and keeps its domain from being one. */
+static void domain_add_alarms(const json_t *domain, struct target_alarms *out)
+{
+    const char *host = text_of(domain, "domain"), *reason = "";
+    bool usable = false;
+    size_t i;
+    json_t *row;
+    json_array_foreach (json_object_get(domain, "targets"), i, row) {
+        const char *state = text_of(row, "state"), *address = text_of(row, "address");
+        char subject[ALARM_SUBJECT];
+        if (strcmp(state, "failed") != 0) {
+            usable = true;
+            continue;
+        }
+        reason = text_of(row, "reason");
+        snprintf(subject, sizeof subject, *address ? "%s %s port %lld" : "%s %s", host,
+                 *address ? address : text_of(row, "name"),
+                 (long long)json_integer_value(json_object_get(row, "port")));
+        json_object_set_new(*address ? out->failed : out->unresolved, subject, json_string(reason));
+    }
+    if (!usable && i > 0)
+        json_object_set_new(out->none, host, json_string(reason));
+}
+
+static void targets_match_alarms(const struct core *c)
+{
+    struct target_alarms found = {json_object(), json_object(), json_object()};
+    json_t *domains = domains_status(c->material.domains), *domain;
+    size_t i;
+    json_array_foreach (domains, i, domain)
+        domain_add_alarms(domain, &found);
+    alarm_match(ALARM_TARGET_FAILED, found.failed);
+    alarm_match(ALARM_TARGET_UNRESOLVED, found.unresolved);
+    alarm_match(ALARM_NO_ACTIVE_TARGET, found.none);
+    json_decref(found.failed);
+    json_decref(found.unresolved);
+    json_decref(found.none);
+    json_decref(domains);
+}
+
 static void targets_on_change(void *core, size_t domain)
 {
     struct core *c = core;
+    targets_match_alarms(c);
     if (!c->unknown[domain] || domain_is_known(c, domain))
         targets_take_effect(c, domain);
 }
@@ -77,6 +129,8 @@ void core_targets_replace(struct core *c, struct domains *old)
             core_tunnels_tell_targets(c, i); /* its place in the list may be another */
     }
     domains_start(domains);
+    if (old) /* at the start nothing is known that would end what was wrong before it */
+        targets_match_alarms(c);
     ev_timer_stop(c->loop, &c->patience);
     ev_timer_set(&c->patience, unknown_patience, 0);
     ev_timer_start(c->loop, &c->patience);

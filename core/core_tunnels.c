@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/alarms.h"
 #include "common/fatal.h"
 #include "common/gather.h"
 #include "common/log.h"
@@ -59,19 +60,56 @@ void core_tunnels_tell_targets(struct core *c, size_t domain)
 
 /* What they say ------------------------------------------------------------------------------------------ */
 
+static bool tunnel_is_active(const struct core_tunnel *t)
+{
+    return strcmp(t->state, "active") == 0;
+}
+
 static void tunnel_set_state(struct core_tunnel *t, const char *state, const char *reason)
 {
     if (strcmp(t->state, state) != 0)
         t->since = ev_now(t->owner->loop);
     text_copy(t->state, sizeof t->state, state);
     text_copy(t->reason, sizeof t->reason, reason);
+    if (tunnel_is_active(t))
+        t->down[0] = '\0';
+    else if (*t->reason) /* while it dials again there is none */
+        memcpy(t->down, t->reason, sizeof t->down);
+}
+
+/* Every tunnel that is down, and every edge of which all are. */
+static void tunnels_match_alarms(const struct core *c)
+{
+    json_t *down = json_object(), *unreachable = json_object(), *up = json_object();
+    const struct core_tunnel *t;
+    char subject[96];
+    const char *edge;
+    json_t *unused;
+    TAILQ_FOREACH (t, &c->tunnels, next) {
+        snprintf(subject, sizeof subject, "%s/%u", t->edge, t->index);
+        if (t->leaving)
+            continue;
+        if (!*t->down) {
+            json_object_set_new(up, t->edge, json_true());
+        } else {
+            json_object_set_new(down, subject, json_string(t->down));
+            json_object_set_new(unreachable, t->edge, json_string(t->down));
+        }
+    }
+    json_object_foreach (up, edge, unused)
+        json_object_del(unreachable, edge);
+    alarm_match(ALARM_TUNNEL_DOWN, down);
+    alarm_match(ALARM_EDGE_UNREACHABLE, unreachable);
+    json_decref(down);
+    json_decref(unreachable);
+    json_decref(up);
 }
 
 static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
 {
     const char *state = json_string_value(json_object_get(msg, "state"));
     const char *reason = json_string_value(json_object_get(msg, "reason"));
-    bool was_active = strcmp(t->state, "active") == 0, active = state && strcmp(state, "active") == 0;
+    bool was_active = tunnel_is_active(t), active = state && strcmp(state, "active") == 0;
     char before[sizeof t->reason];
     if (!state || t->leaving)
         return;
@@ -82,6 +120,16 @@ static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
     else if (!active && *t->reason && (was_active || strcmp(before, t->reason) != 0))
         log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=\"%s\"", t->edge, t->index,
                   t->target, t->reason);
+    tunnels_match_alarms(t->owner);
+}
+
+static void tunnel_on_policy_ack(const struct core_tunnel *t, const json_t *msg)
+{
+    const char *error = json_string_value(json_object_get(msg, "error"));
+    if (error)
+        alarm_raise(ALARM_POLICY_REFUSED, t->edge, error);
+    else
+        alarm_clear(ALARM_POLICY_REFUSED, t->edge);
 }
 
 static void tunnel_on_target_failed(struct core *c, const json_t *msg)
@@ -104,6 +152,8 @@ static void tunnel_on_message(void *tunnel, struct worker *w, const char *type, 
         gather_message(w, msg);
     else if (strcmp(type, "state") == 0)
         tunnel_on_state(t, msg);
+    else if (strcmp(type, "policy_ack") == 0)
+        tunnel_on_policy_ack(t, msg);
     else if (strcmp(type, "target_failed") == 0)
         tunnel_on_target_failed(t->owner, msg);
 }
@@ -135,8 +185,10 @@ static void tunnel_on_exit(void *tunnel, struct worker *w, const char *how, bool
     char reason[160];
     (void)w;
     snprintf(reason, sizeof reason, "its worker process was %s", how);
-    if (!stopped)
+    if (!stopped) {
         tunnel_set_state(t, "failed", reason);
+        tunnels_match_alarms(c);
+    }
     if (t->leaving) {
         log_event(LOG_NOTICE, "Tunnel Ended", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
         tunnel_free(t);
@@ -184,6 +236,7 @@ static void tunnel_retire(struct core_tunnel *t)
 {
     log_event(LOG_NOTICE, "Tunnel Retired", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
     t->leaving = true;
+    alarm_clear(ALARM_POLICY_REFUSED, t->edge);
     tunnel_set_state(t, "leaving", "not in the config any more; what runs in it may end");
     if (worker_running(t->worker))
         worker_retire(t->worker, retire_seconds);
@@ -240,6 +293,8 @@ struct core_tunnels_change core_tunnels_match(struct core *c, bool fresh)
             change.started++;
         }
     }
+    if (change.retired > 0) /* else a restart forgets what was wrong before it */
+        tunnels_match_alarms(c);
     return change;
 }
 

@@ -9,7 +9,6 @@
 #include "common/events_request.h"
 #include "common/fatal.h"
 #include "common/log.h"
-#include "common/text.h"
 #include "common/verb.h"
 
 static const double stop_grace = 3;
@@ -80,11 +79,14 @@ static void edge_on_hangup(void *edge)
 }
 
 /* What our own tools may ask over the socket. */
-static const struct request_verb edge_verbs[] = {
-    {"status", edge_status_request, .alone = false}, {"metrics", edge_metrics_request, .alone = false},
-    {"user", edge_users_request, .alone = true},     {"ban", edge_bans_request, .alone = true},
-    {"reload", edge_reload_request, .alone = true},  {"hosts", edge_web_hosts_request, .alone = false},
-    EVENTS_VERBS,                                    {0}};
+static const struct request_verb edge_verbs[] = {{"status", edge_status_request, .alone = false},
+                                                 {"metrics", edge_metrics_request, .alone = false},
+                                                 {"user", edge_users_request, .alone = true},
+                                                 {"ban", edge_bans_request, .alone = true},
+                                                 {"reload", edge_reload_request, .alone = true},
+                                                 {"hosts", edge_web_hosts_request, .alone = false},
+                                                 EVENTS_VERBS,
+                                                 {0}};
 
 /* Starting ---------------------------------------------------------------------------------------------- */
 
@@ -99,8 +101,7 @@ static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const 
 {
     struct edge *e = edge;
     (void)tunnel;
-    text_copy(e->last_tunnel_reason, sizeof e->last_tunnel_reason, reason);
-    text_copy(e->last_tunnel_core, sizeof e->last_tunnel_core, core);
+    edge_tunnels_changed(e, core, reason);
     if (!reason) /* up: this core's address is exempt */
         edge_bans_configure(e);
 }
@@ -135,6 +136,8 @@ static enum err edge_start(struct edge *e, char *why)
     if (err == ERR_OK)
         err = attachments_new(e->loop, e->box, &edge_attachment_events, e, &e->attachments, why);
     if (err == ERR_OK)
+        edge_tunnels_start(e);
+    if (err == ERR_OK)
         err = sshd_start(e->loop, e->box, e->self, &e->sshd, why);
     if (err == ERR_OK)
         err = requests_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), edge_verbs, e, &e->requests,
@@ -152,6 +155,8 @@ static void edge_free(struct edge *e)
         ev_run(e->loop,
                EVRUN_NOWAIT); /* lets the goodbyes out; the last round, while everything is still there */
     }
+    e->stopping = true; /* the end of the tunnels is no alarm now */
+    edge_tunnels_stop(e);
     attachments_free(e->attachments);
     sshd_stop(e->sshd);
     edge_reload_free(e->reload);

@@ -36,7 +36,7 @@ struct edge_certificate {
     struct edge_certificate_file watched[2 + 3 * TLS_IDENTITIES_MAX];
     size_t n_watched;
     ev_timer settle, look_again;
-    bool looked; /* since the last change was told of */
+    bool looked;                /* since the last change was told of */
     struct tls_tickets tickets; /* keys of session tickets, of all web workers */
     ev_timer rotate;
     bool watching;
@@ -82,10 +82,12 @@ struct edge {
     struct bans *bans;                            /* edge_bans.c */
     ev_timer bans_timer;                          /* runs while there are bans */
     struct log_limit bans_log;
+    uint64_t bans_full; /* bans_counters.full as it was looked at last */
     /* the rest */
     struct sshd *sshd;
     struct attachments *attachments;
-    struct requests *requests;                          /* of our own tools */
+    struct requests *requests; /* of our own tools */
+    ev_timer tunnels_timer;    /* edge_tunnels.c: runs while cores may come at the start */
     char last_tunnel_core[64], last_tunnel_reason[256]; /* the tunnel that went down last; "" = none did */
     bool stopping;
 };
@@ -147,6 +149,10 @@ void edge_users_send(const struct edge *e, const struct secrets *secrets, struct
 void edge_users_request(void *edge, struct request *r, const json_t *msg);
 /* Reads the database anew if it was changed behind our back; true: workers have to hear of it. */
 bool edge_users_refresh(struct edge *e);
+/* edge_tunnels.c: alarms of them. reason as in attachments_events. */
+void edge_tunnels_start(struct edge *e);
+void edge_tunnels_stop(struct edge *e);
+void edge_tunnels_changed(struct edge *e, const char *core, const char *reason);
 /* edge_bans.c: the ban list. */
 enum err edge_bans_start(struct edge *e, char *why);
 void edge_bans_stop(struct edge *e);

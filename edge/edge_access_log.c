@@ -1,10 +1,12 @@
 /* The web workers' access log: workers open no files, so main opens it, and hands each the descriptor. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/alarms.h"
 #include "common/log.h"
 #include "edge/edge.h"
 
@@ -38,12 +40,20 @@ static bool access_log_get(const struct edge *e, int *fd)
 {
     const char *file = e->box->config.web_proxy.access_log.file;
     *fd = -1;
-    if (!*file)
+    if (!*file) {
+        alarm_clear(ALARM_ACCESS_LOG, "");
         return true;
+    }
     *fd = access_log_open(file);
-    if (*fd < 0)
-        log_event(LOG_ERR, "Access Log Not Opened", "file=\"%s\" reason=\"%s\"", file, strerror(errno));
-    return *fd >= 0;
+    if (*fd >= 0) {
+        alarm_clear(ALARM_ACCESS_LOG, "");
+        return true;
+    }
+    char detail[ALARM_DETAIL];
+    snprintf(detail, sizeof detail, "%s: %s", file, strerror(errno));
+    log_event(LOG_ERR, "Access Log Not Opened", "reason=\"%s\"", detail);
+    alarm_raise(ALARM_ACCESS_LOG, "", detail);
+    return false;
 }
 
 void edge_access_log_start(const struct edge *e, struct worker *w)

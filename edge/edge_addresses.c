@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/address_watch.h"
+#include "common/alarms.h"
 #include "common/log.h"
 #include "edge/edge.h"
 
@@ -37,6 +38,7 @@ static void try_again(struct edge_addresses *a)
     }
     ev_timer_stop(a->edge->loop, &a->retry);
     if (!left) {
+        alarm_clear(ALARM_RELAY_ADDRESS_MISSING, "");
         a->backoff = retry_first;
         return;
     }
@@ -56,6 +58,7 @@ void edge_addresses_await(struct edge *e, struct worker *w, const char *why)
     struct edge_addresses *a = e->addresses;
     log_event(LOG_ERR, "Relay Address Missing", "worker=%s reason=\"%s\" retry_in=%.0fs", worker_name(w), why,
               a->backoff);
+    alarm_raise(ALARM_RELAY_ADDRESS_MISSING, "", why);
     a->waiting[worker_index(w)] = w;
     if (ev_is_active(&a->retry))
         return;

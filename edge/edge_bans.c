@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/alarms.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -65,6 +66,20 @@ static void bans_event(struct edge *e, const char *event, const struct ban *ban,
               log_quote(why, strlen(why), reason, sizeof reason), dropped);
 }
 
+/* Raised when somebody could not be banned, over when there is room again. */
+static void bans_judge_room(struct edge *e)
+{
+    uint64_t full = bans_counters(e->bans)->full;
+    char detail[64];
+    if (bans_count(e->bans) < BANS_MAX) {
+        alarm_clear(ALARM_BANS_FULL, "");
+    } else if (full != e->bans_full) {
+        snprintf(detail, sizeof detail, "%d are banned", BANS_MAX);
+        alarm_raise(ALARM_BANS_FULL, "", detail);
+    }
+    e->bans_full = full;
+}
+
 /* Time --------------------------------------------------------------------------------------------------- */
 
 struct bans_ended {
@@ -84,6 +99,7 @@ static void bans_look(struct edge *e)
     struct bans_ended ended = {e, json_array()};
     bans_sweep(e->bans, clock_monotonic(), bans_on_end, &ended);
     bans_tell(e, "remove", ended.list);
+    bans_judge_room(e);
     if (bans_count(e->bans) == 0)
         ev_timer_stop(e->loop, &e->bans_timer);
 }
@@ -182,8 +198,10 @@ void edge_bans_heard(struct edge *e, const json_t *msg)
             continue;
         const struct ban *ban = bans_offence(e->bans, &client, category,
                                              n < UINT32_MAX ? (unsigned)n : UINT32_MAX, clock_monotonic());
-        if (!ban)
+        if (!ban) {
+            bans_judge_room(e);
             continue;
+        }
         bans_append(added, ban);
         bans_event(e, "Address Banned", ban, false);
         ev_timer_start(e->loop, &e->bans_timer);
@@ -251,6 +269,7 @@ static json_t *bans_remove_one(struct edge *e, const struct netaddr *client)
     struct ban ban = *found;
     json_t *list = json_array();
     (void)bans_remove(e->bans, client);
+    bans_judge_room(e);
     bans_append(list, &ban);
     bans_event(e, "Ban Ended", &ban, true);
     bans_tell(e, "remove", list);

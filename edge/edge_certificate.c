@@ -1,12 +1,13 @@
 /*
  * The certificates that guests see: read and judged at start, taken anew when their files change, watched for
- * their end. What is wrong with them is an alarm: an event when it begins and one when it is over, and a line
- * in status in between.
+ * their end. What is wrong with them is an alarm (common/alarms.h).
  */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alarms.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "edge/edge.h"
@@ -38,54 +39,57 @@ static const char *text_of(const json_t *alarm, const char *key)
     return json_string_value(json_object_get(alarm, key));
 }
 
-/* The same alarm, though days go by in its words; what is refused may be refused for another reason. */
-static bool alarm_same(const json_t *a, const json_t *b)
+/* The number of each kind. */
+enum {
+    CERT_NUMBER_expired = ALARM_CERTIFICATE_EXPIRED,
+    CERT_NUMBER_not_yet_valid = ALARM_CERTIFICATE_NOT_YET_VALID,
+    CERT_NUMBER_revoked = ALARM_CERTIFICATE_REVOKED,
+    CERT_NUMBER_host_missing = ALARM_CERTIFICATE_MISMATCHED,
+    CERT_NUMBER_expiring = ALARM_CERTIFICATE_EXPIRING,
+    CERT_NUMBER_chain = ALARM_CERTIFICATE_CHAIN,
+    CERT_NUMBER_refused = ALARM_CERTIFICATE_REFUSED,
+    CERT_NUMBER_ocsp = ALARM_CERTIFICATE_OCSP,
+    CERT_NUMBER_self_signed = ALARM_CERTIFICATE_SELF_SIGNED,
+};
+
+/* One that ends within days is worse than one that ends within weeks, and has a number of its own. */
+static unsigned alarm_number(const char *kind, const char *severity)
 {
-    static const char *const keys[] = {"kind", "of", "severity"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(text_of(a, keys[i]), text_of(b, keys[i])) != 0)
-            return false;
-    return strcmp(text_of(a, "kind"), "refused") != 0 ||
-           strcmp(text_of(a, "reason"), text_of(b, "reason")) == 0;
+    static const struct {
+        const char *kind;
+        unsigned number;
+    } numbers[] = {
+#define X(name) {#name, CERT_NUMBER_##name},
+        CERT_ALARMS(X)
+#undef X
+    };
+    bool severe = strcmp(severity, cert_severity_name(CERT_SEVERE)) == 0;
+    unsigned number = 0;
+    for (size_t i = 0; i < CERT_ALARM_KINDS; i++)
+        if (strcmp(kind, numbers[i].kind) == 0)
+            number = numbers[i].number;
+    return number == ALARM_CERTIFICATE_EXPIRING && severe ? ALARM_CERTIFICATE_ENDS_IN_DAYS : number;
 }
 
-static bool alarms_have(const json_t *list, const json_t *alarm)
+static void alarms_match_number(const json_t *list, unsigned number)
 {
+    json_t *found = json_object(), *alarm;
     size_t i;
-    json_t *one;
-    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
-        if (alarm_same(one, alarm))
-            return true;
-    return false;
-}
-
-static void alarm_raise(const json_t *alarm)
-{
-    const char *severity = text_of(alarm, "severity");
-    int level = strcmp(severity, cert_severity_name(CERT_SEVERE)) == 0    ? LOG_ERR
-                : strcmp(severity, cert_severity_name(CERT_WARNING)) == 0 ? LOG_WARNING
-                                                                          : LOG_NOTICE;
-    bool refused = strcmp(text_of(alarm, "kind"), "refused") == 0;
-    log_event(level, refused ? "Certificate Refused" : "Certificate Alarm",
-              "of=%s kind=%s severity=%s reason=\"%s\"%s", text_of(alarm, "of"), text_of(alarm, "kind"),
-              severity, text_of(alarm, "reason"),
-              refused ? " remedy=\"what is in use goes on until this is mended\"" : "");
+    json_array_foreach ((json_t *)(uintptr_t)list, i, alarm)
+        if (alarm_number(text_of(alarm, "kind"), text_of(alarm, "severity")) == number)
+            json_object_set(found, text_of(alarm, "of"), json_object_get(alarm, "reason"));
+    alarm_match(number, found);
+    json_decref(found);
 }
 
 static void alarms_update(struct edge *e)
 {
     struct edge_certificate *c = &e->certificate;
-    json_t *now = certificates_alarms(&c->set, e->join_hosts), *alarm;
-    size_t i;
+    json_t *now = certificates_alarms(&c->set, e->join_hosts);
     if (!now)
         return;
-    json_array_foreach (now, i, alarm)
-        if (!alarms_have(c->alarms, alarm))
-            alarm_raise(alarm);
-    json_array_foreach (c->alarms, i, alarm)
-        if (!alarms_have(now, alarm))
-            log_event(LOG_NOTICE, "Certificate Alarm Cleared", "of=%s kind=%s severity=%s",
-                      text_of(alarm, "of"), text_of(alarm, "kind"), text_of(alarm, "severity"));
+    for (unsigned number = ALARM_CERTIFICATE_EXPIRED; number <= ALARM_CERTIFICATE_REFUSED; number++)
+        alarms_match_number(now, number);
     json_decref(c->alarms);
     c->alarms = now;
 }

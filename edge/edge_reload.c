@@ -16,6 +16,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/alarms.h"
 #include "common/ask.h"
 #include "common/gather.h"
 #include "common/log.h"
@@ -63,6 +64,7 @@ static void reload_end(struct edge_reload *r, json_t *answer)
 static void reload_refuse(struct edge_reload *r)
 {
     log_event(LOG_WARNING, "Reload Refused", "reason=\"%s\"", r->why);
+    alarm_raise(ALARM_CONFIG_REFUSED, BOX_CONFIG, r->why);
     reload_end(
         r, json_pack("{ss so}", "type", "error", "reason", json_sprintf("%s; nothing was changed", r->why)));
 }
@@ -106,6 +108,7 @@ static void reload_committed(void *reload, json_t *results)
         else
             taken++;
     }
+    alarm_clear(ALARM_CONFIG_REFUSED, BOX_CONFIG);
     log_event(LOG_NOTICE, "Config Reloaded", "revision=%ld turn_workers=%zu needs_restart=\"%s\"",
               e->box->config.revision, taken, r->waiting);
     reload_end(r, json_pack("{ss sI sI sI ss ss}", "type", "reload", "revision",

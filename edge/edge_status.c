@@ -230,16 +230,9 @@ static void edge_status_certificates(const json_t *status)
                                                        {"Ends", "left", TABLE_TEXT},
                                                        {"OCSP", "staple", TABLE_TEXT},
                                                        {0}};
-    static const struct table_column alarms[] = {{"Of", "of", TABLE_TEXT},
-                                                 {"Severity", "severity", TABLE_STATE},
-                                                 {"Reason", "reason", TABLE_TEXT},
-                                                 {0}};
-    json_t *list = json_object_get(status, "certificates"),
-           *problems = json_object_get(status, "certificate_alarms");
+    json_t *list = json_object_get(status, "certificates");
     status_certificates_age(list);
     table_print(stdout, "Certificates", certificates, list, "none");
-    if (json_array_size(problems) > 0)
-        table_print(stdout, "Certificate alarms", alarms, problems, "");
 }
 
 static json_int_t web_sum(const json_t *web, const char *name)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/alarms.h"
 #include "common/gather.h"
 #include "common/log.h"
 #include "common/store.h"
@@ -26,10 +27,12 @@ void edge_users_open(struct edge *e)
         if (*e->users_problem)
             log_event(LOG_NOTICE, "Database Opened", "path=%s users=%zu", path, users_count(e->users));
         *e->users_problem = '\0';
+        alarm_clear(ALARM_STORE_TROUBLE, STORE_FILE);
         return;
     }
     snprintf(e->users_problem, sizeof e->users_problem, "%s", why);
     log_event(LOG_ERR, "Database Not Opened", "reason=\"%s\"", why);
+    alarm_raise(ALARM_STORE_TROUBLE, STORE_FILE, why);
 }
 
 bool edge_users_refresh(struct edge *e)
@@ -40,9 +43,12 @@ bool edge_users_refresh(struct edge *e)
         edge_users_open(e);
         return e->users != NULL;
     }
-    if (users_refresh(e->users, &changed, why) == ERR_OK)
+    if (users_refresh(e->users, &changed, why) == ERR_OK) {
+        alarm_clear(ALARM_STORE_TROUBLE, STORE_FILE);
         return changed;
+    }
     log_event(LOG_ERR, "Database Not Read", "reason=\"%s\"", why);
+    alarm_raise(ALARM_STORE_TROUBLE, STORE_FILE, why);
     return false;
 }
 

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 
+#include "common/alarms.h"
 #include "common/gather.h"
 #include "common/log.h"
 #include "edge/edge.h"
@@ -162,10 +163,12 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     if (problem) {
         log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision,
                   problem);
+        alarm_raise(ALARM_POLICY_REFUSED, core, problem);
         json_decref(rules);
         json_decref(hosts);
         return problem;
     }
+    alarm_clear(ALARM_POLICY_REFUSED, core);
     if (e->policy_revision != revision || !json_equal(rules, e->allowlist) ||
         !json_equal(hosts, e->join_hosts)) {
         edge_web_commit_policy(e, core, revision, rules, hosts);

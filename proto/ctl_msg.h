@@ -14,6 +14,7 @@
 enum {
     CTL_PROTOCOL = 1,              /* version of this table */
     CTL_MESSAGE_MAX = 1024 * 1024, /* bytes of one message */
+    CTL_SKEW_MAX = 30,             /* seconds that the clocks of two boxes may differ without an alarm */
 };
 
 enum ctl_sender { CTL_FROM_CORE = 1, CTL_FROM_EDGE = 2, CTL_FROM_BOTH = 3 };

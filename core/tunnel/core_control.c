@@ -228,26 +228,29 @@ static void core_control_config(struct core_control *c, const json_t *msg, bool 
                          clean_text(waits, waiting, sizeof waiting));
 }
 
-static void core_control_pong(struct core_control *c, const json_t *msg, double now)
+static void core_control_pong(struct core_control *c, const json_t *msg, double now, int64_t clock_unix)
 {
-    int64_t id;
+    int64_t id, their_time;
     if (!get_integer(msg, "id", 0, INT64_MAX, &id) || id > c->ping_id) {
         core_control_over(c, ERR_PROTOCOL, "the edge answered a ping that nobody sent");
         return;
     }
     if (id != c->ping_id || c->ping_sent == 0)
-        return; /* a late one */
+        return;                                              /* a late one */
+    if (get_integer(msg, "time", 0, INT64_MAX, &their_time)) /* older edges do not say it */
+        c->peer.clock_skew = their_time - clock_unix;
     double sample = now - c->ping_sent;
     c->rtt = c->rtt < 0 ? sample : c->rtt + (sample - c->rtt) / 8; /* RFC 6298's smoothing */
     c->ping_sent = 0;
 }
 
-static void core_control_answer_ping(struct core_control *c, const json_t *msg)
+static void core_control_answer_ping(struct core_control *c, const json_t *msg, int64_t clock_unix)
 {
     int64_t id;
     if (!get_integer(msg, "id", 0, INT64_MAX, &id))
         core_control_over(c, ERR_PROTOCOL, "the edge's ping has no id");
-    else if (core_control_send(c, json_pack("{ss sI}", "type", "pong", "id", (json_int_t)id)) != ERR_OK)
+    else if (core_control_send(c, json_pack("{ss sI sI}", "type", "pong", "id", (json_int_t)id, "time",
+                                            (json_int_t)clock_unix)) != ERR_OK)
         core_control_over(c, ERR_FULL, "the edge takes no more control messages");
 }
 
@@ -275,10 +278,10 @@ static void core_control_message(struct core_control *c, const json_t *msg, doub
         core_control_config(c, msg, type == CTL_CONFIG_COMMITTED);
         break;
     case CTL_PING:
-        core_control_answer_ping(c, msg);
+        core_control_answer_ping(c, msg, clock_unix);
         break;
     case CTL_PONG:
-        core_control_pong(c, msg, now);
+        core_control_pong(c, msg, now, clock_unix);
         break;
     case CTL_BYE:
         snprintf(words, sizeof words, "the edge ended the tunnel: %s",
@@ -332,6 +335,11 @@ void core_control_free(struct core_control *c)
         return;
     buf_free(&c->in);
     free(c);
+}
+
+int64_t core_control_skew(const struct core_control *c)
+{
+    return c->peer.clock_skew;
 }
 
 double core_control_rtt(const struct core_control *c)

@@ -70,6 +70,8 @@ void core_control_bye(struct core_control *c, const char *reason);
 
 /* Smoothed round-trip time in seconds; negative when not known yet. */
 double core_control_rtt(const struct core_control *c);
+/* The edge's clock minus ours, seconds, as it said last. */
+int64_t core_control_skew(const struct core_control *c);
 /* Seconds since the edge was last heard. */
 double core_control_silence(const struct core_control *c, double now);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/alarms.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/throughput.h"
@@ -19,6 +20,7 @@
 #include "core/tunnel/reconnect.h"
 #include "core/tunnel/ssh_channel.h"
 #include "core/tunnel/ssh_session.h"
+#include "proto/ctl_msg.h"
 
 static const double tick_seconds = 1, dns_retry = 2;
 static const double reopen_first = 0.1, reopen_longest = 10, reopen_steady = 5;
@@ -68,7 +70,7 @@ struct tunnel {
     time_t since;
     struct reconnect reconnect;
     ev_timer wait, reaper, tick, drain;
-    bool draining;
+    bool draining, skewed;
     double drain_until;
 
     struct reach *reach;
@@ -463,6 +465,23 @@ static void tunnel_attempt(struct tunnel *t)
     reach_attempt(t->reach);
 }
 
+/* Nothing is known of it while the tunnel is down. */
+static void tunnel_judge_clock(struct tunnel *t)
+{
+    int64_t skew = t->control && t->phase == PHASE_UP ? core_control_skew(t->control) : 0;
+    bool skewed = skew > CTL_SKEW_MAX || skew < -CTL_SKEW_MAX;
+    char detail[96];
+    if (skewed == t->skewed)
+        return;
+    t->skewed = skewed;
+    snprintf(detail, sizeof detail, "its clock is %lld s %s this box's", (long long)(skew < 0 ? -skew : skew),
+             skew < 0 ? "behind" : "ahead of");
+    if (skewed)
+        alarm_raise(ALARM_CLOCK_SKEW, t->edge, detail);
+    else
+        alarm_clear(ALARM_CLOCK_SKEW, t->edge);
+}
+
 static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     (void)loop, (void)revents;
@@ -473,6 +492,7 @@ static void tunnel_on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
         tunnel_send_policy(t);
     if (t->session)
         tunnel_mark_throughput(t);
+    tunnel_judge_clock(t);
 }
 
 /* Draining ----------------------------------------------------------------------------------------------- */
@@ -603,7 +623,7 @@ static void tunnel_status_figures(const struct tunnel *t, json_t *o)
         json_object_set_new(o, "rtt_ms", json_real(rtt * 1000));
     json_object_set_new(o, "silent_s", json_real(core_control_silence(t->control, clock_monotonic())));
     json_object_set_new(o, "edge_version", json_string(t->peer.version));
-    json_object_set_new(o, "clock_skew_s", json_integer(t->peer.clock_skew));
+    json_object_set_new(o, "clock_skew_s", json_integer(core_control_skew(t->control)));
     json_object_set_new(o, "revision_acked", json_integer(t->acked));
     if (t->ack_error[0])
         json_object_set_new(o, "policy_error", json_string(t->ack_error));

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/alarms.h"
 #include "common/clock.h"
 #include "common/json_frame.h"
 #include "common/log.h"
@@ -32,7 +33,7 @@ struct control {
     double ping_sent;
     long policy_revision;
     ev_timer timer;
-    bool over;
+    bool over, skewed;
 };
 
 /* The owner may free c inside: nothing touches it afterwards. */
@@ -65,6 +66,22 @@ static bool control_send(struct control *c, json_t *msg)
 
 /* Messages ---------------------------------------------------------------------------------------------- */
 
+/* changed: say so, too, when it is as it was. */
+static void control_judge_clock(struct control *c, bool changed)
+{
+    bool skewed = c->skew > CTL_SKEW_MAX || c->skew < -CTL_SKEW_MAX;
+    char detail[96];
+    if (skewed == c->skewed && !changed)
+        return;
+    c->skewed = skewed;
+    snprintf(detail, sizeof detail, "its clock is %lld s %s this box's",
+             (long long)(c->skew < 0 ? -c->skew : c->skew), c->skew < 0 ? "behind" : "ahead of");
+    if (skewed)
+        alarm_raise(ALARM_CLOCK_SKEW, c->core, detail);
+    else
+        alarm_clear(ALARM_CLOCK_SKEW, c->core);
+}
+
 static bool control_hello(struct control *c, const json_t *msg, char *why, size_t size)
 {
     json_int_t protocol = json_integer_value(json_object_get(msg, "protocol"));
@@ -92,6 +109,7 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
         return false;
     c->up_since = clock_monotonic();
     c->events->on_up(c->ctx, c);
+    control_judge_clock(c, true);
     return true;
 }
 
@@ -111,6 +129,11 @@ static void control_pong(struct control *c, const json_t *msg)
     if (json_integer_value(json_object_get(msg, "id")) != c->ping_id || c->ping_sent == 0)
         return;
     double rtt = clock_monotonic() - c->ping_sent;
+    const json_t *its_time = json_object_get(msg, "time"); /* older cores do not say it */
+    if (json_is_integer(its_time) && json_integer_value(its_time) >= 0) {
+        c->skew = (int64_t)json_integer_value(its_time) - (int64_t)time(NULL);
+        control_judge_clock(c, false);
+    }
     c->rtt = c->rtt > 0 ? c->rtt * 0.7 + rtt * 0.3 : rtt;
     c->ping_sent = 0;
 }
@@ -133,8 +156,9 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
     case CTL_POLICY:
         return control_policy(c, msg);
     case CTL_PING:
-        return control_send(
-            c, json_pack("{ss sI}", "type", "pong", "id", json_integer_value(json_object_get(msg, "id"))));
+        return control_send(c, json_pack("{ss sI sI}", "type", "pong", "id",
+                                         json_integer_value(json_object_get(msg, "id")), "time",
+                                         (json_int_t)time(NULL)));
     case CTL_PONG:
         control_pong(c, msg);
         return true;

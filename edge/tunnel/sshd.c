@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/alarms.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/fatal.h"
@@ -24,6 +25,7 @@
 enum { SSHD_CONFIG_MAX = 64 * 1024, SSHD_LINE_MAX = 1024 };
 
 static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 1;
+static const double steady_after = 3; /* seconds that it has to live for its end to be over */
 
 struct sshd {
     struct ev_loop *loop;
@@ -32,7 +34,7 @@ struct sshd {
     char user[64], program[PATH_MAX];
     pid_t pid;
     ev_child child;
-    ev_timer restart;
+    ev_timer restart, steady;
     ev_io log;
     int log_fd, log_write_fd; /* one pipe for every sshd: connections outlive the one that took them */
     struct buf line;
@@ -225,6 +227,7 @@ static void sshd_spawn(struct sshd *s)
         sshd_exec(config, s->log_write_fd, parent);
     if (pid < 0) {
         snprintf(s->reason, sizeof s->reason, "cannot be started: %s", strerror(errno));
+        alarm_raise(ALARM_SSH_SERVER_DOWN, "", s->reason);
         sshd_start_in(s, s->backoff);
         return;
     }
@@ -232,6 +235,14 @@ static void sshd_spawn(struct sshd *s)
     s->reason[0] = '\0';
     ev_child_set(&s->child, pid, 0);
     ev_child_start(s->loop, &s->child);
+    ev_timer_set(&s->steady, steady_after, 0);
+    ev_timer_start(s->loop, &s->steady);
+}
+
+static void sshd_on_steady(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)t, (void)revents;
+    alarm_clear(ALARM_SSH_SERVER_DOWN, "");
 }
 
 static void sshd_on_exit(struct ev_loop *loop, ev_child *c, int revents)
@@ -247,6 +258,8 @@ static void sshd_on_exit(struct ev_loop *loop, ev_child *c, int revents)
     if (clock_monotonic() - s->started >= long_enough)
         s->backoff = backoff_first;
     log_event(LOG_ERR, "SSH Server Down", "reason=\"%s\" restart_in=%.1fs", s->reason, s->backoff);
+    ev_timer_stop(loop, &s->steady);
+    alarm_raise(ALARM_SSH_SERVER_DOWN, "", s->reason);
     sshd_start_in(s, s->backoff);
 }
 
@@ -314,6 +327,7 @@ enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct co
     ev_child_init(&s->child, sshd_on_exit, 0, 0);
     ev_timer_init(&s->restart, sshd_on_restart, 0, 0);
     ev_init(&s->log, sshd_on_log);
+    ev_timer_init(&s->steady, sshd_on_steady, 0, 0);
     s->child.data = s->restart.data = s->log.data = s;
     enum err e = sshd_look_around(s, why);
     if (e == ERR_OK)
@@ -353,6 +367,7 @@ void sshd_stop(struct sshd *s)
         return;
     ev_child_stop(s->loop, &s->child);
     ev_timer_stop(s->loop, &s->restart);
+    ev_timer_stop(s->loop, &s->steady);
     ev_io_stop(s->loop, &s->log);
     if (s->pid) {
         sshd_end_connections(s->pid);

@@ -1,6 +1,7 @@
 /*
  * Quotas and ports that are used up: told once when it begins and once when it is over, however many requests
- * are refused in between. It is over when nothing was refused for TURN_ALARM_QUIET seconds.
+ * are refused in between, and raised as alarms of the box. It is over when nothing was refused for
+ * TURN_ALARM_QUIET seconds.
  */
 #ifndef EDGE_TURN_TURN_ALARM_H
 #define EDGE_TURN_TURN_ALARM_H
@@ -8,27 +9,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/alarm_table.h"
 #include "common/netaddr.h"
 
 struct turn_server;
 
 enum { TURN_ALARM_QUIET = 60 };
 
-/*    name      of               what the refused client and log are told            what to do about it */
+/*    name     of                 what the refused client and log are told         the number of its alarm */
 #define TURN_ALARM_TABLE(X)                                                                                  \
-    X(total, "turn.total_quota", "total quota reached", "raise turn.total_quota, or add an edge")            \
-    X(user, "turn.user_quota", "quota of the user reached",                                                  \
-      "raise turn.user_quota, or look what this user does")                                                  \
-    X(address, "turn.address_quota", "quota of the client address reached",                                  \
-      "raise turn.address_quota; call bridges' networks belong into turn.allow_peers")                       \
+    X(total, "turn.total_quota", "total quota reached", ALARM_RELAY_TOTAL)                                   \
+    X(user, "turn.user_quota", "quota of the user reached", ALARM_RELAY_USER)                                \
+    X(address, "turn.address_quota", "quota of the client address reached", ALARM_RELAY_ADDRESS)             \
     X(counters, "users and addresses", "too many different users or addresses to count",                     \
-      "let credentials live shorter; without quotas and bandwidth per user nothing has to be counted")       \
-    X(ports, "turn.relay_ports", "no relay port is free", "widen turn.relay_ports, or add an edge")          \
-    X(reservations, "reserved ports", "too many ports are reserved", "look what this user does")             \
-    X(descriptors, "descriptors", "no descriptor is left", "raise LimitNOFILE= of the service, or ulimit -n")
+      ALARM_RELAY_COUNTERS)                                                                                  \
+    X(ports, "turn.relay_ports", "no relay port is free", ALARM_RELAY_PORTS)                                 \
+    X(reservations, "reserved ports", "too many ports are reserved", ALARM_RELAY_RESERVATIONS)               \
+    X(descriptors, "descriptors", "no descriptor is left", ALARM_RELAY_DESCRIPTORS)
 
 enum turn_alarm {
-#define X(name, of, words, remedy) TURN_ALARM_##name,
+#define X(name, of, words, number) TURN_ALARM_##name,
     TURN_ALARM_TABLE(X)
 #undef X
         TURN_ALARMS

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/alarms.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "edge/turn/turn_allocation.h"
@@ -163,9 +164,13 @@ static void sieve_set(struct turn_sieve *s, struct turn_server *server, unsigned
     int unused = 0;
     if (s->level == 0)
         turn_server_random(server, s->factors, sizeof s->factors);
+    netaddr_print(&s->local, text);
     if ((level == 0) != (s->level == 0))
-        log_event(LOG_WARNING, level ? "Flood Held Back" : "Flood Over", "address=%s",
-                  netaddr_print(&s->local, text));
+        log_event(LOG_WARNING, level ? "Flood Held Back" : "Flood Over", "address=%s", text);
+    if (level == 0)
+        alarm_clear(ALARM_FLOOD, text);
+    else if (s->level == 0)
+        alarm_raise(ALARM_FLOOD, text, "");
     server->counters.events[TURN_EVENT_floods] += level && !s->level;
     s->level = level;
     s->stale = false;
@@ -178,8 +183,7 @@ static void sieve_set(struct turn_sieve *s, struct turn_server *server, unsigned
     struct sock_fprog filter = {.filter = program};
     filter.len = (unsigned short)turn_sieve_program(s, words, program);
     if (setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
-        log_event(LOG_ERR, "Flood Not Held Back", "address=%s reason=\"%s\"", netaddr_print(&s->local, text),
-                  strerror(errno));
+        log_event(LOG_ERR, "Flood Not Held Back", "address=%s reason=\"%s\"", text, strerror(errno));
 }
 
 static bool is_client(const struct turn_server *server, const struct netaddr *from, unsigned listener)

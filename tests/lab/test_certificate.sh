@@ -31,7 +31,7 @@ is "443 shows the certificate" "$(seen 443)" "$first"
 is "TURN's TLS port too" "$(seen 5349)" "$first"
 is "its problem is told" "$(problems)" "cert.pem chain warning"
 refute "and the exit status says so" cert show
-check "status tells it" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' status --dir '$RUN/edge' | grep -q 'cert.pem  *Warning  *comes without'"
+check "status tells it" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' status --dir '$RUN/edge' | grep -q 'warning  306 cert.pem: .*comes without'"
 check "and the metrics" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' metrics --dir '$RUN/edge' | \
     grep -q '^stile_certificate_alarm{of=\"cert.pem\",kind=\"chain\",severity=\"warning\"} 1'"
 check "with its end" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' metrics --dir '$RUN/edge' | \
@@ -65,7 +65,7 @@ check "the certificate is installed" cert install "$LAB/next.pem"
 wait_for 10 "the new certificate" event "Certificate Added"
 is "it lies in one file with its key" "$(stat -c '%a %U' "$RUN/edge/cert-$JOIN_HOST.pem")" "600 UNKNOWN"
 refute "what it replaces is gone" test -e "$RUN/edge/cert.pem" -o -e "$RUN/edge/key.pem"
-check "the alarm is over" wait_for 10 "its end" event 'event="Certificate Alarm Cleared" of=cert.pem kind=chain'
+check "the alarm is over" wait_for 10 "its end" event 'event="Alarm Cleared" alarm=306 name=certificate_chain severity=warning subject="cert.pem"'
 second=$(shown "cert-$JOIN_HOST.pem" fingerprint)
 refute "it is another" test "$first" = "$second"
 is "443 shows it" "$(seen 443)" "$second"
@@ -79,11 +79,11 @@ in_use=$RUN/edge/cert-$JOIN_HOST.pem
 cp "$in_use" "$LAB/right.pem"
 openssl ecparam -name prime256v1 -genkey -noout -out "$LAB/wrong.key"
 { openssl x509 -in "$LAB/right.pem"; cat "$LAB/wrong.key"; } >"$in_use"
-wait_for 10 "the refusal" event "Certificate Refused"
+wait_for 10 "the refusal" event 'Alarm Raised" alarm=310'
 is "a wrong key changes nothing" "$(seen 443)" "$second"
 is "status tells it" "$(edge_status --json | jq -r '.certificate_alarms[] | .of + " " + .kind')" "cert-$JOIN_HOST.pem refused"
 cat "$LAB/right.pem" >"$in_use"
-check "put back, the alarm is over" wait_for 10 "its end" event 'event="Certificate Alarm Cleared" of=cert-join.example.com.pem kind=refused'
+check "put back, the alarm is over" wait_for 10 "its end" event 'event="Alarm Cleared" alarm=310 name=certificate_refused severity=error subject="cert-join.example.com.pem"'
 is "and it is no news" "$(events 'Certificate Replaced')" 0
 refute "a certificate for somebody else is refused" cert install "$LAB/ca/ca.pem" --key "$LAB/ca/ca.key"
 check "guests still get through" guest_gets_through

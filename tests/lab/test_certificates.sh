@@ -73,7 +73,7 @@ check "one for the first host is installed" cert install "$LAB/join.pem" --key "
 check "one with an RSA key beside it" cert install "$LAB/rsa.pem" --key "$LAB/rsa.key"
 check "one for the other host" cert install "$LAB/other.pem" --key "$LAB/other.key"
 wait_for 10 "the last one" event "Certificate Added\" file=cert-$OTHER_HOST.pem"
-check "the missing host is no alarm any more" wait_for 10 "its end" event "Certificate Alarm Cleared\" of=$OTHER_HOST kind=host_missing"
+check "the missing host is no alarm any more" wait_for 10 "its end" event "Alarm Cleared\" alarm=305 name=certificate_mismatched severity=critical subject=\"$OTHER_HOST\""
 is "three certificates are there" "$(cd "$RUN/edge" && echo cert*.pem)" "cert-$JOIN_HOST-rsa.pem cert-$JOIN_HOST.pem cert-$OTHER_HOST.pem"
 check "and in order" cert show
 for port in 443 5349; do
@@ -119,10 +119,10 @@ is "for TURN, too" "$(stapled 5349)" 1
 is "not with another certificate" "$(client 443 $OTHER_HOST -status | grep -c 'OCSP response: no response sent')" 1
 response "$LAB/other.pem" "$LAB/foreign.der" -ndays 3
 cat "$LAB/foreign.der" >"$RUN/edge/cert-$JOIN_HOST.ocsp"
-check "another certificate's raises an alarm" wait_for 10 "it" event "Certificate Alarm\" of=cert-$JOIN_HOST.pem kind=ocsp severity=warning"
+check "another certificate's raises an alarm" wait_for 10 "it" event "Alarm Raised\" alarm=307 name=certificate_ocsp severity=warning subject=\"cert-$JOIN_HOST.pem\""
 is "and is not stapled" "$(stapled 443)" 0
 cat "$LAB/good.der" >"$RUN/edge/cert-$JOIN_HOST.ocsp"
-check "the right one again ends it" wait_for 10 "its end" event "Certificate Alarm Cleared\" of=cert-$JOIN_HOST.pem kind=ocsp"
+check "the right one again ends it" wait_for 10 "its end" event "Alarm Cleared\" alarm=307 name=certificate_ocsp severity=warning subject=\"cert-$JOIN_HOST.pem\""
 response "$LAB/join2.pem" "$LAB/endless.der"
 cat "$LAB/endless.der" >"$RUN/edge/cert-$JOIN_HOST.ocsp"
 endless() { edge_status --json | jq -r '.certificate_alarms[].reason' | grep -q 'until when it holds'; }
@@ -148,14 +148,14 @@ check "and says that that one stays" grep -q "/cert-$JOIN_HOST.pem: stays, as it
 check "the edge knows it" wait_for 10 "it" event "Certificate Added\" file=cert-$JOIN_HOST-2.pem"
 is "guests are shown the valid one" "$(seen 443 $JOIN_HOST)" "$(print "$LAB/must.pem")"
 cat "$LAB/expired.pem" "$LAB/join.key" >"$RUN/edge/cert-$JOIN_HOST.pem"
-check "nor taken when it is written by hand" wait_for 10 "the refusal" event "Certificate Refused\" of=cert-$JOIN_HOST.pem"
+check "nor taken when it is written by hand" wait_for 10 "the refusal" event "Alarm Raised\" alarm=310 name=certificate_refused severity=error subject=\"cert-$JOIN_HOST.pem\""
 is "what was in use goes on" "$(seen 443 $JOIN_HOST)" "$(print "$LAB/must.pem")"
 signed "$LAB/soon" "$LAB/join.key" 5 "DNS:$JOIN_HOST"
 check "one that ends soon is" cert install "$LAB/soon.pem"
-check "with an alarm" wait_for 10 "it" event "Certificate Alarm\" of=cert-$JOIN_HOST.pem kind=expiring severity=severe"
+check "with an alarm" wait_for 10 "it" event "Alarm Raised\" alarm=303 name=certificate_ends_in_days severity=error subject=\"cert-$JOIN_HOST.pem\""
 chmod 644 "$RUN/edge/cert-$OTHER_HOST.pem"
 touch "$RUN/edge/cert-$OTHER_HOST.pem"
-check "a key that others may read is refused" wait_for 10 "the refusal" event "Certificate Refused\" of=cert-$OTHER_HOST.pem"
+check "a key that others may read is refused" wait_for 10 "the refusal" event "Alarm Raised\" alarm=310 name=certificate_refused severity=error subject=\"cert-$OTHER_HOST.pem\""
 is "and what was in use goes on" "$(seen 443 $OTHER_HOST)" "$(print "$LAB/other.pem")"
 rm "$RUN"/edge/cert*.pem
 check "without any file left" wait_for 10 "the refusal" event "no certificate is left in the folder"

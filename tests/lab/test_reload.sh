@@ -102,12 +102,12 @@ check "core takes another join host, in front" reload core
 check "the edge shows both" wait_for 5 "the hosts in status" says edge 'all(.tunnels[]; .domain == "'"$MEET, $JOIN_HOST"'")'
 check "a new one without a certificate is an alarm, told once" says edge '[.certificate_alarms[] |
     select(.kind == "host_missing") | .of] == ["'$MEET'"]'
-check "also as an event" log edge "event=\"Certificate Alarm\" of=$MEET kind=host_missing"
+check "also as an event" log edge "event=\"Alarm Raised\" alarm=305 name=certificate_mismatched severity=critical subject=\"$MEET\""
 check "cert show says so, though the edge's own config does not name it" sh -c \
     "ip netns exec '$(lab_ns edge)' '$EDGE' cert show --dir '$RUN/edge' | grep -q '^Problem  *$MEET '"
 lab_certificate "$LAB/meet" $MEET
 check "one is installed" lab_in edge "$EDGE" cert install "$LAB/meet.pem" --key "$LAB/meet.key" --dir "$RUN/edge"
-check "the alarm is over" wait_for 10 "its end" log edge "event=\"Certificate Alarm Cleared\" of=$MEET kind=host_missing"
+check "the alarm is over" wait_for 10 "its end" log edge "event=\"Alarm Cleared\" alarm=305 name=certificate_mismatched severity=critical subject=\"$MEET\""
 print() { openssl x509 -noout -fingerprint -sha256; }
 default_shown() {
     [ "$(lab_in guest openssl s_client -connect "$EDGE_PUBLIC:443" -noservername </dev/null 2>/dev/null | print)" = "$(print <"$LAB/$1.pem")" ]

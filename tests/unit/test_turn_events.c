@@ -102,7 +102,7 @@ START_TEST(test_limits_are_told_once)
         fixture_pass(&f, 50);
     }
     ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", NULL), 1);
-    ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", "limit=\"turn.user_quota\"", "remedy=\"raise",
+    ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", "limit=\"turn.user_quota\"", "remedy=\"Raise",
                                 "user=\"alice\"", "client=192.0.2.1:5001", NULL),
                       1);
     fixture_client(&f, "192.0.2.1:5002");
