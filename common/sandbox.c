@@ -2,15 +2,21 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <jansson.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/fatal.h"
+#include "common/landlock.h"
+#include "common/syscall_filter.h"
 
 static void sandbox_set_caps(bool keep_bind)
 {
@@ -52,6 +58,28 @@ void sandbox_harden_main(void)
 {
     sandbox_set_caps(true);
     sandbox_close_doors();
+}
+
+/* Files that libraries read once: the time zone, jansson's and OpenSSL's seeds, OpenSSL's configuration. */
+static void sandbox_warm_up(void)
+{
+    unsigned char byte;
+    tzset();
+    json_object_seed(0);
+    if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CONFIG, NULL) != 1 ||
+        RAND_bytes(&byte, 1) != 1)
+        fatal("OpenSSL does not start");
+}
+
+void sandbox_confine(unsigned rights, const char *const *readable, int tell)
+{
+    sandbox_warm_up();
+#ifndef __SANITIZE_ADDRESS__ /* the sanitizers read /proc/self */
+    landlock_enter(rights, readable);
+#else
+    (void)readable;
+#endif
+    syscall_filter_enter(rights, tell);
 }
 
 enum err sandbox_need_user(const char *user, char *why, size_t why_size)

@@ -12,6 +12,10 @@
 void sandbox_harden(void);
 /* The same for main, which keeps CAP_NET_BIND_SERVICE where it has it (new listeners on reload). */
 void sandbox_harden_main(void);
+/* For workers, after sandbox_harden and before the first byte from outside: what the libraries open at their
+ * first use is opened, then the process has `rights` (enum right) and may read the files `readable` alone
+ * (common/landlock.h). tell: as in common/syscall_filter.h. */
+void sandbox_confine(unsigned rights, const char *const *readable, int tell);
 /* When running as root: ERR_NOT_FOUND, with the remedy in why, when there is no such account. Not root:
  * nothing to need. */
 enum err sandbox_need_user(const char *user, char *why, size_t why_size);

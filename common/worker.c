@@ -16,11 +16,12 @@
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/sock.h"
+#include "common/syscall_filter.h"
 #include "common/worker_process.h"
 
 static const double backoff_first = 0.1, backoff_longest = 10, long_enough = 1;
 static const double update_retry = 0.2; /* seconds, while its queue is full */
-static const double steady_after = 15; /* seconds that it has to live for its crash to be over */
+static const double steady_after = 15;  /* seconds that it has to live for its crash to be over */
 static const double retire_end = 2;     /* seconds beyond those that it may drain */
 
 struct worker {
@@ -31,6 +32,7 @@ struct worker {
     void *ctx;
     pid_t pid;
     struct ipc *ipc;
+    int refused; /* says which system call its filter refused; -1: not running */
     ev_child child;
     ev_timer timer;  /* restart while dead, kill while stopping */
     ev_timer steady; /* until it counts as well again */
@@ -124,9 +126,21 @@ void worker_update(struct worker *w, const char *what, json_t *msg)
     json_decref(msg);
 }
 
-static void worker_describe_end(int status, char *out, size_t size)
+/* A hostile worker may write anything there: of that, this is the name of a call all the same. */
+static void worker_describe_refusal(struct worker *w, char *out, size_t size)
 {
-    if (WIFSIGNALED(status))
+    char name[64] = "a system call";
+    int number;
+    if (w->refused >= 0 && read(w->refused, &number, sizeof number) == (ssize_t)sizeof number)
+        (void)syscall_name(number, name, sizeof name);
+    snprintf(out, size, "killed: it tried %s, which this kind of worker never does", name);
+}
+
+static void worker_describe_end(struct worker *w, int status, char *out, size_t size)
+{
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        worker_describe_refusal(w, out, size);
+    else if (WIFSIGNALED(status))
         snprintf(out, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
@@ -137,6 +151,13 @@ static void worker_on_steady(struct ev_loop *loop, ev_timer *t, int revents)
     (void)loop, (void)revents;
     struct worker *w = t->data;
     alarm_clear(ALARM_WORKER_CRASHING, w->name);
+}
+
+static void worker_close_refused(struct worker *w)
+{
+    if (w->refused >= 0)
+        close(w->refused);
+    w->refused = -1;
 }
 
 static void worker_start_in(struct worker *w, double seconds)
@@ -150,8 +171,9 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
 {
     (void)revents;
     struct worker *w = c->data;
-    char how[96];
-    worker_describe_end(c->rstatus, how, sizeof how);
+    char how[128];
+    worker_describe_end(w, c->rstatus, how, sizeof how);
+    worker_close_refused(w);
     ev_child_stop(loop, c);
     ev_timer_stop(loop, &w->timer);
     ipc_free(w->ipc);
@@ -174,7 +196,14 @@ static void worker_on_child(struct ev_loop *loop, ev_child *c, int revents)
     w->events->on_exit(w->ctx, w, how, w->stopping);
 }
 
-static _Noreturn void worker_exec(struct worker *w, int fd, pid_t parent)
+/* Not close-on-exec there, wherever it was. */
+static bool worker_place(int fd, int place)
+{
+    return fd == place ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, place) >= 0;
+}
+
+/* fds, both above WORKER_REFUSED_FD, are its ends of the socketpair and of the pipe. */
+static _Noreturn void worker_exec(struct worker *w, const int fds[2], pid_t parent)
 {
     char index[16], program[64];
     const char *base = strrchr(program_invocation_name, '/');
@@ -184,9 +213,7 @@ static _Noreturn void worker_exec(struct worker *w, int fd, pid_t parent)
         _exit(1);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(fd, WORKER_FD) < 0) /* the copy is not close-on-exec, unless it is the same */
-        _exit(1);
-    if (fd == WORKER_FD && fcntl(fd, F_SETFD, 0) < 0)
+    if (!worker_place(fds[0], WORKER_FD) || !worker_place(fds[1], WORKER_REFUSED_FD))
         _exit(1);
     snprintf(index, sizeof index, "%u", w->index);
     snprintf(program, sizeof program, "%s", base ? base + 1 : program_invocation_name);
@@ -205,27 +232,50 @@ static void worker_not_started(struct worker *w)
     worker_start_in(w, w->backoff);
 }
 
+/* Descriptors for both sides: first the socketpair, then the pipe, ours first of each. Those of the worker
+ * are out of the way of the places that they go to. */
+static bool worker_connect(int ours[2], int theirs[2])
+{
+    int pair[2], ends[2];
+    ours[0] = ours[1] = theirs[0] = theirs[1] = -1;
+    if (sock_pair(pair, false) == 0) {
+        ours[0] = pair[0];
+        theirs[0] = fcntl(pair[1], F_DUPFD_CLOEXEC, WORKER_REFUSED_FD + 1);
+        close(pair[1]);
+    }
+    if (ours[0] >= 0 && theirs[0] >= 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+        ours[1] = ends[0];
+        theirs[1] = fcntl(ends[1], F_DUPFD_CLOEXEC, WORKER_REFUSED_FD + 1);
+        close(ends[1]);
+    }
+    return theirs[1] >= 0;
+}
+
+static void worker_close_pair(const int fds[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 static void worker_start(struct worker *w)
 {
-    int fds[2];
+    int ours[2], theirs[2];
     pid_t parent = getpid();
     w->started = clock_monotonic();
-    if (sock_pair(fds, false) < 0) {
-        worker_not_started(w);
-        return;
-    }
-    pid_t pid = fork();
+    pid_t pid = worker_connect(ours, theirs) ? fork() : -1;
     if (pid == 0)
-        worker_exec(w, fds[1], parent);
+        worker_exec(w, theirs, parent);
     if (pid < 0)
         worker_not_started(w);
-    close(fds[1]);
+    worker_close_pair(theirs);
     if (pid < 0) {
-        close(fds[0]);
+        worker_close_pair(ours);
         return;
     }
     w->pid = pid;
-    w->ipc = ipc_new(w->loop, fds[0], &worker_ipc_events, w);
+    w->refused = ours[1];
+    w->ipc = ipc_new(w->loop, ours[0], &worker_ipc_events, w);
     if (!w->ipc)
         kill(pid, SIGKILL); /* out of memory: once more, later */
     ev_child_set(&w->child, pid, 0);
@@ -244,6 +294,7 @@ struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index
     w->events = events;
     w->ctx = ctx;
     w->backoff = backoff_first;
+    w->refused = -1;
     snprintf(w->role, sizeof w->role, "%s", role);
     snprintf(w->name, sizeof w->name, "%s%u", role, index);
     ev_child_init(&w->child, worker_on_child, 0, 0);
@@ -265,6 +316,7 @@ void worker_free(struct worker *w)
     worker_forget_updates(w);
     if (w->pid)
         kill(w->pid, SIGKILL);
+    worker_close_refused(w);
     ipc_free(w->ipc);
     free(w);
 }

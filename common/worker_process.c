@@ -153,6 +153,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     sandbox_harden();
     keep_memory();
     (void)tls_memory_init(); /* where it cannot, a worker is merely larger */
+    sandbox_confine(p.role->rights, p.role->readable, WORKER_REFUSED_FD);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     p.loop = ev_default_loop(0);

@@ -7,7 +7,7 @@
 
 #include "common/ipc.h"
 
-enum { WORKER_FD = 3 };
+enum { WORKER_FD = 3, WORKER_REFUSED_FD = 4 /* where main learns of a refused system call */ };
 
 /* What running work has to end after SIGTERM, in seconds; main waits a second longer. */
 #define WORKER_DRAIN_SECONDS 2.0
@@ -21,6 +21,8 @@ struct worker_role {
      * with ev_break when the rest is done, at the latest after so many seconds. NULL: end at once. */
     void (*drain)(void *worker, double seconds);
     void (*free)(void *worker);
+    unsigned rights;             /* what it may ask the kernel for: common/syscall_filter.h */
+    const char *const *readable; /* files and folders that it may read, ended by NULL; NULL: none */
 };
 
 /* The verb "worker ROLE INDEX". roles ends with a zero row. Returns the exit status. */

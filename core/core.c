@@ -47,6 +47,11 @@ static enum err core_start(struct core *c, char *why)
     if (err != ERR_OK)
         return err;
     core_change_note(c, "file", "as it was at the start");
+    c->resolver = resolver_new(c->loop);
+    if (!c->resolver) {
+        snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
+        return ERR_SYSTEM;
+    }
     core_targets_replace(c, NULL);
     (void)core_tunnels_match(c, false);
     return requests_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), core_verbs, c, &c->requests,
@@ -78,6 +83,7 @@ static void core_free(struct core *c)
     core_change_free(c->change);
     requests_free(c->requests);
     core_tunnels_free(c);
+    resolver_free(c->resolver);
     core_targets_stop(c);
     core_material_free(&c->material);
     daemon_end(&c->daemon);

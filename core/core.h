@@ -14,6 +14,7 @@
 #include "common/requests.h"
 #include "common/worker.h"
 #include "core/bridge/domains.h"
+#include "core/bridge/resolver.h"
 
 enum { CORE_TUNNELS_MAX = 512 };
 
@@ -27,10 +28,11 @@ struct core_tunnel {
     char edge[64], target[300]; /* name, and HOST:PORT */
     char host[256], *host_key;
     uint16_t port;
-    unsigned index;              /* among those of this edge */
-    bool leaving;                /* it is not in the config any more: its requests end */
-    char state[16], reason[256]; /* as the worker said last */
-    char down[256];              /* why it is down; "": it is up, or nothing is known yet */
+    struct resolver_query *question; /* its worker asks for the host's addresses; NULL: it does not */
+    unsigned index;                  /* among those of this edge */
+    bool leaving;                    /* it is not in the config any more: its requests end */
+    char state[16], reason[256];     /* as the worker said last */
+    char down[256];                  /* why it is down; "": it is up, or nothing is known yet */
     double since;
 };
 
@@ -48,6 +50,7 @@ struct core {
     struct ev_loop *loop;  /* the daemon's */
     const struct box *box; /* the daemon's */
     struct core_material material;
+    struct resolver *resolver;        /* for the edges' names */
     bool unknown[CONFIG_DOMAINS_MAX]; /* domains whose targets a reload changed, until they are known */
     ev_timer patience;                /* with that */
     TAILQ_HEAD(core_tunnels, core_tunnel) tunnels;

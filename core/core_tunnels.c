@@ -143,6 +143,30 @@ static void tunnel_on_target_failed(struct core *c, const json_t *msg)
     domains_hint_failed(c->material.domains, domain, &addr);
 }
 
+/* What they ask ------------------------------------------------------------------------------------------ */
+
+static void tunnel_on_resolved(void *tunnel, const struct resolver_answer *answer)
+{
+    struct core_tunnel *t = tunnel;
+    json_t *texts = json_array();
+    char ip[NETADDR_TEXT];
+    t->question = NULL;
+    for (size_t i = 0; i < answer->n; i++)
+        json_array_append_new(texts, json_string(netaddr_print_ip(&answer->addresses[i].addr, ip)));
+    worker_update(t->worker, "answer",
+                  json_pack("{ss so ss?}", "type", "answer", "addresses", texts, "error", answer->error));
+}
+
+/* Of a worker that has died since: the next one has the answer to its own question from the one that runs. */
+static void tunnel_on_question(struct core_tunnel *t)
+{
+    if (!t->question)
+        t->question = resolver_ask(t->owner->resolver, t->host, t->port, NULL, tunnel_on_resolved, t);
+    if (!t->question)
+        worker_update(t->worker, "answer",
+                      json_pack("{ss s[] ss}", "type", "answer", "addresses", "error", "out of memory"));
+}
+
 static void tunnel_on_message(void *tunnel, struct worker *w, const char *type, json_t *msg, int *fds,
                               size_t n_fds)
 {
@@ -154,6 +178,8 @@ static void tunnel_on_message(void *tunnel, struct worker *w, const char *type, 
         tunnel_on_state(t, msg);
     else if (strcmp(type, "policy_ack") == 0)
         tunnel_on_policy_ack(t, msg);
+    else if (strcmp(type, "question") == 0)
+        tunnel_on_question(t);
     else if (strcmp(type, "target_failed") == 0)
         tunnel_on_target_failed(t->owner, msg);
 }
@@ -164,6 +190,8 @@ static void tunnel_free(struct core_tunnel *t)
 {
     TAILQ_REMOVE(&t->owner->tunnels, t, next);
     t->owner->n_tunnels--;
+    if (t->question)
+        resolver_cancel(t->question);
     worker_free(t->worker);
     free(t->host_key);
     free(t);

@@ -1,6 +1,6 @@
 #include "core/workers.h"
 
-#include "common/worker_process.h"
+#include "common/syscall_filter.h"
 #include "core/tunnel/tunnel_worker.h"
 
 static void *tunnel_make(struct ev_loop *loop, struct ipc *main)
@@ -23,12 +23,17 @@ static void tunnel_free(void *worker)
     tunnel_worker_free(worker);
 }
 
-static const struct worker_role roles[] = {
-    {"tunnel", tunnel_make, tunnel_message, tunnel_drain, tunnel_free},
+/* The authorities of a domain that names none of its own: Debian's, and where its links lead. */
+static const char *const authorities[] = {"/etc/ssl", "/usr/lib/ssl", "/usr/share/ca-certificates",
+                                          "/usr/local/share/ca-certificates", NULL};
+
+const struct worker_role core_worker_roles[] = {
+    {"tunnel", tunnel_make, tunnel_message, tunnel_drain, tunnel_free, RIGHT_DIAL | RIGHT_READ_FILES,
+     authorities},
     {0},
 };
 
 int core_workers_command(int argc, char **argv)
 {
-    return worker_process_run(roles, argc, argv);
+    return worker_process_run(core_worker_roles, argc, argv);
 }

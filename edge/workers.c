@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "common/worker_process.h"
+#include "common/syscall_filter.h"
 #include "edge/turn/turn_worker.h"
 #include "edge/web/web_worker.h"
 
@@ -261,14 +261,15 @@ static void turn_free(void *worker)
     free(p);
 }
 
-static const struct worker_role roles[] = {
-    {"web", web_make, web_message, web_drain, web_free},
+const struct worker_role edge_worker_roles[] = {
+    {"web", web_make, web_message, web_drain, web_free, RIGHT_ACCEPT | RIGHT_PAIR, NULL},
     /* A stopping edge ends its relays at once: their clients' ICE restarts elsewhere sooner for it. */
-    {"turn", turn_make, turn_message, NULL, turn_free},
+    {"turn", turn_make, turn_message, NULL, turn_free,
+     RIGHT_ACCEPT | RIGHT_DIAL | RIGHT_DATAGRAM | RIGHT_BIND, NULL},
     {0},
 };
 
 int edge_workers_command(int argc, char **argv)
 {
-    return worker_process_run(roles, argc, argv);
+    return worker_process_run(edge_worker_roles, argc, argv);
 }

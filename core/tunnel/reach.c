@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/bridge/resolver.h"
 #include "core/tunnel/dial.h"
 
 enum { KNOCKS = 2 };
@@ -25,9 +24,9 @@ struct reach {
     void *ctx;
     char host[256];
     uint16_t port;
-    struct resolver *resolver;
-    struct resolver_query *query;
-    struct netaddr addrs[DIAL_ADDRESSES_MAX];
+    bool literal;                             /* host is an address, already in addrs */
+    bool asked;                               /* an answer is waited for */
+    struct netaddr addrs[DIAL_ADDRESSES_MAX]; /* with port */
     size_t n_addrs;
     struct dial *dial;
     struct knock knocks[KNOCKS];
@@ -39,9 +38,7 @@ void reach_stop(struct reach *r)
 {
     ev_timer_stop(r->loop, &r->knocker);
     ev_timer_stop(r->loop, &r->no_memory);
-    if (r->query)
-        resolver_cancel(r->query);
-    r->query = NULL;
+    r->asked = false;
     dial_cancel(r->dial);
     r->dial = NULL;
     for (size_t i = 0; i < KNOCKS; i++) {
@@ -116,31 +113,41 @@ static void reach_on_dial_failed(void *ctx, const char *words)
 
 static const struct dial_events attempt_events = {reach_on_dialled, reach_on_dial_failed};
 
-static void reach_on_resolved(void *ctx, const struct resolver_answer *answer)
+static void reach_dial(struct reach *r)
 {
-    struct reach *r = ctx;
-    r->query = NULL;
-    r->n_addrs = 0;
-    for (size_t i = 0; i < answer->n && r->n_addrs < DIAL_ADDRESSES_MAX; i++)
-        r->addrs[r->n_addrs++] = answer->addresses[i].addr;
-    if (r->n_addrs == 0) {
-        reach_stop(r);
-        r->events->on_failed(r->ctx, answer->error ? answer->error : "DNS: no address", false);
-        return;
-    }
     double patience = ev_is_active(&r->knocker) ? dial_patience : knock_patience;
     r->dial = dial_start(r->loop, r->addrs, r->n_addrs, patience, &attempt_events, r);
     if (!r->dial)
         ev_timer_start(r->loop, &r->no_memory);
 }
 
+void reach_answer(struct reach *r, const struct netaddr *addrs, size_t n, const char *error)
+{
+    if (!r->asked)
+        return;
+    r->asked = false;
+    for (r->n_addrs = 0; r->n_addrs < n && r->n_addrs < DIAL_ADDRESSES_MAX; r->n_addrs++) {
+        r->addrs[r->n_addrs] = addrs[r->n_addrs];
+        r->addrs[r->n_addrs].port = r->port;
+    }
+    if (r->n_addrs > 0) {
+        reach_dial(r);
+        return;
+    }
+    reach_stop(r);
+    r->events->on_failed(r->ctx, error ? error : "DNS: no address", false);
+}
+
 void reach_attempt(struct reach *r)
 {
-    if (r->query || r->dial)
+    if (r->asked || r->dial)
         return;
-    r->query = resolver_ask(r->resolver, r->host, r->port, NULL, reach_on_resolved, r);
-    if (!r->query)
-        ev_timer_start(r->loop, &r->no_memory);
+    if (r->literal) {
+        reach_dial(r);
+        return;
+    }
+    r->asked = true;
+    r->events->on_question(r->ctx);
 }
 
 bool reach_is_resolved(const struct reach *r)
@@ -166,11 +173,9 @@ struct reach *reach_new(struct ev_loop *loop, const char *host, uint16_t port,
     ev_timer_init(&r->knocker, reach_on_knock, knock_every, knock_every);
     ev_timer_init(&r->no_memory, reach_on_no_memory, 0, 0);
     r->knocker.data = r->no_memory.data = r;
-    r->resolver = resolver_new(loop);
-    if (r->resolver)
-        return r;
-    free(r);
-    return NULL;
+    r->literal = netaddr_parse(host, port, &r->addrs[0]) == ERR_OK;
+    r->n_addrs = r->literal;
+    return r;
 }
 
 void reach_free(struct reach *r)
@@ -178,6 +183,5 @@ void reach_free(struct reach *r)
     if (!r)
         return;
     reach_stop(r);
-    resolver_free(r->resolver);
     free(r);
 }

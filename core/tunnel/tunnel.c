@@ -457,7 +457,19 @@ static void tunnel_on_unreachable(void *ctx, const char *words, bool knock)
         tunnel_wait(t);
 }
 
-static const struct reach_events tunnel_reach_events = {tunnel_on_connected, tunnel_on_unreachable};
+static void tunnel_on_question(void *ctx)
+{
+    struct tunnel *t = ctx;
+    t->events->on_question(t->ctx);
+}
+
+static const struct reach_events tunnel_reach_events = {tunnel_on_connected, tunnel_on_unreachable,
+                                                        tunnel_on_question};
+
+void tunnel_answer(struct tunnel *t, const struct netaddr *addrs, size_t n, const char *error)
+{
+    reach_answer(t->reach, addrs, n, error);
+}
 
 static void tunnel_attempt(struct tunnel *t)
 {
@@ -586,9 +598,9 @@ enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, st
     t->client_key = strdup(config->client_key);
     t->reach = reach_new(loop, config->host, config->port, &tunnel_reach_events, t);
     if (!t->client_key || !t->reach) {
-        snprintf(why, why_size, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
+        snprintf(why, why_size, "out of memory");
         tunnel_free(t);
-        return ERR_SYSTEM;
+        return ERR_MEMORY;
     }
     tunnel_restart_timer(t, &t->wait, 0, 0);
     t->phase = PHASE_WAITING;

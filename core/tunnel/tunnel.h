@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/netaddr.h"
 #include "core/egress/egress.h"
 
 enum { TUNNEL_WORDS = 400 };
@@ -55,6 +56,8 @@ struct tunnel_events {
     void (*on_config)(void *ctx, const char *state, const char *reason, const char *waiting);
     /* tunnel_drain is done. */
     void (*on_drained)(void *ctx);
+    /* The addresses of the host are wanted, which is a name: tunnel_answer follows, from the loop. */
+    void (*on_question)(void *ctx);
 };
 
 /* Texts are copied; starts at once. Callbacks come from the loop only, and may call anything but tunnel_free.
@@ -72,6 +75,8 @@ void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy, const
 const char *tunnel_config_prepare(struct tunnel *t, int64_t revision, const char *text);
 /* How it ended for everybody. */
 void tunnel_config_decide(struct tunnel *t, int64_t revision, bool commit);
+/* The answer to on_question; without addresses, error says why. One that comes too late is forgotten. */
+void tunnel_answer(struct tunnel *t, const struct netaddr *addrs, size_t n, const char *error);
 /* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained
  * is called. A second call may shorten that. */
 void tunnel_drain(struct tunnel *t, double seconds);

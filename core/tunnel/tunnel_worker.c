@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "core/egress/egress.h"
+#include "core/tunnel/dial.h"
 #include "core/tunnel/tunnel.h"
 
 struct tunnel_worker {
@@ -41,8 +42,8 @@ static void worker_on_policy_ack(void *ctx, int64_t revision, const char *error)
 static void worker_on_config(void *ctx, const char *state, const char *reason, const char *waiting)
 {
     struct tunnel_worker *w = ctx;
-    worker_tell(w, json_pack("{ss so* ss ss ss}", "type", "config", "id", w->config_id, "state", state, "reason",
-                             reason, "waits_for_restart", waiting));
+    worker_tell(w, json_pack("{ss so* ss ss ss}", "type", "config", "id", w->config_id, "state", state,
+                             "reason", reason, "waits_for_restart", waiting));
     w->config_id = NULL;
 }
 
@@ -52,8 +53,13 @@ static void worker_on_drained(void *ctx)
     ev_break(w->loop, EVBREAK_ALL);
 }
 
-static const struct tunnel_events worker_tunnel_events = {worker_on_state, worker_on_policy_ack,
-                                                          worker_on_config, worker_on_drained};
+static void worker_on_question(void *ctx)
+{
+    worker_tell(ctx, json_pack("{ss}", "type", "question"));
+}
+
+static const struct tunnel_events worker_tunnel_events = {
+    worker_on_state, worker_on_policy_ack, worker_on_config, worker_on_drained, worker_on_question};
 
 static void worker_on_target_failed(void *ctx, const char *host, const struct netaddr *addr,
                                     const char *reason)
@@ -141,6 +147,18 @@ static void worker_setup(struct tunnel_worker *w, const json_t *msg)
     }
 }
 
+static void worker_answer(struct tunnel_worker *w, const json_t *msg)
+{
+    const json_t *texts = json_object_get(msg, "addresses");
+    struct netaddr addrs[DIAL_ADDRESSES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(texts) && n < DIAL_ADDRESSES_MAX; i++)
+        if (netaddr_parse(json_string_value(json_array_get(texts, i)), 0, &addrs[n]) == ERR_OK)
+            n++;
+    if (w->tunnel)
+        tunnel_answer(w->tunnel, addrs, n, json_string_value(json_object_get(msg, "error")));
+}
+
 static void worker_status(struct tunnel_worker *w, const json_t *msg)
 {
     json_t *status = w->tunnel ? tunnel_status(w->tunnel) : json_object();
@@ -153,10 +171,10 @@ static void worker_config_prepare(struct tunnel_worker *w, const json_t *msg)
 {
     json_decref(w->config_id);
     w->config_id = json_incref(json_object_get(msg, "id"));
-    const char *state = w->tunnel ? tunnel_config_prepare(w->tunnel,
-                                                          json_integer_value(json_object_get(msg, "revision")),
-                                                          text_of(msg, "text"))
-                                  : "away";
+    const char *state =
+        w->tunnel ? tunnel_config_prepare(w->tunnel, json_integer_value(json_object_get(msg, "revision")),
+                                          text_of(msg, "text"))
+                  : "away";
     if (state)
         worker_on_config(w, state, "", "");
 }
@@ -176,6 +194,8 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
         worker_new_policy(w, msg);
     else if (strcmp(type, "targets") == 0)
         egress_set_targets(w->egress, text_of(msg, "domain"), json_object_get(msg, "targets"));
+    else if (strcmp(type, "answer") == 0)
+        worker_answer(w, msg);
     else if (strcmp(type, "status") == 0)
         worker_status(w, msg);
     else if (strcmp(type, "config_prepare") == 0)

@@ -14,11 +14,13 @@
  *     config_commit, config_rollback {revision}: how it ended
  *     targets       {domain: join host, targets: [{name, address, port, priority, weight, state}]}: what
  *                   targets_status makes
+ *     answer        {addresses: [texts], error: words or null}: what main found for question
  *     status        {id}
  *
  *   to main
  *     state         {state: "connecting"|"active"|"failed", reason, since}: at every change; since is Unix
  *                   time
+ *     question      {}: which addresses has the edge's host? The worker itself has neither DNS nor files
  *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, ...}}
  *     target_failed {domain: join host, address, port, reason}: a request could not use it
  *     config        {id, state: "prepared"|"refused"|"away"|"older version", reason, waits_for_restart}

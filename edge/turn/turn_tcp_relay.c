@@ -1,10 +1,10 @@
 #include "edge/turn/turn_tcp_relay.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,7 +66,7 @@ static void reset(int fd)
 
 static int spare_open(void)
 {
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return eventfd(0, EFD_CLOEXEC); /* opens no file: a worker may not */
 }
 
 /* No descriptor is left: who knocks is refused all the same, or the loop would be told of them for ever. */

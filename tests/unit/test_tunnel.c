@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "common/json_frame.h"
+#include "core/bridge/resolver.h"
 #include "core/egress/egress.h"
 #include "core/tunnel/tunnel.h"
 #include "proto/ctl_msg.h"
@@ -152,6 +153,8 @@ size_t egress_unfinished(const struct egress *e)
 static struct sshd_fixture sshd;
 static struct ev_loop *loop;
 static struct tunnel *tunnel;
+static struct resolver *resolver;
+static const char *asked_host;
 static const char *program;
 
 static struct {
@@ -189,7 +192,23 @@ static void on_drained(void *ctx)
     seen.drained = true;
 }
 
-static const struct tunnel_events events = {on_state, on_policy_ack, on_config, on_drained};
+/* As core's main answers. */
+static void on_resolved(void *ctx, const struct resolver_answer *answer)
+{
+    struct netaddr addrs[RESOLVER_ADDRESSES_MAX];
+    (void)ctx;
+    for (size_t i = 0; i < answer->n; i++)
+        addrs[i] = answer->addresses[i].addr;
+    tunnel_answer(tunnel, addrs, answer->n, answer->error);
+}
+
+static void on_question(void *ctx)
+{
+    (void)ctx;
+    ck_assert_ptr_nonnull(resolver_ask(resolver, asked_host, 0, NULL, on_resolved, NULL));
+}
+
+static const struct tunnel_events events = {on_state, on_policy_ack, on_config, on_drained, on_question};
 
 static double now(void)
 {
@@ -232,6 +251,8 @@ static void setup(void)
     sessions = echoes = 0;
     running = 0;
     loop = ev_loop_new(EVFLAG_AUTO);
+    resolver = resolver_new(loop);
+    ck_assert_ptr_nonnull(resolver);
     snprintf(script, sizeof script, "exec %s edge \"$(dirname \"$0\")\"", program);
     sshd_fixture_setup(&sshd, script, "");
     fixture_run("printf 'VersionAddendum user=%s\\n' >> %s/sshd_config", sshd.user, sshd.dir);
@@ -249,6 +270,7 @@ static void start_with(const char *host, const char *host_key)
                                    .client_key = sshd.client_key,
                                    .index = 1};
     char why[256];
+    asked_host = host;
     ck_assert_msg(tunnel_new(loop, &config, NULL, &events, NULL, &tunnel, why, sizeof why) == ERR_OK, "%s",
                   why);
     json_t *policy = json_pack("{ss}", "join_url", "https://join.example.com");
@@ -264,6 +286,7 @@ static void start(void)
 static void teardown(void)
 {
     tunnel_free(tunnel);
+    resolver_free(resolver);
     ck_assert_uint_eq(sessions, 0);
     sshd_fixture_teardown(&sshd);
     ev_run(loop, EVRUN_NOWAIT);

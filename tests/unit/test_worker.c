@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/gather.h"
@@ -31,6 +32,8 @@ static void inside_message(void *worker, const char *type, json_t *msg, int *fds
     struct inside *w = worker;
     if (strcmp(type, "hang_up") == 0)
         ev_break(w->loop, EVBREAK_ALL);
+    if (strcmp(type, "spy") == 0)
+        _exit(socket(AF_PACKET, SOCK_RAW, 0) < 0 ? 5 : 6);
     if (strcmp(type, "write") == 0 && n_fds == 1) /* no ck_assert here: this is another program */
         _exit(write(fds[0], "hi", 2) == 2 ? 3 : 4);
     if (strcmp(type, "status") == 0 || strcmp(type, "news") == 0)
@@ -62,10 +65,11 @@ static void slow_drain(void *worker, double seconds)
     asked = true;
 }
 
-static const struct worker_role roles[] = {{"good", inside_make, inside_message, inside_drain, free},
-                                           {"slow", inside_make, inside_message, slow_drain, free},
-                                           {"stubborn", inside_make, inside_message, stubborn_drain, free},
-                                           {0}};
+static const struct worker_role roles[] = {
+    {"good", inside_make, inside_message, inside_drain, free, 0, NULL},
+    {"slow", inside_make, inside_message, slow_drain, free, 0, NULL},
+    {"stubborn", inside_make, inside_message, stubborn_drain, free, 0, NULL},
+    {0}};
 
 /* Main's side ------------------------------------------------------------------------------------------ */
 
@@ -74,7 +78,7 @@ static struct {
     unsigned started, ready, exits, stopped, draining, news;
     double seconds;
     json_int_t last_news;
-    char how[96];
+    char how[128];
 } seen;
 
 static json_int_t last_id; /* of a question to a worker */
@@ -163,6 +167,18 @@ START_TEST(test_death_and_restart)
     worker_stop(w, 10);
     wait_for(&seen.stopped, 1);
     ck_assert_str_eq(seen.how, "exited with status 0");
+    worker_free(w);
+}
+END_TEST
+
+START_TEST(test_refused_call_is_named)
+{
+    seen.loop = ev_default_loop(0);
+    struct worker *w = worker_new(seen.loop, "good", 0, &events, NULL);
+    wait_for(&seen.ready, 1);
+    tell(w, "spy");
+    wait_for(&seen.exits, 1);
+    ck_assert_str_eq(seen.how, "killed: it tried socket, which this kind of worker never does");
     worker_free(w);
 }
 END_TEST
@@ -298,6 +314,7 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_death_and_restart,
+                                  test_refused_call_is_named,
                                   test_stubborn_worker_is_killed,
                                   test_gather,
                                   test_retire,
