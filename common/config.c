@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/syslog_out.h"
 
 enum { CONFIG_MAX = 4 * 1024 * 1024 };
 
@@ -197,6 +198,10 @@ static const struct schema_row edge_rows[] = {
      .help = "web worker processes; 0: one per processor"},
     {"turn_workers", SCHEMA_INT, EDGE(turn_workers), .min = 0, .max = 64, .default_text = "0",
      .help = "TURN worker processes; 0: one per processor"},
+    {"syslog", SCHEMA_STRING, EDGE(syslog), .default_text = "\"\"", .check = syslog_check,
+     .help = "where this edge sends its events besides, as RFC 5424: the IP address of a syslog server (UDP, "
+             "port "
+             "514 where none is given), or the full path of a socket; empty: nowhere"},
     SCHEMA_END};
 
 #define CORE(member) offsetof(struct config_core, member)
@@ -205,6 +210,8 @@ static const struct schema_row core_rows[] = {
      .help = "what this core is called everywhere"},
     {"key", SCHEMA_STRING, CORE(key), .required = true, .check = check_key,
      .help = "the SSH client key that edges accept"},
+    {"syslog", SCHEMA_STRING, CORE(syslog), .default_text = "\"\"", .edge_live = true, .check = syslog_check,
+     .help = "the same for this core"},
     SCHEMA_END};
 
 #define ACCESS_LOG(member) offsetof(struct config_access_log, member)

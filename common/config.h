@@ -23,6 +23,7 @@ struct config_edge {
     long https_port, http_port, ssh_port, turn_udp_port, turn_tcp_port, turn_tls_port;
     long relay_ports[2];
     long web_workers, turn_workers;
+    char *syslog; /* as of syslog_out.h */
     /* Derived by config_load: */
     char ssh_host[256];
     uint16_t ssh_target_port; /* core connects here; ssh_port, where edge listens, is the same unless given */
@@ -32,6 +33,7 @@ struct config_edge {
 struct config_core {
     char *name;
     char *key; /* "ssh-ed25519 AAAA…" */
+    char *syslog;
 };
 
 struct config_access_log {

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "common/syslog_out.h"
 #include "common/verb.h"
 
 /* Seconds after the start in which tunnels, targets and workers have shown how they are. */
@@ -116,11 +117,21 @@ static void daemon_watch_signals(struct daemon *d)
     ev_signal_start(d->loop, &d->hangup);
 }
 
+void daemon_open_syslog(const struct daemon *d)
+{
+    const struct config *c = &d->box.config;
+    const struct config_edge *edge = config_edge_find(c, d->box.name);
+    const struct config_core *core = config_core_find(c, d->box.name);
+    bool is_edge = strcmp(log_process(), "edge") == 0;
+    syslog_open(is_edge ? (edge ? edge->syslog : "") : core ? core->syslog : "");
+}
+
 /* The config that was refused before a restart is in order now, or we would not be here. */
 static void daemon_keep_events(struct daemon *d)
 {
     char path[PATH_MAX];
     events_open(d->loop, box_state_file(&d->box, EVENTS_FILE, path), d->box.name, settled_after);
+    daemon_open_syslog(d);
     alarm_clear(ALARM_CONFIG_REFUSED, BOX_CONFIG);
 }
 
@@ -169,6 +180,7 @@ void daemon_end(struct daemon *d)
     ev_signal_stop(d->loop, &d->interrupt);
     ev_signal_stop(d->loop, &d->hangup);
     events_close();
+    syslog_open("");
     box_close(&d->box);
     if (d->lock >= 0)
         close(d->lock);

@@ -30,6 +30,8 @@ bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options
  * config, watches signals; from here on events and alarms are kept (common/events.h). why has SCHEMA_WHY
  * bytes. */
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why);
+/* The config in force has changed: events go to the syslog server that it names for this box. */
+void daemon_open_syslog(const struct daemon *d);
 /* Frees what daemon_begin made. */
 void daemon_end(struct daemon *d);
 /* Tells the service manager that a reload has begun; READY=1 says that it is over (sd_notify(3)). */

@@ -11,6 +11,7 @@
 #include "common/log_fields.h"
 #include "common/schema.h"
 #include "common/store.h"
+#include "common/syslog_out.h"
 #include "common/text.h"
 #include "common/time_text.h"
 
@@ -96,6 +97,7 @@ static void events_add(int level, const char *process, const char *name, const c
     text_copy(e->process, sizeof e->process, process);
     text_copy(e->name, sizeof e->name, name);
     text_copy(e->fields, n + 1, fields);
+    syslog_send(level, e->time, e->process, e->name, e->fields);
     STAILQ_INSERT_TAIL(&events.pending, e, next);
     if (++events.n_pending > EVENTS_PENDING)
         events_drop_oldest();
@@ -165,9 +167,9 @@ static enum err run(const char *sql, char *why)
 
 static enum err write_one(const struct event *e, char *why)
 {
-    const struct store_value values[] = {STORE_INTEGER(e->id),   STORE_INTEGER(e->time),
+    const struct store_value values[] = {STORE_INTEGER(e->id),    STORE_INTEGER(e->time),
                                          STORE_INTEGER(e->level), STORE_TEXT(e->process),
-                                         STORE_TEXT(e->name),    STORE_TEXT(e->fields)};
+                                         STORE_TEXT(e->name),     STORE_TEXT(e->fields)};
     return store_run(events.store, "INSERT OR REPLACE INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6)", values, 6,
                      NULL, NULL, why);
 }
@@ -300,9 +302,8 @@ static json_t *event_to_json(const struct event *e)
 
 static enum err ask_on_row(void *ctx, const struct store_row *r, char *why)
 {
-    json_t *event =
-        event_json(store_row_integer(r, 0), store_row_integer(r, 1), (int)store_row_integer(r, 2),
-                   store_row_text(r, 3), store_row_text(r, 4), store_row_text(r, 5));
+    json_t *event = event_json(store_row_integer(r, 0), store_row_integer(r, 1), (int)store_row_integer(r, 2),
+                               store_row_text(r, 3), store_row_text(r, 4), store_row_text(r, 5));
     snprintf(why, SCHEMA_WHY, "out of memory");
     return event && json_array_append_new(ctx, event) == 0 ? ERR_OK : ERR_MEMORY;
 }

@@ -7,13 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/journal.h"
 #include "common/text.h"
 
 static const char *const level_names[] = {"emergency", "alert",  "critical", "error",
                                           "warning",   "notice", "info",     "debug"};
 static char process[64] = "stile";
 static int threshold = LOG_INFO;
-static int journal = -1;
+static int journal = -1; /* 1: standard error is the journal's; -1: not looked yet */
 static log_sink *sink;
 
 enum { LOG_FIELDS = 1900 };
@@ -53,8 +54,6 @@ bool log_enabled(int level)
 
 static size_t log_prefix(int level, char *out, size_t size)
 {
-    if (journal < 0)
-        journal = getenv("JOURNAL_STREAM") != NULL;
     if (journal)
         return (size_t)snprintf(out, size, "<%d>", level);
     struct timespec now;
@@ -65,15 +64,29 @@ static size_t log_prefix(int level, char *out, size_t size)
     return n + (size_t)snprintf(out + n, size - n, ".%03ldZ %s ", now.tv_nsec / 1000000, level_names[level]);
 }
 
+void log_open(void)
+{
+    if (journal >= 0)
+        return;
+    journal = journal_is_stderr();
+    if (journal)
+        (void)journal_open(JOURNAL_SOCKET);
+}
+
+/* As text, with its level in front where the journal reads it. */
 static void log_line(int level, const char *event, const char *fields)
 {
     char line[2048];
-    size_t n = log_prefix(level, line, sizeof line);
+    log_open();
+    size_t n = log_prefix(level, line, sizeof line), prefix = n;
     n += (size_t)snprintf(line + n, sizeof line - n, "%s[%d] event=\"%s\" %s", process, (int)getpid(), event,
                           fields);
     if (n > sizeof line - 2)
         n = sizeof line - 2;
     text_disarm(line, n); /* one event, one line, whoever chose its words */
+    line[n] = '\0';
+    if (journal && journal_send(level, process, event, fields, line + prefix))
+        return;
     line[n++] = '\n';
     /* One write, so that lines of several processes do not mix. Nobody to tell if stderr is gone. */
     if (write(STDERR_FILENO, line, n) < 0)

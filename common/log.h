@@ -1,6 +1,6 @@
 /*
- * Log lines are events with fields: what, who, why. They go to stderr as text, with journald's level prefix
- * when stderr is the journal. Nothing here is called from a packet path.
+ * Log lines are events with fields: what, who, why. They go to stderr as text; where stderr is the journal,
+ * they go there with their fields (common/journal.h). Nothing here is called from a packet path.
  *
  *   log_event(LOG_WARNING, "Tunnel Down", "target=%s reason=\"%s\"", target, reason);
  *   2026-11-22T12:31:43.123Z warning tunnel[812] event="Tunnel Down" target=edge1 reason="connection refused"
@@ -18,6 +18,9 @@
 /* Sets who is speaking ("edge", "web0", "tunnel:edge1:0"). Copied. */
 void log_set_process(const char *name);
 const char *log_process(void);
+/* Finds the journal, if it is there, before the process gives up what it takes to reach it. Else the first
+ * event does. */
+void log_open(void);
 /* Messages above this level (LOG_ERR … LOG_DEBUG) are dropped. */
 void log_set_level(int level);
 /* "error", "warning", "notice", "info", "debug" to a level; -1 when it is none of them. */

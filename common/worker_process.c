@@ -86,7 +86,8 @@ static void process_on_log(int level, const char *event, const char *fields)
 {
     unsigned dropped;
     char clean[2048];
-    if (!say.main || !log_limit_allow(&say.limit, (int64_t)clock_monotonic(), SAY_BURST, SAY_SECONDS, &dropped))
+    if (!say.main ||
+        !log_limit_allow(&say.limit, (int64_t)clock_monotonic(), SAY_BURST, SAY_SECONDS, &dropped))
         return;
     say.dropped += dropped;
     json_t *msg = json_pack("{ss si ss ss sI}", "type", "log", "level", level, "name", event, "fields",
@@ -149,6 +150,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     }
     snprintf(name, sizeof name, "%s%.8s", p.role->name, argv[2]);
     log_set_process(name);
+    log_open();
     prctl(PR_SET_NAME, name); /* else ps -o comm shows "exe" */
     sandbox_harden();
     keep_memory();

@@ -186,14 +186,15 @@ static void change_commit(struct change *r, json_t *rows)
         if (strcmp(json_string_value(json_object_get(row, "state")), "prepared") == 0)
             json_object_set_new(row, "state", json_string("committed"));
     alarm_clear(ALARM_CONFIG_REFUSED, BOX_CONFIG);
+    daemon_open_syslog(&c->daemon);
     log_event(LOG_NOTICE, "Config Reloaded",
               "revision=%ld by=\"%s\" tunnels_started=%zu tunnels_retired=%zu needs_restart=\"%s\"",
               c->box->config.revision, r->what.by, change.started, change.retired, r->waiting);
-    change_end(r, json_pack("{ss sI sI sI sI ss so sO}", "type", r->what.type, "revision",
-                            (json_int_t)c->box->config.revision, "kept", (json_int_t)change.kept, "started",
-                            (json_int_t)change.started, "retired", (json_int_t)change.retired,
-                            "needs_restart", r->waiting, "waits_for_restart", change_waits(r, rows), "edges",
-                            rows));
+    change_end(r,
+               json_pack("{ss sI sI sI sI ss so sO}", "type", r->what.type, "revision",
+                         (json_int_t)c->box->config.revision, "kept", (json_int_t)change.kept, "started",
+                         (json_int_t)change.started, "retired", (json_int_t)change.retired, "needs_restart",
+                         r->waiting, "waits_for_restart", change_waits(r, rows), "edges", rows));
 }
 
 static bool change_edges_agree(struct change *r, const json_t *rows)
