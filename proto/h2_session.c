@@ -15,9 +15,10 @@ enum {
 /* The PING that comes back when everything sent before our shutdown notice has come (RFC 9113 §6.8). */
 static const uint8_t drain_ping[8] = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
+/* The connection window is what may be under way: whatever fills it, a small answer waits behind that much at most. */
 #define TUNNEL_LIMITS(window)                                                                                \
     {                                                                                                        \
-        .max_streams = 10000, .stream_window = (window), .connection_window = 64 * 1024 * 1024,              \
+        .max_streams = 10000, .stream_window = (window), .connection_window = 512 * 1024,                    \
         .max_frame = 32 * 1024, .stream_queue = 128 * 1024, .low_water = 32 * 1024, .reset_burst = 20000,    \
         .reset_rate = 5000, .max_acks = 1000,                                                                \
     }
