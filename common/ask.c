@@ -51,7 +51,7 @@ json_t *ask_daemon(int argc, char **argv, struct ask *a, int *status)
         return NULL;
     enum err e = box_open(&box, dir, run_dir, why);
     if (e == ERR_OK)
-        e = local_request(box_run_file(&box, a->socket, path), json_pack("{ss}", "type", a->verb),
+        e = local_request(box_run_file(&box, a->socket, path), json_pack("{ss}", "type", a->type ? a->type : a->verb),
                           a->patience_ms, &answer, why);
     const char *type = json_string_value(json_object_get(answer, "type"));
     if (type && strcmp(type, "error") == 0) {

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 
 struct ask {
-    const char *verb;   /* of the command line; also the type of the message */
+    const char *verb;   /* of the command line; also the type of the message, */
+    const char *type;   /* unless that is given */
     const char *word;   /* what must follow it ("flush"); NULL: nothing does */
     const char *help;   /* behind "usage: PROGRAM " */
     const char *socket; /* in the run folder */

@@ -163,28 +163,28 @@ static const char *const algorithms[] = {"sha256", "md5", NULL};
 /* Rows ------------------------------------------------------------------------------------------------- */
 
 #define EDGE(member) offsetof(struct config_edge, member)
-static const struct schema_row edge_rows[] = {
+const struct schema_row config_edge_rows[] = {
     {"name", SCHEMA_STRING, EDGE(name), .required = true, .check = config_check_name,
      .help = "what this edge is called everywhere"},
-    {"ssh", SCHEMA_STRING, EDGE(ssh), .required = true, .check = check_hostport,
+    {"ssh", SCHEMA_STRING, EDGE(ssh), .own = true, .required = true, .check = check_hostport,
      .help = "HOST:PORT where core reaches the edge's SSH server; port 2222 where none is given"},
-    {"host_key", SCHEMA_STRING, EDGE(host_key), .required = true, .check = check_key,
+    {"host_key", SCHEMA_STRING, EDGE(host_key), .own = true, .required = true, .check = check_key,
      .help = "the SSH host key that core pins"},
     {"public_address", SCHEMA_STRING, EDGE(public_address), .check = check_ip,
      .help = "the address that guests reach; relays are advertised on it"},
     {"internal_address", SCHEMA_STRING, EDGE(internal_address), .check = check_ip,
      .help = "the edge's own address where public_address is translated by a firewall (static NAT)"},
-    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .default_text = "\"\"",
+    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .own = true, .default_text = "\"\"",
      .check = check_ip_or_empty, .help = "the one local address to listen on; empty: all"},
     {"relay_addresses", SCHEMA_STRINGS, EDGE(relay_addresses), .max = 64, .check = check_relay_address,
      .help = "the edge's own addresses that relays are on, each as IP, or as IP=PUBLIC_IP where a firewall "
              "translates it; absent: one, that follows from public_address, internal_address and "
              "listen_address"},
-    {"https_port", SCHEMA_INT, EDGE(https_port), .min = 1, .max = 65535, .default_text = "443",
+    {"https_port", SCHEMA_INT, EDGE(https_port), .own = true, .min = 1, .max = 65535, .default_text = "443",
      .help = "where guests' HTTPS and WSS arrive"},
-    {"http_port", SCHEMA_INT, EDGE(http_port), .min = 0, .max = 65535, .default_text = "80",
+    {"http_port", SCHEMA_INT, EDGE(http_port), .own = true, .min = 0, .max = 65535, .default_text = "80",
      .help = "redirects to HTTPS; 0: off"},
-    {"ssh_port", SCHEMA_INT, EDGE(ssh_port), .min = 0, .max = 65535, .default_text = "0",
+    {"ssh_port", SCHEMA_INT, EDGE(ssh_port), .own = true, .min = 0, .max = 65535, .default_text = "0",
      .help = "where the edge's SSH server listens; 0: the port of ssh"},
     {"turn_udp_port", SCHEMA_INT, EDGE(turn_udp_port), .min = 0, .max = 65535, .default_text = "0",
      .help = "overrides turn.udp_port on this edge; 0: it does not"},
@@ -194,9 +194,9 @@ static const struct schema_row edge_rows[] = {
      .help = "overrides turn.tls_port on this edge; 0: it does not"},
     {"relay_ports", SCHEMA_RANGE, EDGE(relay_ports), .min = 1024, .max = 65535,
      .help = "overrides turn.relay_ports on this edge"},
-    {"web_workers", SCHEMA_INT, EDGE(web_workers), .min = 0, .max = 64, .default_text = "0",
+    {"web_workers", SCHEMA_INT, EDGE(web_workers), .own = true, .min = 0, .max = 64, .default_text = "0",
      .help = "web worker processes; 0: one per processor"},
-    {"turn_workers", SCHEMA_INT, EDGE(turn_workers), .min = 0, .max = 64, .default_text = "0",
+    {"turn_workers", SCHEMA_INT, EDGE(turn_workers), .own = true, .min = 0, .max = 64, .default_text = "0",
      .help = "TURN worker processes; 0: one per processor"},
     {"syslog", SCHEMA_STRING, EDGE(syslog), .default_text = "\"\"", .check = syslog_check,
      .help = "where this edge sends its events besides, as RFC 5424: the IP address of a syslog server (UDP, "
@@ -206,9 +206,9 @@ static const struct schema_row edge_rows[] = {
 
 #define CORE(member) offsetof(struct config_core, member)
 static const struct schema_row core_rows[] = {
-    {"name", SCHEMA_STRING, CORE(name), .required = true, .check = config_check_name,
+    {"name", SCHEMA_STRING, CORE(name), .edge_live = true, .required = true, .check = config_check_name,
      .help = "what this core is called everywhere"},
-    {"key", SCHEMA_STRING, CORE(key), .required = true, .check = check_key,
+    {"key", SCHEMA_STRING, CORE(key), .edge_live = true, .required = true, .check = check_key,
      .help = "the SSH client key that edges accept"},
     {"syslog", SCHEMA_STRING, CORE(syslog), .default_text = "\"\"", .edge_live = true, .check = syslog_check,
      .help = "the same for this core"},
@@ -228,13 +228,13 @@ static const struct schema_row access_log_rows[] = {
 
 #define DOMAIN(member) offsetof(struct config_further_domain, member)
 static const struct schema_row domain_rows[] = {
-    {"join_url", SCHEMA_STRING, DOMAIN(join_url), .required = true, .check = check_url,
+    {"join_url", SCHEMA_STRING, DOMAIN(join_url), .by_policy = true, .required = true, .check = check_url,
      .help = "the URL that guests of this domain open, https://HOST[:PORT]"},
     {"targets", SCHEMA_STRINGS, DOMAIN(targets), .edge_live = true, .max = 64, .check = check_hostport,
      .help = "HOST[:PORT] of its web bridges; empty: found in DNS by its join host"},
     {"bridge_ca", SCHEMA_STRING, DOMAIN(bridge_ca), .edge_live = true, .check = check_file,
      .help = "file with the CA certificates that sign its bridges'; absent: the system's"},
-    {"extra_rules", SCHEMA_ANY, DOMAIN(extra_rules), .help = "further rules of the allow-list for it"},
+    {"extra_rules", SCHEMA_ANY, DOMAIN(extra_rules), .by_policy = true, .help = "further rules of the allow-list for it"},
     SCHEMA_END};
 
 #define WEB(member) offsetof(struct config_web_proxy, member)
@@ -245,11 +245,11 @@ static const struct schema_row web_rows[] = {
      .help = "HOST[:PORT] of web bridges; empty: found in DNS by the join host"},
     {"bridge_ca", SCHEMA_STRING, WEB(bridge_ca), .edge_live = true, .check = check_file,
      .help = "file with the CA certificates that sign the bridge's; absent: the system's"},
-    {"methods", SCHEMA_STRINGS, WEB(methods), .min = 1, .max = 32, .check = check_method,
+    {"methods", SCHEMA_STRINGS, WEB(methods), .by_policy = true, .min = 1, .max = 32, .check = check_method,
      .default_text = "[\"GET\",\"POST\",\"PUT\",\"HEAD\",\"DELETE\"]",
      .help = "methods of the two automatic rules of the allow-list"},
-    {"extra_rules", SCHEMA_ANY, WEB(extra_rules), .help = "further rules of the allow-list"},
-    {"domains", SCHEMA_OBJECTS, WEB(domains), .max = CONFIG_DOMAINS_MAX - 1, .rows = domain_rows,
+    {"extra_rules", SCHEMA_ANY, WEB(extra_rules), .by_policy = true, .help = "further rules of the allow-list"},
+    {"domains", SCHEMA_OBJECTS, WEB(domains), .by_policy = true, .max = CONFIG_DOMAINS_MAX - 1, .rows = domain_rows,
      .size = sizeof(struct config_further_domain),
      .help = "further join URLs beside the first one, each with web bridges of its own"},
     {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .edge_live = true, .min = 1, .max = 16,
@@ -385,12 +385,12 @@ static const struct schema_row limit_rows[] = {
 const struct schema_row config_rows[] = {
     {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
      .default_text = "1", .help = "counts up with every change; shown on every box"},
-    {"join_url", SCHEMA_STRING, TOP(join_url), .required = true, .check = check_url,
+    {"join_url", SCHEMA_STRING, TOP(join_url), .by_policy = true, .required = true, .check = check_url,
      .help = "the URL that guests open, https://HOST[:PORT]"},
     {"web_proxy", SCHEMA_OBJECT, TOP(web_proxy), .rows = web_rows, .help = "HTTPS and WSS to the web bridge"},
-    {"edges", SCHEMA_OBJECTS, TOP(edges), .required = true, .min = 1, .max = 64, .rows = edge_rows,
+    {"edges", SCHEMA_OBJECTS, TOP(edges), .required = true, .min = 1, .max = 64, .rows = config_edge_rows,
      .size = sizeof(struct config_edge), .help = "the boxes in the DMZ"},
-    {"cores", SCHEMA_OBJECTS, TOP(cores), .required = true, .min = 1, .max = 16, .rows = core_rows,
+    {"cores", SCHEMA_OBJECTS, TOP(cores), .required = true, .edge_live = true, .min = 1, .max = 16, .rows = core_rows,
      .size = sizeof(struct config_core), .help = "the boxes in the LAN"},
     {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
     {"web_limits", SCHEMA_OBJECT, TOP(web_limits), .rows = limit_rows,
@@ -532,39 +532,6 @@ enum err config_load(const char *path, struct config *out, char *why)
     e = config_parse(path, text, out, why);
     free(text);
     return e;
-}
-
-enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
-                      char *waiting, size_t size, char *why)
-{
-    json_t *json = schema_merge(config_rows, running->json, fresh->json, waiting, size);
-    char *text = json ? json_dumps(json, 0) : NULL;
-    snprintf(why, SCHEMA_WHY, "out of memory");
-    enum err e = text ? config_parse("the config with what changed", text, merged, why) : ERR_MEMORY;
-    free(text);
-    json_decref(json);
-    return e;
-}
-
-void config_swap_live(struct config *running, struct config *merged)
-{
-    struct config old = *running;
-    running->turn = merged->turn;
-    running->bans = merged->bans;
-    running->web_proxy.access_log = merged->web_proxy.access_log;
-    running->web_proxy.hsts = merged->web_proxy.hsts;
-    running->web_limits = merged->web_limits;
-    running->revision = merged->revision;
-    running->json = merged->json;
-    running->text = merged->text;
-    merged->turn = old.turn;
-    merged->bans = old.bans;
-    merged->web_proxy.access_log = old.web_proxy.access_log;
-    merged->web_proxy.hsts = old.web_proxy.hsts;
-    merged->web_limits = old.web_limits;
-    merged->revision = old.revision;
-    merged->json = old.json;
-    merged->text = old.text;
 }
 
 void config_free(struct config *c)

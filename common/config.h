@@ -151,14 +151,14 @@ enum err config_load(const char *path, struct config *out, char *why);
 enum err config_parse(const char *name, const char *text, struct config *out, char *why);
 void config_free(struct config *c);
 
-/* What a running edge makes of a changed config. *merged becomes running with those values of fresh that an
- * edge takes over while it runs (rows that are edge_live); waiting[size] gets the names of the keys that
- * differ beyond that, ", " between them, "" for none: they count from the next start. */
-enum err config_merge(const struct config *running, const struct config *fresh, struct config *merged,
-                      char *waiting, size_t size, char *why);
-/* Gives running the settings of TURN, of bans, of the access log, of HSTS and of web_limits, the revision and
- * the document of merged, and merged those of running. Everything else of running stays where it is: others
- * point to it. */
+/* What the running edge `self` makes of a changed config. *merged becomes running with those values of fresh
+ * that an edge takes over while it runs (rows that are edge_live; from_core: what the policy brings as well);
+ * waiting[size] gets the names of the keys that differ beyond that and concern this edge, ", " between them,
+ * "" for none: they count from the next start. merged->text is that of fresh. config_merge.c */
+enum err config_merge(const struct config *running, const struct config *fresh, const char *self,
+                      bool from_core, struct config *merged, char *waiting, size_t size, char *why);
+/* Gives running all that merged has, and merged that of running; but the edges stay where they are, others
+ * point to them. */
 void config_swap_live(struct config *running, struct config *merged);
 
 /* NULL when there is none of that name. */
@@ -182,6 +182,6 @@ enum err config_relay_address(const char *text, struct netaddr *bind, struct net
 const char *config_check_name(const char *name);
 
 /* The rows, for the manual and the JSON schema. */
-extern const struct schema_row config_rows[];
+extern const struct schema_row config_rows[], config_edge_rows[];
 
 #endif

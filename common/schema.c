@@ -388,6 +388,7 @@ struct merge {
     char *waiting;
     size_t size;
     char path[160];
+    bool from_core;
     bool failed; /* out of memory */
 };
 
@@ -437,7 +438,7 @@ static void merge_value(struct merge *m, const struct schema_row *row, json_t *t
             snprintf(key, sizeof key, "%s[%zu]", row->key, i);
             merge_into(m, row->rows, key, json_array_get(now, i), json_array_get(then, i));
         }
-    } else if (!row->edge_live) {
+    } else if (!row->edge_live && !(m->from_core && row->by_policy)) {
         if (!merge_same(row, now, then))
             merge_waits(m, row->key);
     } else if (then ? json_object_set(to, row->key, then) < 0 : now && json_object_del(to, row->key) < 0) {
@@ -451,10 +452,28 @@ static void merge_object(struct merge *m, const struct schema_row *rows, json_t 
         merge_value(m, row, to, from);
 }
 
-json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh, char *waiting,
-                     size_t size)
+bool schema_copy_own(const struct schema_row *rows, json_t *to, const json_t *from, size_t except)
 {
-    struct merge m = {.waiting = waiting, .size = size};
+    bool ok = true;
+    for (size_t i = 0; i < json_array_size(to); i++) {
+        json_t *one = json_array_get(to, i), *value;
+        for (const struct schema_row *row = rows; i != except && row->key; row++) {
+            if (!row->own)
+                continue;
+            value = json_object_get(json_array_get(from, i), row->key);
+            if (value)
+                ok = json_object_set(one, row->key, value) == 0 && ok;
+            else
+                (void)json_object_del(one, row->key);
+        }
+    }
+    return ok;
+}
+
+json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh,
+                     bool from_core, char *waiting, size_t size)
+{
+    struct merge m = {.waiting = waiting, .size = size, .from_core = from_core};
     json_t *merged = json_deep_copy(running);
     *waiting = '\0';
     if (merged)

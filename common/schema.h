@@ -41,6 +41,8 @@ struct schema_row {
     size_t offset; /* of the member in its struct */
     bool required;
     bool edge_live;                /* a running edge takes over a change, or does not use the key */
+    bool by_policy;                /* core's policy brings it to a running edge */
+    bool own;                      /* of an edge: concerns that one alone */
     bool secret;                   /* messages do not quote the value */
     long min, max;                 /* INT, RANGE: value; STRINGS, OBJECTS: count (max 0: none) */
     const char *default_text;      /* as JSON text; NULL: zero */
@@ -74,10 +76,14 @@ void schema_free(const struct schema_row *rows, void *target);
 /* Puts "FILE:LINE: KEY: problem" for a JSON pointer ("/edges/0/ssh") into why. For checks between keys. */
 enum err schema_problem(const struct schema_source *source, const char *pointer, char *why,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* A copy of running in which the keys whose rows are edge_live have the values of fresh; NULL when memory is
- * out. waiting[size] gets the names of other keys that differ, ", " between them. Both were read by rows. */
-json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh, char *waiting,
-                     size_t size);
+/* A copy of running in which the keys whose rows are edge_live (from_core: or by_policy) have the values of
+ * fresh; NULL when memory is out. waiting[size] gets the names of other keys that differ, ", " between them.
+ * Both were read by rows. */
+json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh,
+                     bool from_core, char *waiting, size_t size);
+/* Gives every object of list `to` but number `except` the values of its fellow in `from` for the keys whose
+ * rows are own. False when memory is out. */
+bool schema_copy_own(const struct schema_row *rows, json_t *to, const json_t *from, size_t except);
 /* The values that target has, with those that were left out, as a new object of the same rows: secrets and
  * strings that have no value are not in it. NULL when memory is out. */
 json_t *schema_write(const struct schema_row *rows, const void *target);

@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "common/events_request.h"
+#include "common/config_text.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/verb.h"
@@ -44,8 +45,11 @@ static enum err core_start(struct core *c, char *why)
 {
     char path[PATH_MAX];
     enum err err = core_material_load(c, c->box, &c->material, why);
-    if (err != ERR_OK)
+    if (err != ERR_OK) {
+        struct schema_source source = {box_file(c->box, BOX_CONFIG, path), c->box->config.text};
+        config_problem_place(&source, why);
         return err;
+    }
     core_change_note(c, "file", "as it was at the start");
     c->resolver = resolver_new(c->loop);
     if (!c->resolver) {

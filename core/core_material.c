@@ -1,5 +1,6 @@
 /* What core's files say: its key, the policy, and the bridges with their CAs. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/file.h"
 #include "core/core.h"
@@ -8,12 +9,11 @@ enum { KEY_MAX = 16384 };
 
 static enum err material_find_self(const struct core *c, const struct box *box, char *why)
 {
-    char path[PATH_MAX];
     if (config_core_find(&box->config, c->box->name))
         return ERR_OK;
     snprintf(why, SCHEMA_WHY,
-             "%s has no core named \"%s\"; is this an edge's folder, or was the core renamed?",
-             box_file(box, BOX_CONFIG, path), c->box->name);
+             "cores: there is no core named \"%s\"; is this an edge's folder, or was the core renamed?",
+             c->box->name);
     return ERR_CONFIG;
 }
 
@@ -29,18 +29,34 @@ static enum err material_make_policy(const struct config *config, struct core_ma
     return m->allowlist && m->told ? ERR_OK : ERR_MEMORY;
 }
 
+/* A key that cannot be used would end the tunnels one by one: it is none of them that finds out. */
+static enum err material_read_key(const struct box *box, struct core_material *m, char *why)
+{
+    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU",
+                      end[] = "-----END OPENSSH PRIVATE KEY-----";
+    char path[PATH_MAX];
+    enum err err = file_read_secret(box_file(box, BOX_CORE_KEY, path), KEY_MAX, &m->client_key, NULL, why,
+                                    SCHEMA_WHY);
+    if (err != ERR_OK)
+        return err;
+    /* "openssh-key-v1", and the cipher "none" (OpenSSH's PROTOCOL.key) */
+    if (strncmp(m->client_key, begin, sizeof begin - 1) == 0 && strstr(m->client_key, end))
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY,
+             "%s: is no SSH key in OpenSSH's format without a passphrase, as 'stile-core init' makes it", path);
+    return ERR_CONFIG;
+}
+
 enum err core_material_load(struct core *c, const struct box *box, struct core_material *out, char *why)
 {
     struct core_material m = {0};
-    char path[PATH_MAX];
     enum err err = material_find_self(c, box, why);
     if (err == ERR_OK)
         err = core_tunnels_judge(c, &box->config, why);
     if (err == ERR_OK)
         err = material_make_policy(&box->config, &m, why);
     if (err == ERR_OK)
-        err = file_read_secret(box_file(box, BOX_CORE_KEY, path), KEY_MAX, &m.client_key, NULL, why,
-                               SCHEMA_WHY);
+        err = material_read_key(box, &m, why);
     if (err == ERR_OK)
         err = domains_new(c->loop, box, &box->config, &core_domains_events, c, &m.domains, why);
     if (err == ERR_OK)

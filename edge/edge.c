@@ -83,6 +83,8 @@ static const struct request_verb edge_verbs[] = {{"status", edge_status_request,
                                                  {"metrics", edge_metrics_request, .alone = false},
                                                  {"user", edge_users_request, .alone = true},
                                                  {"ban", edge_bans_request, .alone = true},
+                                                 {"config_show", edge_config_show_request, .alone = false},
+                                                 {"config_carry", edge_carry_request, .alone = true},
                                                  {"reload", edge_reload_request, .alone = true},
                                                  {"hosts", edge_web_hosts_request, .alone = false},
                                                  EVENTS_VERBS,
@@ -94,7 +96,11 @@ static struct control_self edge_control_self(void *edge)
 {
     const struct edge *e = edge;
     return (struct control_self){
-        .edge = e->box->name, .data_channels = (unsigned)e->n_web, .revision = e->policy_revision};
+        .edge = e->box->name,
+        .data_channels = (unsigned)e->n_web,
+        .revision = e->policy_revision,
+        .config_revision = e->box->config.revision,
+    };
 }
 
 static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const char *reason)
@@ -109,6 +115,8 @@ static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const 
 static const struct attachments_events edge_attachment_events = {.uplink = edge_web_uplink,
                                                                  .uplink_close = edge_web_uplink_close,
                                                                  .policy = edge_web_policy,
+                                                                 .config = edge_carry_begin,
+                                                                 .config_end = edge_carry_end,
                                                                  .tunnel_changed = edge_on_tunnel,
                                                                  .self = edge_control_self};
 

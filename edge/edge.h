@@ -79,6 +79,9 @@ struct edge {
     struct users *users;                          /* NULL: the database does not work, */
     char users_problem[SCHEMA_WHY];               /* for this reason */
     struct edge_reload *reload;                   /* while one is under way */
+    char config_from[64];                         /* which core brought the config in force; "": the file */
+    char config_waiting[512];                     /* its keys that count from the next start */
+    char config_unsaved[SCHEMA_WHY];              /* why stile.json is not what a core brought; "": it is */
     struct bans *bans;                            /* edge_bans.c */
     ev_timer bans_timer;                          /* runs while there are bans */
     struct log_limit bans_log;
@@ -164,6 +167,15 @@ void edge_bans_request(void *edge, struct request *r, const json_t *msg);
 /* edge_reload.c: config and secrets read anew while calls go on: SIGHUP, `stile-edge reload`. */
 void edge_reload_request(void *edge, struct request *r, const json_t *msg);
 void edge_reload_free(struct edge_reload *reload);
+/* The same with a config that a core brings over the tunnel: asked to prepare it, and how it ended. */
+void edge_carry_request(void *edge, struct request *r, const json_t *msg);
+void edge_carry_begin(void *edge, long id, const char *core, long revision, const char *text);
+void edge_carry_end(void *edge, long id, long revision, bool commit);
+/* edge_config.c: verb config_show {} -> {file, text, revision, from, writable: false, fixed: why,
+ * waits_for_restart: [keys], unsaved: why or "", config: with all defaults}, and its command. */
+void edge_config_show_request(void *edge, struct request *r, const json_t *msg);
+json_t *edge_config_waiting(const struct edge *e);
+int edge_config_command(int argc, char **argv);
 /* edge_status.c: `stile-edge status` and `stile-edge metrics`. */
 void edge_status_request(void *edge, struct request *r, const json_t *msg);
 void edge_metrics_request(void *edge, struct request *r, const json_t *msg);

@@ -1,8 +1,10 @@
 /*
- * Changes while calls go on: stile.json and secrets.json are read anew and judged as a whole; every turn
- * worker prepares its part; only if all of them can, all of them commit, and main with them. Otherwise
- * nothing has changed and the answer says why. A worker that is started again in between gets what is in
- * force by then.
+ * Changes while calls go on: stile.json and secrets.json are read anew, or a core brings its stile.json over
+ * the tunnel, and judged as a whole; every turn worker prepares its part; only if all of them can, all of
+ * them commit, and main with them. Otherwise nothing has changed and the answer says why. A worker that is
+ * started again in between gets what is in force by then. What a core brings waits, prepared, for its word:
+ * it asks all edges before one of them commits (core/core_change.h); the end of the tunnel, or silence, is a
+ * no.
  *
  *   main                              worker
  *   users (parts), prepare  ------->  judges, keeps it aside
@@ -26,6 +28,7 @@
 enum { RELOAD_PATIENCE_MS = 60000 };
 
 static const double reload_patience = 15; /* seconds for workers to prepare, and to commit */
+static const double word_patience = 20;   /* seconds for core to say how it ended */
 
 struct edge_reload {
     struct edge *edge;
@@ -37,6 +40,13 @@ struct edge_reload {
     char why[SCHEMA_WHY];
     bool failed;                        /* in main itself, why says how */
     pid_t asked[LISTENERS_WORKERS_MAX]; /* the processes that were asked to prepare */
+    /* From a core: */
+    long carrier;  /* the control channel; 0: from the files */
+    long revision; /* as core says */
+    char core[64];
+    bool same;     /* it is in force */
+    bool prepared; /* core has been told so: it has the word */
+    ev_timer word;
 };
 
 void edge_reload_free(struct edge_reload *r)
@@ -46,6 +56,7 @@ void edge_reload_free(struct edge_reload *r)
     if (r->gather)
         gather_cancel(r->gather);
     r->edge->reload = NULL;
+    ev_timer_stop(r->edge->loop, &r->word);
     box_close(&r->fresh);
     config_free(&r->merged);
     free(r);
@@ -63,8 +74,15 @@ static void reload_end(struct edge_reload *r, json_t *answer)
 
 static void reload_refuse(struct edge_reload *r)
 {
-    log_event(LOG_WARNING, "Reload Refused", "reason=\"%s\"", r->why);
-    alarm_raise(ALARM_CONFIG_REFUSED, BOX_CONFIG, r->why);
+    if (r->carrier) {
+        log_event(LOG_WARNING, "Config Refused", "core=%s revision=%ld reason=\"%s\"", r->core, r->revision,
+                  r->why);
+        if (!r->prepared)
+            attachments_config_answer(r->edge->attachments, r->carrier, false, r->revision, r->why, "");
+    } else {
+        log_event(LOG_WARNING, "Reload Refused", "reason=\"%s\"", r->why);
+        alarm_raise(ALARM_CONFIG_REFUSED, BOX_CONFIG, r->why);
+    }
     reload_end(
         r, json_pack("{ss so}", "type", "error", "reason", json_sprintf("%s; nothing was changed", r->why)));
 }
@@ -109,12 +127,36 @@ static void reload_committed(void *reload, json_t *results)
             taken++;
     }
     alarm_clear(ALARM_CONFIG_REFUSED, BOX_CONFIG);
-    log_event(LOG_NOTICE, "Config Reloaded", "revision=%ld turn_workers=%zu needs_restart=\"%s\"",
-              e->box->config.revision, taken, r->waiting);
+    log_event(LOG_NOTICE, "Config Reloaded", "revision=%ld from=\"%s\" turn_workers=%zu needs_restart=\"%s\"",
+              e->box->config.revision, r->carrier ? r->core : "file", taken, r->waiting);
+    if (r->carrier)
+        attachments_config_answer(e->attachments, r->carrier, true, r->revision, NULL, r->waiting);
     reload_end(r, json_pack("{ss sI sI sI ss ss}", "type", "reload", "revision",
                             (json_int_t)e->box->config.revision, "turn_workers", (json_int_t)e->n_turn,
                             "taken", (json_int_t)taken, "needs_restart", r->waiting, "database_problem",
                             e->users ? "" : e->users_problem));
+}
+
+/* What a core brought is this box's stile.json from now on; where it cannot be written, it is brought again
+ * after the next start. */
+static void reload_save(struct edge_reload *r)
+{
+    struct edge *e = r->edge;
+    *e->config_unsaved = '\0';
+    if (r->carrier && box_replace_config(e->box, r->fresh.config.text, e->config_unsaved) != ERR_OK)
+        log_event(LOG_WARNING, "Config Not Saved", "core=%s reason=\"%s\"", r->core, e->config_unsaved);
+    if (r->carrier || !*e->config_from || e->box->config.revision != r->fresh.config.revision)
+        snprintf(e->config_from, sizeof e->config_from, "%s", r->core);
+    snprintf(e->config_waiting, sizeof e->config_waiting, "%s", r->waiting);
+}
+
+/* Which cores may come in. */
+static void reload_cores(struct edge *e)
+{
+    char why[SCHEMA_WHY];
+    if (sshd_update_keys(e->sshd, why) != ERR_OK)
+        log_event(LOG_ERR, "Keys Of Cores Not Taken Over", "reason=\"%s\"", why);
+    attachments_drop_cores(e->attachments);
 }
 
 static void reload_commit(struct edge_reload *r)
@@ -122,9 +164,14 @@ static void reload_commit(struct edge_reload *r)
     struct edge *e = r->edge;
     struct box *box = &e->daemon.box;
     struct secrets old = box->secrets;
+    bool other_cores = !json_equal(json_object_get(box->config.json, "cores"),
+                                   json_object_get(r->merged.json, "cores"));
+    reload_save(r);
     config_swap_live(&box->config, &r->merged);
     box->secrets = r->fresh.secrets;
     r->fresh.secrets = old;
+    if (other_cores)
+        reload_cores(e);
     edge_bans_configure(e);
     edge_access_log_reopen(e);
     edge_web_limits(e);
@@ -178,16 +225,67 @@ static bool reload_all_agree(struct edge_reload *r, const json_t *results)
     return true;
 }
 
+/* What a core brings, once it is prepared ------------------------------------------------------------------ */
+
+static void reload_give_up(struct edge_reload *r, const char *words)
+{
+    snprintf(r->why, sizeof r->why, "%s", words);
+    if (!r->same)
+        reload_roll_back(r);
+    reload_refuse(r);
+}
+
+static void reload_on_silence(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    reload_give_up(t->data, "core did not say how it ended");
+}
+
+static void reload_await_word(struct edge_reload *r)
+{
+    struct edge *e = r->edge;
+    if (!attachments_has(e->attachments, r->carrier)) {
+        reload_give_up(r, "the tunnel that brought it is gone");
+        return;
+    }
+    r->prepared = true;
+    ev_timer_set(&r->word, word_patience, 0);
+    ev_timer_start(e->loop, &r->word);
+    attachments_config_answer(e->attachments, r->carrier, false, r->revision, NULL, r->waiting);
+}
+
+void edge_carry_end(void *edge, long id, long revision, bool commit)
+{
+    struct edge *e = edge;
+    struct edge_reload *r = e->reload;
+    bool ours = r && r->carrier == id && r->prepared && !r->gather;
+    if (ours && commit && revision == r->revision) {
+        ev_timer_stop(e->loop, &r->word);
+        if (!r->same) {
+            reload_commit(r);
+            return;
+        }
+        attachments_config_answer(e->attachments, id, true, revision, NULL, r->waiting);
+        reload_end(r, NULL);
+    } else if (ours && !commit) {
+        reload_give_up(r, "core took it back: another box refused it, or the tunnel is gone");
+    } else if (commit) {
+        attachments_config_answer(e->attachments, id, true, revision, "no such config is prepared", "");
+    }
+}
+
 static void reload_prepared(void *reload, json_t *results)
 {
     struct edge_reload *r = reload;
     r->gather = NULL;
-    if (!r->failed && reload_all_agree(r, results)) {
+    if (r->failed || !reload_all_agree(r, results)) {
+        reload_roll_back(r);
+        reload_refuse(r);
+    } else if (r->carrier) {
+        reload_await_word(r);
+    } else {
         reload_commit(r);
-        return;
     }
-    reload_roll_back(r);
-    reload_refuse(r);
 }
 
 static json_t *reload_ask(void *reload, struct worker *w)
@@ -210,11 +308,63 @@ static enum err reload_judge(struct edge_reload *r)
     return err;
 }
 
-/* The files as they are now, judged; and what of them can be taken over. */
-static enum err reload_read(struct edge_reload *r)
+static enum err reload_revision_problem(struct edge_reload *r, const char *words)
+{
+    char path[PATH_MAX];
+    struct schema_source source = {box_file(r->edge->box, BOX_CONFIG, path), r->fresh.config.text};
+    return schema_problem(&source, "/revision", r->why, "%s", words);
+}
+
+/* The config in force and the one that was read say the same. */
+static bool reload_is_same(const struct edge_reload *r)
+{
+    json_t *running = json_loads(r->edge->box->config.text, 0, NULL);
+    bool same = json_equal(running, r->fresh.config.json);
+    json_decref(running);
+    return same;
+}
+
+/* Revisions count up, so that an older core, or a file that was left behind, does not undo a change. */
+static enum err reload_judge_revision(struct edge_reload *r)
 {
     const struct edge *e = r->edge;
-    enum err err = box_load_again(e->box, &r->fresh, r->why);
+    long now = e->box->config.revision, next = r->fresh.config.revision;
+    const char *from = *e->config_from ? e->config_from : "its own file";
+    char words[200];
+    if (r->carrier && next != r->revision) {
+        snprintf(words, sizeof words, "%ld is not what core calls it, %ld", next, r->revision);
+    } else if (next < now) {
+        snprintf(words, sizeof words, "%ld is below %ld, which is in force from %s; it must count up", next, now,
+                 from);
+    } else if (r->carrier && next == now && !(r->same = reload_is_same(r))) {
+        snprintf(words, sizeof words,
+                 "%ld is in force from %s with another config; give %s's a higher one", now, from, r->core);
+    } else {
+        return ERR_OK;
+    }
+    return reload_revision_problem(r, words);
+}
+
+/* The files as they are now, or with core's text. A stile.json that could not be replaced by what a core
+ * brought is not looked at, unless somebody has gone on from there. */
+static enum err reload_load(struct edge_reload *r, const char *text)
+{
+    const struct edge *e = r->edge;
+    enum err err = box_load_text(e->box, NULL, text, &r->fresh, r->why);
+    if (err != ERR_OK || text || !*e->config_unsaved ||
+        r->fresh.config.revision >= e->box->config.revision)
+        return err;
+    box_close(&r->fresh);
+    return box_load_text(e->box, NULL, e->box->config.text, &r->fresh, r->why);
+}
+
+/* Judged; and what of it can be taken over. */
+static enum err reload_read(struct edge_reload *r, const char *text)
+{
+    const struct edge *e = r->edge;
+    enum err err = reload_load(r, text);
+    if (err == ERR_OK)
+        err = reload_judge_revision(r);
     if (err != ERR_OK)
         return err;
     if (!config_edge_find(&r->fresh.config, e->box->name)) {
@@ -223,7 +373,9 @@ static enum err reload_read(struct edge_reload *r)
                  box_file(e->box, BOX_CONFIG, path), e->box->name);
         return ERR_CONFIG;
     }
-    err = config_merge(&e->box->config, &r->fresh.config, &r->merged, r->waiting, sizeof r->waiting, r->why);
+    bool from_core = r->carrier || *e->config_from;
+    err = config_merge(&e->box->config, &r->fresh.config, e->box->name, from_core, &r->merged, r->waiting,
+                       sizeof r->waiting, r->why);
     if (err == ERR_OK && e->n_turn > 0)
         err = reload_judge(r);
     if (err != ERR_OK || strcmp(r->fresh.name, e->box->name) == 0)
@@ -233,22 +385,29 @@ static enum err reload_read(struct edge_reload *r)
     return ERR_OK;
 }
 
-void edge_reload_request(void *edge, struct request *request, const json_t *msg)
+static struct edge_reload *reload_new(struct edge *e, struct request *request)
 {
-    struct edge *e = edge;
     struct edge_reload *r = calloc(1, sizeof *r);
-    (void)msg;
-    if (!r) {
-        request_refuse(request, "out of memory; nothing was changed");
-        return;
-    }
-    daemon_tell_reloading();
+    if (!r)
+        return NULL;
     r->edge = e;
     r->request = request;
+    ev_init(&r->word, reload_on_silence);
+    r->word.data = r;
     e->reload = r;
+    return r;
+}
+
+static void reload_begin(struct edge_reload *r, const char *text)
+{
+    struct edge *e = r->edge;
     (void)edge_users_refresh(e);
-    if (reload_read(r) != ERR_OK) {
+    if (reload_read(r, text) != ERR_OK) {
         reload_refuse(r);
+        return;
+    }
+    if (r->same) {
+        reload_await_word(r);
         return;
     }
     r->gather = gather_ask(e->loop, e->turn, e->n_turn, reload_ask, reload_patience, reload_prepared, r);
@@ -256,6 +415,47 @@ void edge_reload_request(void *edge, struct request *request, const json_t *msg)
         snprintf(r->why, sizeof r->why, "out of memory");
         reload_refuse(r);
     }
+}
+
+void edge_reload_request(void *edge, struct request *request, const json_t *msg)
+{
+    struct edge_reload *r = reload_new(edge, request);
+    (void)msg;
+    if (!r) {
+        request_refuse(request, "out of memory; nothing was changed");
+        return;
+    }
+    daemon_tell_reloading();
+    reload_begin(r, NULL);
+}
+
+/* Behind reloads and the like that are under way: they run alone. */
+void edge_carry_begin(void *edge, long id, const char *core, long revision, const char *text)
+{
+    struct edge *e = edge;
+    if (e->requests && !e->stopping)
+        requests_submit(e->requests, json_pack("{ss sI ss sI ss}", "type", "config_carry", "id", (json_int_t)id,
+                                               "core", core, "revision", (json_int_t)revision, "text", text));
+    else
+        attachments_config_answer(e->attachments, id, false, revision, "the edge is starting or stopping", "");
+}
+
+void edge_carry_request(void *edge, struct request *request, const json_t *msg)
+{
+    struct edge *e = edge;
+    long id = (long)json_integer_value(json_object_get(msg, "id"));
+    const char *core = json_string_value(json_object_get(msg, "core")),
+               *text = json_string_value(json_object_get(msg, "text"));
+    struct edge_reload *r =
+        core && text && attachments_has(e->attachments, id) ? reload_new(e, request) : NULL;
+    if (!r) {
+        request_refuse(request, "no core waits for it, or out of memory");
+        return;
+    }
+    r->carrier = id;
+    r->revision = (long)json_integer_value(json_object_get(msg, "revision"));
+    snprintf(r->core, sizeof r->core, "%s", core);
+    reload_begin(r, text);
 }
 
 /* The command -------------------------------------------------------------------------------------------- */

@@ -159,6 +159,9 @@ static void edge_status_done(void *ctx, json_t *results)
         "web", web, "sshd", "running", sshd_pid(e->sshd) != 0, "pid", (int)sshd_pid(e->sshd), "reason",
         sshd_reason(e->sshd), "workers", workers);
     status_add_alarms(answer);
+    json_object_set_new(answer, "config_revision", json_integer(e->box->config.revision));
+    json_object_set_new(answer, "config_from", json_string(e->config_from));
+    json_object_set_new(answer, "waits_for_restart", edge_config_waiting(e));
     json_object_set_new(answer, "usage", edge_usage(turn));
     json_object_set_new(answer, "bans", edge_bans_status(e));
     json_object_set_new(answer, "services", edge_status_services(e));

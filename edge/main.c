@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
     {"alarm", edge_alarm_command, "what is wrong: list, ack"},
     {"event", edge_event_command, "what happened: list"},
     {"cert", edge_cert_command, "the certificate that guests see: show, csr, install"},
+    {"config", edge_config_command, "show: the config that the edge runs with"},
     {"reload", edge_reload_command, "read the config and the secrets again, while calls go on"},
     {"user", edge_user_command, "TURN users of this edge: add, list, disable, remove, token"},
     {"ban", edge_ban_command, "addresses that are shut out: list, add, remove"},

@@ -81,9 +81,11 @@ static enum err domain_read_ca(struct domain *d, const struct box *box, const ch
     enum err e = ERR_OK;
     config_domain_key(d->index, key, sizeof key);
     if (file)
-        e = file_read(box_file(box, file, path), CA_MAX, &d->ca, &n, why, SCHEMA_WHY);
-    if (e != ERR_OK)
+        e = file_read(box_file(box, file, path), CA_MAX, &d->ca, &n, problem, sizeof problem);
+    if (e != ERR_OK) {
+        snprintf(why, SCHEMA_WHY, "%s.bridge_ca: %s", key, problem);
         return e;
+    }
     d->owner->ca_total += n;
     if (d->owner->ca_total > CA_TOTAL_MAX) {
         snprintf(why, SCHEMA_WHY, "%s.bridge_ca: %s: the CA files of all domains together are above %d MiB",

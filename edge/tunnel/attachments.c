@@ -14,6 +14,7 @@ struct attachment {
     struct attachments *owner;
     struct local_connection *connection;
     struct control *control; /* of a control channel; NULL for a data channel */
+    long id; /* from 1 */
     char core[64];
     char ssh[128];    /* which SSH connection it belongs to */
     unsigned channel; /* data: web worker */
@@ -27,7 +28,7 @@ struct attachments {
     const struct attachments_events *events;
     void *ctx;
     struct local_server *server;
-    long last_uplink;
+    long last_uplink, last_id;
     LIST_HEAD(, attachment) list;
 };
 
@@ -79,6 +80,7 @@ static void attachments_control_over(struct attachment *a, const char *reason)
     log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control),
               reason);
     attachments_end_connection(all, a->core, a->ssh);
+    all->events->config_end(all->ctx, a->id, 0, false);
     all->events->tunnel_changed(all->ctx, a->core, control_tunnel(control), reason);
     control_free(control);
 }
@@ -115,6 +117,44 @@ static const char *attachments_on_policy(void *ctx, struct control *c, long revi
     return a->owner->events->policy(a->owner->ctx, a->core, revision, msg);
 }
 
+static void attachments_on_config(void *ctx, struct control *c, long revision, const char *text)
+{
+    (void)c;
+    struct attachment *a = ctx;
+    a->owner->events->config(a->owner->ctx, a->id, a->core, revision, text);
+}
+
+static void attachments_on_config_end(void *ctx, struct control *c, long revision, bool commit)
+{
+    (void)c;
+    struct attachment *a = ctx;
+    a->owner->events->config_end(a->owner->ctx, a->id, revision, commit);
+}
+
+static struct attachment *attachments_find(const struct attachments *all, long id)
+{
+    struct attachment *a;
+    LIST_FOREACH (a, &all->list, next)
+        if (a->id == id && a->control)
+            return a;
+    return NULL;
+}
+
+bool attachments_has(const struct attachments *all, long id)
+{
+    return attachments_find(all, id) != NULL;
+}
+
+void attachments_config_answer(struct attachments *all, long id, bool committed, long revision,
+                               const char *error, const char *waiting)
+{
+    const struct attachment *a = attachments_find(all, id);
+    if (a && committed)
+        control_config_committed(a->control, revision, error, waiting);
+    else if (a)
+        control_config_prepared(a->control, revision, error, waiting);
+}
+
 static void attachments_on_control_close(void *ctx, struct control *c, const char *reason)
 {
     (void)c;
@@ -125,8 +165,9 @@ static void attachments_on_control_close(void *ctx, struct control *c, const cha
     attachment_close(a, copy);
 }
 
-static const struct control_events attachment_control_events = {attachments_on_up, attachments_on_policy,
-                                                                attachments_on_control_close};
+static const struct control_events attachment_control_events = {
+    attachments_on_up, attachments_on_policy, attachments_on_config, attachments_on_config_end,
+    attachments_on_control_close};
 
 static const char *attachment_take_control(struct attachment *a, int fds[2])
 {
@@ -186,6 +227,7 @@ static void attachments_on_message(void *ctx, struct local_connection *connectio
         return;
     }
     a->owner = all;
+    a->id = ++all->last_id;
     a->connection = connection;
     a->uplink = -1;
     LIST_INSERT_HEAD(&all->list, a, next);
@@ -235,6 +277,25 @@ void attachments_say_bye(struct attachments *all, const char *reason)
     LIST_FOREACH (a, &all->list, next) {
         if (a->control && control_is_up(a->control))
             control_say_bye(a->control, reason);
+    }
+}
+
+static struct attachment *attachments_find_stranger(struct attachments *all)
+{
+    struct attachment *a;
+    LIST_FOREACH (a, &all->list, next)
+        if (a->control && !config_core_find(&all->box->config, a->core))
+            return a;
+    return NULL;
+}
+
+void attachments_drop_cores(struct attachments *all)
+{
+    static const char reason[] = "this core is not in the config of this edge any more";
+    struct attachment *a;
+    while ((a = attachments_find_stranger(all)) != NULL) {
+        attachments_control_over(a, reason);
+        attachment_close(a, reason);
     }
 }
 

@@ -22,6 +22,10 @@ struct attachments_events {
     /* The other side of uplink id is gone. */
     void (*uplink_close)(void *ctx, unsigned channel, long id);
     const char *(*policy)(void *ctx, const char *core, long revision, const json_t *msg);
+    /* Core asks, through control channel `id`, to prepare a config; attachments_config_prepared answers. Then
+     * it says how it ended; a channel that goes says rollback, of any revision (0). */
+    void (*config)(void *ctx, long id, const char *core, long revision, const char *text);
+    void (*config_end)(void *ctx, long id, long revision, bool commit);
     /* A tunnel came up or went down: reason is NULL or in words. */
     void (*tunnel_changed)(void *ctx, const char *core, unsigned tunnel, const char *reason);
     /* What welcome shall say. */
@@ -30,6 +34,12 @@ struct attachments_events {
 
 enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events,
                          void *ctx, struct attachments **out, char *why);
+/* As in control.h, through channel id; nothing where it has gone. committed: the answer to a commit. */
+void attachments_config_answer(struct attachments *a, long id, bool committed, long revision,
+                               const char *error, const char *waiting);
+bool attachments_has(const struct attachments *a, long id);
+/* Ends the tunnels of cores that are not in the config any more. */
+void attachments_drop_cores(struct attachments *a);
 /* Says goodbye to every core; it leaves at the end of the loop's round. */
 void attachments_say_bye(struct attachments *a, const char *reason);
 /* Closes every channel. NULL is fine. */

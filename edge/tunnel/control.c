@@ -15,6 +15,7 @@
 
 enum {
     CONTROL_QUEUE = 2 * (CTL_MESSAGE_MAX + 4),
+    CONTROL_CONFIGS_MAX = 4, /* that core may have asked for without an answer */
 };
 static const double ping_every = 5, dead_after = 15, greet_within = 10;
 
@@ -32,6 +33,7 @@ struct control {
     int64_t skew, ping_id;
     double ping_sent;
     long policy_revision;
+    unsigned configs; /* asked for, not answered */
     ev_timer timer;
     bool over, skewed;
 };
@@ -102,10 +104,11 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
     c->skew = (int64_t)json_integer_value(json_object_get(msg, "time")) - (int64_t)time(NULL);
     text_copy(c->version, sizeof c->version, version);
     snprintf(why, size, "out of memory");
-    if (!control_send(c, json_pack("{ss ss si ss si sI sI}", "type", "welcome", "version", STILE_VERSION,
+    if (!control_send(c, json_pack("{ss ss si ss si sI sI sI}", "type", "welcome", "version", STILE_VERSION,
                                    "protocol", CTL_PROTOCOL, "edge", c->self.edge, "data_channels",
                                    (int)c->self.data_channels, "revision", (json_int_t)c->self.revision,
-                                   "time", (json_int_t)time(NULL))))
+                                   "config_revision", (json_int_t)c->self.config_revision, "time",
+                                   (json_int_t)time(NULL))))
         return false;
     c->up_since = clock_monotonic();
     c->events->on_up(c->ctx, c);
@@ -122,6 +125,38 @@ static bool control_policy(struct control *c, const json_t *msg)
             c, json_pack("{ss sI ss}", "type", "policy_ack", "revision", revision, "error", problem));
     c->policy_revision = (long)revision;
     return control_send(c, json_pack("{ss sI}", "type", "policy_ack", "revision", revision));
+}
+
+static bool control_config(struct control *c, const json_t *msg, char *why, size_t size)
+{
+    const char *text = json_string_value(json_object_get(msg, "text"));
+    const json_t *revision = json_object_get(msg, "revision");
+    if (!text || !json_is_integer(revision) || c->configs == CONTROL_CONFIGS_MAX) {
+        snprintf(why, size, "core sent a config without a text or revision, or too many at once");
+        return false;
+    }
+    c->configs++;
+    c->events->on_config(c->ctx, c, (long)json_integer_value(revision), text);
+    return true;
+}
+
+static void control_config_answer(struct control *c, const char *type, long revision, const char *error,
+                                  const char *waiting)
+{
+    if (!c->over)
+        (void)control_send(c, json_pack("{ss sI ss* ss}", "type", type, "revision", (json_int_t)revision, "error",
+                                        error, "waits_for_restart", waiting));
+}
+
+void control_config_prepared(struct control *c, long revision, const char *error, const char *waiting)
+{
+    c->configs--;
+    control_config_answer(c, "config_prepared", revision, error, waiting);
+}
+
+void control_config_committed(struct control *c, long revision, const char *error, const char *waiting)
+{
+    control_config_answer(c, "config_committed", revision, error, waiting);
 }
 
 static void control_pong(struct control *c, const json_t *msg)
@@ -155,6 +190,13 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
         return control_hello(c, msg, why, size);
     case CTL_POLICY:
         return control_policy(c, msg);
+    case CTL_CONFIG_PREPARE:
+        return control_config(c, msg, why, size);
+    case CTL_CONFIG_COMMIT:
+    case CTL_CONFIG_ROLLBACK:
+        c->events->on_config_end(c->ctx, c, (long)json_integer_value(json_object_get(msg, "revision")),
+                                 type == CTL_CONFIG_COMMIT);
+        return true;
     case CTL_PING:
         return control_send(c, json_pack("{ss sI sI}", "type", "pong", "id",
                                          json_integer_value(json_object_get(msg, "id")), "time",

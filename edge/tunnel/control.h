@@ -19,6 +19,10 @@ struct control_events {
     /* core sent a policy: prepare, commit, and return NULL; or return what is wrong with it (static or living
      * until the next call), nothing changed. */
     const char *(*on_policy)(void *ctx, struct control *c, long revision, const json_t *msg);
+    /* core asks to prepare a config (the text of stile.json): control_config_prepared follows for each. Then
+     * it says how it ended: control_config_committed follows for a commit. */
+    void (*on_config)(void *ctx, struct control *c, long revision, const char *text);
+    void (*on_config_end)(void *ctx, struct control *c, long revision, bool commit);
     /* Over; reason in words. The owner frees it, at once or later. */
     void (*on_close)(void *ctx, struct control *c, const char *reason);
 };
@@ -26,13 +30,17 @@ struct control_events {
 struct control_self {
     const char *edge;
     unsigned data_channels;
-    long revision;
+    long revision, config_revision;
 };
 
 /* Owns both descriptors. core is the name that its key stands for. self is copied but for the name. NULL: out
  * of memory. */
 struct control *control_new(struct ev_loop *loop, int fd_in, int fd_out, const char *core,
                             const struct control_self *self, const struct control_events *events, void *ctx);
+/* The answers about a config: error is NULL when it can be, or was, taken over; waiting names the keys that
+ * wait for the next start. */
+void control_config_prepared(struct control *c, long revision, const char *error, const char *waiting);
+void control_config_committed(struct control *c, long revision, const char *error, const char *waiting);
 /* Leaves at the end of the loop's round: free the control after that, not before. */
 void control_say_bye(struct control *c, const char *reason);
 /* Drops what has not left yet. NULL is fine. */

@@ -74,7 +74,18 @@ static struct control_self on_self(void *ctx)
     return (struct control_self){.edge = "edge1", .data_channels = 2, .revision = 7};
 }
 
-static const struct attachments_events events = {on_uplink, on_uplink_close, on_policy, on_tunnel, on_self};
+static void on_config(void *ctx, long id, const char *core, long revision, const char *text)
+{
+    (void)ctx, (void)id, (void)core, (void)revision, (void)text;
+}
+
+static void on_config_end(void *ctx, long id, long revision, bool commit)
+{
+    (void)ctx, (void)id, (void)revision, (void)commit;
+}
+
+static const struct attachments_events events = {on_uplink,     on_uplink_close, on_policy, on_config,
+                                                 on_config_end, on_tunnel,       on_self};
 
 static void setup(void)
 {

@@ -345,7 +345,8 @@ START_TEST(test_merge)
     char why[SCHEMA_WHY], waiting[300];
     ck_assert_int_eq(config_parse("stile.json", good, &running, why), ERR_OK);
     ck_assert_msg(config_parse("stile.json", fresh_text, &fresh, why) == ERR_OK, "%s", why);
-    ck_assert_msg(config_merge(&running, &fresh, &merged, waiting, sizeof waiting, why) == ERR_OK, "%s", why);
+    ck_assert_msg(config_merge(&running, &fresh, "edge1", false, &merged, waiting, sizeof waiting, why) == ERR_OK,
+                  "%s", why);
     ck_assert_str_eq(waiting, "web_proxy.methods, edges[0].https_port, turn.udp_port");
     const struct config_edge *self = config_edge_at(&running, 0);
     config_swap_live(&running, &merged);
@@ -359,11 +360,20 @@ START_TEST(test_merge)
     ck_assert_ptr_eq(config_edge_at(&running, 0), self);
     config_free(&merged);
     /* Once more: nothing new to take over, the same still waits. */
-    ck_assert_int_eq(config_merge(&running, &fresh, &merged, waiting, sizeof waiting, why), ERR_OK);
+    ck_assert_int_eq(config_merge(&running, &fresh, "edge1", false, &merged, waiting, sizeof waiting, why), ERR_OK);
     ck_assert_str_eq(waiting, "web_proxy.methods, edges[0].https_port, turn.udp_port");
     ck_assert(json_equal(merged.json, running.json));
     config_free(&merged);
-    ck_assert_int_eq(config_merge(&running, &running, &merged, waiting, sizeof waiting, why), ERR_OK);
+    /* From core, what the policy brings is no change that waits; and of another edge little concerns this one. */
+    ck_assert_int_eq(config_merge(&running, &fresh, "edge1", true, &merged, waiting, sizeof waiting, why), ERR_OK);
+    ck_assert_str_eq(waiting, "edges[0].https_port, turn.udp_port");
+    ck_assert_uint_eq(merged.web_proxy.methods.n, 1);
+    ck_assert_str_eq(merged.text, fresh_text);
+    config_free(&merged);
+    ck_assert_int_eq(config_merge(&running, &fresh, "edge2", true, &merged, waiting, sizeof waiting, why), ERR_OK);
+    ck_assert_str_eq(waiting, "turn.udp_port");
+    config_free(&merged);
+    ck_assert_int_eq(config_merge(&running, &running, "edge1", false, &merged, waiting, sizeof waiting, why), ERR_OK);
     ck_assert_str_eq(waiting, "");
     config_free(&merged);
     config_free(&fresh);

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The config of a running pair: wrong ones of every kind are refused with file, line and key, and the pair goes on; right ones
+# are taken over by core and edge, written to the edge's file, kept in the history, rolled back; what one edge refuses
+# happens nowhere; who was away catches up.
+# shellcheck source=tests/lab/lab.sh
+. "$(dirname "$0")/lab.sh"
+# shellcheck source=tests/lab/boxes.sh
+. "$ROOT/tests/lab/boxes.sh"
+
+lab_up
+lab_ca
+lab_dns
+bridge_start
+pair_start
+
+says() { "$1_status" --json | jq -e "$2" >/dev/null; }
+config() { lab_in core "$CORE" config "$@" --dir "$RUN/core"; }
+reload() { lab_in core "$CORE" reload --dir "$RUN/core"; }
+FILE=$RUN/core/stile.json
+
+# edit JQ : changes core's file in place, under the next revision unless it names one; owner and mode stay.
+edit() { jq ".revision += 1 | $1" "$FILE" >"$LAB/tmp/edit.json" && cat "$LAB/tmp/edit.json" >"$FILE"; }
+
+# A change that is right -----------------------------------------------------------------------------------------
+
+edit '.turn.user_quota = 7 | .web_proxy.hsts = 60'
+check "check finds it right" config check
+check "and has changed nothing" says core '.revision == 1'
+config diff >"$LAB/tmp/diff"
+is "diff: different" $? 1
+check "diff shows it" grep -qx '+  "revision": 2,' "$LAB/tmp/diff"
+reload >"$LAB/tmp/reloaded"
+is "core takes it over" $? 0
+check "and the edge" grep -qx "edge edge1: committed" "$LAB/tmp/reloaded"
+check "both say so" wait_for 5 "revision 2" says edge '.config_revision == 2 and .config_from == "core1" and .waits_for_restart == []'
+check "core knows of it" wait_for 5 "the edge's revision" says core 'all(.tunnels[]; .config_revision == 2 and .revision_acked == 2)'
+is "the edge's file is core's" "$(cmp "$FILE" "$RUN/edge/stile.json" && echo same)" same
+is "it runs with it" "$(lab_in edge "$EDGE" config show --dir "$RUN/edge" | jq -c '[.turn.user_quota, .web_proxy.hsts, .turn.tls_port]')" "[7,60,5349]"
+is "diff: the same" "$(config diff; echo $?)" 0
+check "no secret is shown" sh -c "! { '$CORE' config show --json --dir '$RUN/core'; '$EDGE' config show --json --dir '$RUN/edge'; } |
+    grep -F -e '$TURN_PASSWORD' -e PRIVATE -e turn_nonce_key"
+
+# Wrong ones -----------------------------------------------------------------------------------------------------
+
+lab_spawn guest load env NODE_EXTRA_CA_CERTS="$LAB/ca/ca.pem" node "$ROOT/tests/lab/reload_guest.js" "$JOIN_HOST"
+need 20 "the guests" grep -qx begun "$LAB/log/guest-load.log"
+KEPT=(stile.json secrets.json core_ed25519 identity)
+mkdir "$LAB/tmp/right"
+(cd "$RUN/core" && cp -p "${KEPT[@]}" "$LAB/tmp/right")
+restore() { (cd "$LAB/tmp/right" && cp -p --remove-destination "${KEPT[@]}" "$RUN/core"); }
+before=$(core_status --json | jq -c '[.workers[].pid]')
+cases=0
+while IFS=$'\t' read -r name change key words line; do
+    cases=$((cases + 1))
+    if [ "${change#sh:}" != "$change" ]; then
+        (cd "$RUN/core" && eval "${change#sh:}")
+    else
+        jq ".revision = 3 | $change" "$LAB/tmp/right/stile.json" >"$LAB/tmp/edit.json" && cat "$LAB/tmp/edit.json" >"$FILE"
+    fi
+    reload >"$LAB/tmp/said" 2>&1
+    status=$?
+    problem=
+    number=$(sed -nE 's/^[^:]*: [^ ]*\.json:([0-9]+): .*/\1/p' "$LAB/tmp/said")
+    [ $status = 1 ] || problem="exit status $status"
+    grep -qF -- "$words" "$LAB/tmp/said" || problem="does not say: $words"
+    grep -q 'nothing was changed$' "$LAB/tmp/said" || problem="not refused as a whole"
+    [ "$key" = - ] || grep -qF -- ": $key: " "$LAB/tmp/said" || problem="does not name $key"
+    [ "$line" = - ] || sed -n "${number:-0}p" "$FILE" 2>/dev/null | grep -qF -- "$line" || problem="line ${number:-none} has no $line"
+    is "refused: $name" "$problem" ""
+    [ -z "$problem" ] || diag "$(cat "$LAB/tmp/said")"
+    restore
+done <"$ROOT/tests/corpus/config/wrong.txt"
+at_least "wrong configs" "$cases" 50
+check "nothing has changed on either box" sh -c "[ '$(core_status --json | jq .revision) $(edge_status --json | jq .config_revision)' = '2 2' ]"
+is "nor among the workers" "$(core_status --json | jq -c '[.workers[].pid]')" "$before"
+lab_stop guest load
+figures=$(tail -n 1 "$LAB/log/guest-load.log")
+diag "$figures"
+is "guests noticed nothing" "$(jq -c '[.requests - .answered, .failed, .closed, .wrong]' <<<"$figures")" "[0,[],[],0]"
+
+# Nowhere ----------------------------------------------------------------------------------------------------------
+
+# What an edge alone can know: the address that it has for its relays is gone.
+check "where nobody is in the way" wait_for 5 "both tunnels" says core 'all(.tunnels[]; .state == "active")'
+ip -n "$(lab_ns edge)" address delete "$EDGE_PUBLIC/24" dev outer
+ip -n "$(lab_ns edge)" address delete "2001:db8:b::10/64" dev outer
+edit '.turn.user_quota = 8'
+reload >"$LAB/tmp/said" 2>&1
+diag "$? $(cat "$LAB/tmp/said")"
+tap_done
