@@ -112,7 +112,7 @@ process.on('SIGTERM', () => {
     stopping = true;
     clearInterval(timer);
 });
-setTimeout(() => process.exit(1), 60000).unref();
+setTimeout(() => process.exit(1), 300000).unref();
 Promise.all(all).then(() => {
     agent.destroy();
     setTimeout(() => {

@@ -81,10 +81,47 @@ is "guests noticed nothing" "$(jq -c '[.requests - .answered, .failed, .closed, 
 # Nowhere ----------------------------------------------------------------------------------------------------------
 
 # What an edge alone can know: the address that it has for its relays is gone.
-check "where nobody is in the way" wait_for 5 "both tunnels" says core 'all(.tunnels[]; .state == "active")'
 ip -n "$(lab_ns edge)" address delete "$EDGE_PUBLIC/24" dev outer
-ip -n "$(lab_ns edge)" address delete "2001:db8:b::10/64" dev outer
 edit '.turn.user_quota = 8'
 reload >"$LAB/tmp/said" 2>&1
-diag "$? $(cat "$LAB/tmp/said")"
+is "what an edge refuses is refused" $? 1
+check "with its reason" grep -q 'edge edge1: turn: relays: .*nothing was changed$' "$LAB/tmp/said"
+check "and happens nowhere" sh -c "[ '$(core_status --json | jq .revision) $(edge_status --json | jq .config_revision)' = '2 2' ]"
+ip -n "$(lab_ns edge)" address add "$EDGE_PUBLIC/24" dev outer
+ip -n "$(lab_ns edge)" route add default via 203.0.113.1
+
+# Away -------------------------------------------------------------------------------------------------------------
+
+lab_stop edge edge
+reload >"$LAB/tmp/said" 2>&1
+is "without the edge the change is taken over" $? 0
+check "it is said to be away" grep -q '^edge edge1: away' "$LAB/tmp/said"
+edge_start
+check "when it is back it has it" wait_for 10 "revision 3 on the edge" says edge '.config_revision == 3'
+is "also in its file" "$(jq -c '[.revision, .turn.user_quota]' "$RUN/edge/stile.json")" "[3,8]"
+
+# What waits for a restart ------------------------------------------------------------------------------------------
+
+edit '.turn.relay_ports = [25000, 26000] | .web_proxy.methods = ["GET", "HEAD"]'
+config check >"$LAB/tmp/said"
+check "check names what would wait" grep -qx 'would wait for a restart: edge1: turn.relay_ports' "$LAB/tmp/said"
+reload >"$LAB/tmp/said"
+check "reload what waits" grep -qx 'waiting for a restart: edge1: turn.relay_ports' "$LAB/tmp/said"
+check "so does the edge" says edge '.waits_for_restart == ["turn.relay_ports"]'
+check "guests have the other rules" wait_for 5 "a refusal" sh -c \
+    "[ \$(ip netns exec '$(lab_ns guest)' curl -s --cacert '$LAB/ca/ca.pem' -o /dev/null -w '%{http_code}' -X PUT 'https://$JOIN_HOST/bulk/hello') = 403 ]"
+
+# History ----------------------------------------------------------------------------------------------------------
+
+SUDO_USER=alice config rollback 2 >"$LAB/tmp/said" 2>&1
+is "a rollback" $? 0
+is "the file is what it was, under the next revision" "$(jq -cS 'del(.revision)' "$FILE")" "$(jq -cS 'del(.revision)' "$LAB/tmp/right/stile.json")"
+is "which is" "$(jq .revision "$FILE")" 5
+check "the edge has it" wait_for 5 "revision 5 on the edge" says edge '.config_revision == 5'
+is "history: revisions" "$(config history --json | jq -c '[.items[].revision]')" "[5,4,3,2,1]"
+is "history: who" "$(config history --json | jq -r '.items[0].by, .items[4].by')" $'alice (sudo), back to 2\nfile'
+is "history: what" "$(config history --json | jq -r '.items[1].summary')" "turn.relay_ports, web_proxy.methods"
+is "a revision as it was written" "$(config history 2)" "$(cat "$LAB/tmp/right/stile.json")"
+refute "one that is not kept" config rollback 99
+is "mode and owner of the file" "$(stat -c '%a %u' "$FILE")" "644 64711"
 tap_done
