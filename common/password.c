@@ -94,19 +94,36 @@ static enum err password_prompt(const char *prompt, char *out, size_t size, char
     return e;
 }
 
-enum err password_read(const char *what, bool from_stdin, char *out, size_t size, char *why, size_t why_size)
+static enum err password_ask(const char *prompt, bool twice, char *out, size_t size, char *why,
+                             size_t why_size)
 {
-    char prompt[160], again[1024];
-    if (from_stdin || !isatty(STDIN_FILENO))
-        return password_line(out, size, NULL, why, why_size);
-    snprintf(prompt, sizeof prompt, "Password for %.100s: ", what);
+    char again[1024];
     enum err e = password_prompt(prompt, out, size, why, why_size);
-    if (e == ERR_OK)
-        e = password_prompt("Once more: ", again, size < sizeof again ? size : sizeof again, why, why_size);
+    if (e != ERR_OK || !twice)
+        return e;
+    e = password_prompt("Once more: ", again, size < sizeof again ? size : sizeof again, why, why_size);
     if (e == ERR_OK && strcmp(out, again) != 0) {
         snprintf(why, why_size, "the two are not the same");
         e = ERR_REFUSED;
     }
     OPENSSL_cleanse(again, sizeof again);
     return e;
+}
+
+enum err password_read(const char *what, bool from_stdin, char *out, size_t size, char *why, size_t why_size)
+{
+    char prompt[160];
+    if (from_stdin || !isatty(STDIN_FILENO))
+        return password_line(out, size, NULL, why, why_size);
+    snprintf(prompt, sizeof prompt, "Password for %.100s: ", what);
+    return password_ask(prompt, true, out, size, why, why_size);
+}
+
+enum err passphrase_read(const char *file, bool twice, char *out, size_t size, char *why, size_t why_size)
+{
+    char prompt[160];
+    if (!isatty(STDIN_FILENO))
+        return password_line(out, size, NULL, why, why_size);
+    snprintf(prompt, sizeof prompt, "Passphrase of %.100s: ", file);
+    return password_ask(prompt, twice, out, size, why, why_size);
 }

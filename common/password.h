@@ -11,5 +11,7 @@
  * standard input. out[size] without the line's end; the caller overwrites it after use. why in words. A
  * signal that ends the command ends it with echo on again. */
 enum err password_read(const char *what, bool from_stdin, char *out, size_t size, char *why, size_t why_size);
+/* The same for the passphrase of a file; asked for twice only where it is a new one. */
+enum err passphrase_read(const char *file, bool twice, char *out, size_t size, char *why, size_t why_size);
 
 #endif

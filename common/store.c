@@ -13,7 +13,6 @@
 #include "common/schema.h"
 
 enum {
-    STORE_APPLICATION = 0x5374696c,   /* "Stil": tells our files from other programs' databases */
     STORE_PATIENCE_MS = 500,          /* main waits in it: long enough for another writer, short for guests */
     STORE_WAL_MOST = 4 * 1024 * 1024, /* the write-ahead log is cut to this when it has been taken in */
 };

@@ -21,6 +21,8 @@
 
 #define STORE_FILE "stile.db" /* in the state folder */
 
+enum { STORE_APPLICATION = 0x5374696c /* "Stil": tells our files from other programs' databases */ };
+
 struct store;
 struct store_row;
 

@@ -1,3 +1,4 @@
+#include "common/backup_command.h"
 #include "common/box.h"
 #include "common/event_command.h"
 #include "common/verb.h"
@@ -17,6 +18,16 @@ static int core_event_command(int argc, char **argv)
     return event_command(argc, argv, BOX_CORE_SOCKET);
 }
 
+static int core_backup_command(int argc, char **argv)
+{
+    return backup_command(argc, argv, "stile-core");
+}
+
+static int core_restore_command(int argc, char **argv)
+{
+    return restore_command(argc, argv, "stile-core");
+}
+
 static const struct verb verbs[] = {
     {"init", init_command, "make the shared config, and a bundle for each edge"},
     {"run", core_run_command, "run core in the foreground"},
@@ -29,6 +40,8 @@ static const struct verb verbs[] = {
     {"dns", core_dns_command, "flush: ask DNS for the web bridges again"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},
     {"firewall", firewall_command, "print: nftables rules for the firewalls and the edges"},
+    {"backup", core_backup_command, "all that this box has, into one encrypted file"},
+    {"restore", core_restore_command, "a box from such a file"},
     {"worker", core_workers_command, NULL},
     {0},
 };

@@ -1,3 +1,4 @@
+#include "common/backup_command.h"
 #include "common/box.h"
 #include "common/event_command.h"
 #include "common/verb.h"
@@ -16,6 +17,16 @@ static int edge_event_command(int argc, char **argv)
     return event_command(argc, argv, BOX_EDGE_SOCKET);
 }
 
+static int edge_backup_command(int argc, char **argv)
+{
+    return backup_command(argc, argv, "stile-edge");
+}
+
+static int edge_restore_command(int argc, char **argv)
+{
+    return restore_command(argc, argv, "stile-edge");
+}
+
 static const struct verb verbs[] = {
     {"run", edge_run_command, "run the edge in the foreground"},
     {"join", edge_join_command, "install the bundle that core made for this edge"},
@@ -30,6 +41,8 @@ static const struct verb verbs[] = {
     {"ban", edge_ban_command, "addresses that are shut out: list, add, remove"},
     {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
     {"attach", attach_command, NULL},
+    {"backup", edge_backup_command, "all that this box has, into one encrypted file"},
+    {"restore", edge_restore_command, "a box from such a file"},
     {"worker", edge_workers_command, NULL},
     {0},
 };

@@ -227,7 +227,7 @@ static const struct attempt {
     {try_fork, "fork", 0, false},
     {try_trace, "ptrace", 0, true},
     {try_read_memory, "process_vm_writev", 0, false},
-    {try_kill, "kill", 0, false},
+    {try_kill, "kill", 0, true},
     {try_open, "openat", RIGHT_READ_FILES, true},
     {try_write_file, "openat", 0, true},
     {try_make_file, "openat", 0, true},
