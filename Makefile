@@ -33,7 +33,8 @@ CFLAGS  += $(OPT) $(BASE) $(WARN) $(HARDEN) $(SANFL)
 LDFLAGS += $(LDHARD) $(SANFL)
 
 src      = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
-COMMON  := $(call src,common)
+ADMIN   := $(call src,common/admin)
+COMMON  := $(filter-out $(ADMIN),$(call src,common))
 PROTO   := $(call src,proto)
 EDGE    := $(filter-out edge/main.c,$(call src,edge))
 CORE    := $(filter-out core/main.c,$(call src,core))
@@ -41,7 +42,7 @@ UNIT    := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-ARCHIVES := $(BUILD)/libedge.a $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
+ARCHIVES := $(BUILD)/libedge.a $(BUILD)/libcore.a $(BUILD)/libadmin.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
 UNITBIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
 FUZZBIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
 BENCHLIB := tests/bench/bench.c tests/bench/turn_client.c
@@ -56,7 +57,18 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
+# The admin page and the schemas of answers are put into the programs as they are.
+PAGE := $(wildcard common/admin/page/* common/admin/page/*/*)
+$(BUILD)/gen/page.c: common/admin/embed.sh $(PAGE)
+	@mkdir -p $(@D)
+	common/admin/embed.sh common/admin/page > $@.new && mv $@.new $@
+$(BUILD)/obj/page.o: $(BUILD)/gen/page.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+$(BUILD)/obj/common/admin/admin_openapi.o: common/admin/answers.json
+
 $(BUILD)/libcommon.a: $(call obj,$(COMMON))
+$(BUILD)/libadmin.a: $(call obj,$(ADMIN)) $(BUILD)/obj/page.o
 $(BUILD)/libproto.a: $(call obj,$(PROTO))
 $(BUILD)/libedge.a: $(call obj,$(EDGE))
 $(BUILD)/libcore.a: $(call obj,$(CORE))
@@ -64,9 +76,9 @@ $(BUILD)/%.a:
 	@mkdir -p $(@D) && rm -f $@
 	$(AR) crs $@ $^
 
-$(BUILD)/stile-edge: $(BUILD)/obj/edge/main.o $(BUILD)/libedge.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
+$(BUILD)/stile-edge: $(BUILD)/obj/edge/main.o $(BUILD)/libedge.a $(BUILD)/libadmin.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(BUILD)/stile-core: $(BUILD)/obj/core/main.o $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
+$(BUILD)/stile-core: $(BUILD)/obj/core/main.o $(BUILD)/libcore.a $(BUILD)/libadmin.a $(BUILD)/libproto.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Tests --------------------------------------------------------------------------------------------------

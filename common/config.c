@@ -160,7 +160,31 @@ static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
 static const char *const gso_words[] = {"auto", "off", NULL};
 static const char *const algorithms[] = {"sha256", "md5", NULL};
 
+static const char *check_interface(const char *value)
+{
+    return strlen(value) < 16 && !strpbrk(value, "/ \t\r\n") ? NULL : "the name of a network interface";
+}
+
 /* Rows ------------------------------------------------------------------------------------------------- */
+
+#define PLACE(type)                                                                                          \
+    {"admin_port",                                                                                           \
+     SCHEMA_INT,                                                                                             \
+     offsetof(struct type, admin.port),                                                                      \
+     .min = 0,                                                                                               \
+     .max = 65535,                                                                                           \
+     .default_text = "0",                                                                                    \
+     .help = "overrides admin.port on this box; 0: it does not"},                                            \
+        {"admin_address",                                                                                    \
+         SCHEMA_STRING,                                                                                      \
+         offsetof(struct type, admin.address),                                                               \
+         .default_text = "\"\"",                                                                             \
+         .check = check_ip_or_empty,                                                                         \
+         .help = "the one local address on which this box's admin service listens; empty: all"},             \
+    {                                                                                                        \
+        "admin_interface", SCHEMA_STRING, offsetof(struct type, admin.interface), .check = check_interface,  \
+            .help = "overrides admin.interface on this box"                                                  \
+    }
 
 #define EDGE(member) offsetof(struct config_edge, member)
 const struct schema_row config_edge_rows[] = {
@@ -202,6 +226,7 @@ const struct schema_row config_edge_rows[] = {
      .help = "where this edge sends its events besides, as RFC 5424: the IP address of a syslog server (UDP, "
              "port "
              "514 where none is given), or the full path of a socket; empty: nowhere"},
+    PLACE(config_edge),
     SCHEMA_END};
 
 #define CORE(member) offsetof(struct config_core, member)
@@ -212,6 +237,7 @@ static const struct schema_row core_rows[] = {
      .help = "the SSH client key that edges accept"},
     {"syslog", SCHEMA_STRING, CORE(syslog), .default_text = "\"\"", .edge_live = true, .check = syslog_check,
      .help = "the same for this core"},
+    PLACE(config_core),
     SCHEMA_END};
 
 #define ACCESS_LOG(member) offsetof(struct config_access_log, member)
@@ -381,6 +407,18 @@ static const struct schema_row limit_rows[] = {
 #undef X
         SCHEMA_END};
 
+#define ADMIN(member) offsetof(struct config_admin, member)
+static const struct schema_row admin_rows[] = {
+    {"enabled", SCHEMA_BOOL, ADMIN(enabled), .default_text = "true",
+     .help = "serve the admin page, its API and /metrics on every box"},
+    {"port", SCHEMA_INT, ADMIN(port), .min = 1, .max = 65535, .default_text = "445",
+     .help = "where they are served, over HTTPS"},
+    {"interface", SCHEMA_STRING, ADMIN(interface), .default_text = "\"\"", .check = check_interface,
+     .help = "the one network interface on which they are served (a management network); empty: all"},
+    {"metrics_from", SCHEMA_STRINGS, ADMIN(metrics_from), .edge_live = true, .max = 100, .check = check_cidr,
+     .help = "networks that may read /metrics without a user or a token"},
+    SCHEMA_END};
+
 #define TOP(member) offsetof(struct config, member)
 const struct schema_row config_rows[] = {
     {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
@@ -393,6 +431,7 @@ const struct schema_row config_rows[] = {
     {"cores", SCHEMA_OBJECTS, TOP(cores), .required = true, .edge_live = true, .min = 1, .max = 16, .rows = core_rows,
      .size = sizeof(struct config_core), .help = "the boxes in the LAN"},
     {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
+    {"admin", SCHEMA_OBJECT, TOP(admin), .rows = admin_rows, .help = "the admin service of every box"},
     {"web_limits", SCHEMA_OBJECT, TOP(web_limits), .rows = limit_rows,
      .help = "what each web worker of an edge allows its guests"},
     {"bans", SCHEMA_OBJECT, TOP(bans), .rows = bans_rows,
@@ -417,6 +456,36 @@ static enum err check_relay_addresses(const struct schema_source *source, const 
                                   e->relay_addresses.items[k], e->relay_addresses.items[m]);
         }
     }
+    return ERR_OK;
+}
+
+static enum err derive_admin(const struct config *c, struct config_admin_place *place)
+{
+    if (!place->port)
+        place->port = c->admin.port;
+    if (*place->address)
+        (void)netaddr_parse(place->address, 0, &place->ip); /* judged by its row */
+    if (!place->interface)
+        place->interface = strdup(c->admin.interface);
+    return place->interface ? ERR_OK : ERR_MEMORY;
+}
+
+/* Where it has an address of its own, it may have a port that guests use on others. */
+static enum err check_admin_port(const struct schema_source *source, const struct config *c, size_t i,
+                                 char *why)
+{
+    const struct config_edge *e = config_edge_at(c, i);
+    const long others[] = {e->https_port, e->http_port, e->ssh_port, e->turn_tcp_port, e->turn_tls_port};
+    char at[64];
+    if (!c->admin.enabled || *e->admin.address || *e->admin.interface)
+        return ERR_OK;
+    snprintf(at, sizeof at, "/edges/%zu/name", i);
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        if (others[k] == e->admin.port)
+            return schema_problem(source, at, why,
+                                  "the admin service and guests cannot both have port %ld; give this edge "
+                                  "another admin_port, or an admin_address",
+                                  e->admin.port);
     return ERR_OK;
 }
 
@@ -461,12 +530,15 @@ static enum err derive_edge(const struct schema_source *source, struct config *c
         if (strcasecmp(config_edge_at(c, k)->name, e->name) == 0)
             return schema_problem(source, at, why,
                                   "\"%s\" names two edges; every box needs a name of its own", e->name);
-    return check_relay_addresses(source, e, i, why);
+    enum err err = derive_admin(c, &e->admin);
+    if (err == ERR_OK)
+        err = check_admin_port(source, c, i, why);
+    return err == ERR_OK ? check_relay_addresses(source, e, i, why) : err;
 }
 
-static enum err derive_core(const struct schema_source *source, const struct config *c, size_t i, char *why)
+static enum err derive_core(const struct schema_source *source, struct config *c, size_t i, char *why)
 {
-    const struct config_core *core = config_core_at(c, i);
+    struct config_core *core = (struct config_core *)c->cores.items + i;
     char at[64];
     snprintf(at, sizeof at, "/cores/%zu/name", i);
     for (size_t k = 0; k < i; k++) {
@@ -478,7 +550,7 @@ static enum err derive_core(const struct schema_source *source, const struct con
                                   "has the same key as core \"%s\"; every core needs its own",
                                   config_core_at(c, k)->name);
     }
-    return ERR_OK;
+    return derive_admin(c, &core->admin);
 }
 
 static enum err config_derive(const struct schema_source *source, struct config *c, char *why)

@@ -13,6 +13,13 @@
 #include "common/schema.h"
 #include "common/web_limits.h"
 
+/* Where one box has its admin service. */
+struct config_admin_place {
+    long port;
+    char *address, *interface;
+    struct netaddr ip; /* derived; family 0: every address of the box */
+};
+
 struct config_edge {
     char *name;
     char *ssh;      /* "HOST:PORT" as core reaches it */
@@ -20,6 +27,7 @@ struct config_edge {
     char *public_address, *internal_address;
     char *listen_address;                  /* "" = every address of the box */
     struct schema_strings relay_addresses; /* for config_relay_address; none: one is derived */
+    struct config_admin_place admin;
     long https_port, http_port, ssh_port, turn_udp_port, turn_tcp_port, turn_tls_port;
     long relay_ports[2];
     long web_workers, turn_workers;
@@ -34,6 +42,7 @@ struct config_core {
     char *name;
     char *key; /* "ssh-ed25519 AAAA…" */
     char *syslog;
+    struct config_admin_place admin;
 };
 
 struct config_access_log {
@@ -90,6 +99,14 @@ struct config_turn {
     long challenge_limit;
 };
 
+/* The admin service of every box; port, address and interface can be another on one of them. */
+struct config_admin {
+    bool enabled;
+    long port;
+    char *interface;                    /* "": every one */
+    struct schema_strings metrics_from; /* networks that may have /metrics without logging in */
+};
+
 /* When offences of one category (common/ban_categories.h) ban an address. */
 struct config_ban_rule {
     long threshold;        /* offences; 0: never */
@@ -112,6 +129,7 @@ struct config {
     struct schema_objects cores; /* of struct config_core */
     struct config_turn turn;
     struct config_bans bans;
+    struct config_admin admin;
     struct web_limits web_limits;
     /* Derived by config_load: */
     char join_host[256]; /* of the first domain: all of them are in config_join_hosts */

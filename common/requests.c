@@ -16,6 +16,8 @@ struct request {
     json_t *msg;
     void (*gone)(void *data);
     void *data;
+    void (*answered)(void *data, json_t *answer); /* a call; NULL: it is none */
+    void *caller;
     bool waiting; /* for its turn, in server->waiting; else in server->running */
     TAILQ_ENTRY(request) next;
 };
@@ -28,6 +30,8 @@ struct requests {
     void *ctx;
     struct request_list waiting, running;
     struct request *alone; /* the one that others wait for */
+    void (*watch)(void *ctx, const json_t *msg, const json_t *answer); /* NULL: nobody does */
+    void *watcher;
     bool choosing;
 };
 
@@ -72,25 +76,39 @@ static void request_free(struct request *r)
     free(r);
 }
 
-static bool requests_begin(struct requests *s, struct local_connection *c, const struct request_verb *verb,
-                           json_t *msg)
+static struct request *request_new(struct requests *s, const struct request_verb *verb, json_t *msg)
 {
     struct request *r = calloc(1, sizeof *r);
     if (!r)
-        return false;
+        return NULL;
     r->server = s;
-    r->connection = c;
     r->verb = verb;
     r->msg = json_incref(msg);
-    if (c)
-        local_connection_set_data(c, r);
-    if (!verb->alone) {
+    return r;
+}
+
+static void request_begin(struct request *r)
+{
+    struct requests *s = r->server;
+    if (!r->verb->alone) {
         request_start(r);
-        return true;
+        return;
     }
     r->waiting = true;
     TAILQ_INSERT_TAIL(&s->waiting, r, next);
     requests_next(s);
+}
+
+static bool requests_begin(struct requests *s, struct local_connection *c, const struct request_verb *verb,
+                           json_t *msg)
+{
+    struct request *r = request_new(s, verb, msg);
+    if (!r)
+        return false;
+    r->connection = c;
+    if (c)
+        local_connection_set_data(c, r);
+    request_begin(r);
     return true;
 }
 
@@ -149,20 +167,55 @@ enum err requests_new(struct ev_loop *loop, const char *path, const struct reque
     return e;
 }
 
+static void request_forget(const struct request *r)
+{
+    if (r->answered)
+        r->answered(r->caller, NULL);
+}
+
 void requests_free(struct requests *s)
 {
     struct request *r;
     if (!s)
         return;
     local_server_free(s->local);
-    while ((r = TAILQ_FIRST(&s->waiting)) != NULL)
+    while ((r = TAILQ_FIRST(&s->waiting)) != NULL) {
+        request_forget(r);
         request_free(r);
+    }
     while ((r = TAILQ_FIRST(&s->running)) != NULL) {
         if (r->gone)
             r->gone(r->data);
+        request_forget(r);
         request_free(r);
     }
     free(s);
+}
+
+void requests_watch(struct requests *s, void (*watch)(void *ctx, const json_t *msg, const json_t *answer),
+                    void *ctx)
+{
+    s->watch = watch;
+    s->watcher = ctx;
+}
+
+bool requests_know(const struct requests *s, const char *verb)
+{
+    return requests_verb(s, verb) != NULL;
+}
+
+bool requests_call(struct requests *s, json_t *msg, void (*answered)(void *data, json_t *answer), void *data)
+{
+    const char *type = json_string_value(json_object_get(msg, "type"));
+    const struct request_verb *verb = type ? requests_verb(s, type) : NULL;
+    struct request *r = verb ? request_new(s, verb, msg) : NULL;
+    json_decref(msg);
+    if (!r)
+        return false;
+    r->answered = answered;
+    r->caller = data;
+    request_begin(r);
+    return true;
 }
 
 void requests_submit(struct requests *s, json_t *msg)
@@ -187,8 +240,15 @@ void request_answer(struct request *r, json_t *answer)
 {
     struct requests *s = r->server;
     struct local_connection *c = r->connection;
+    void (*answered)(void *data, json_t *answer) = r->answered;
+    void *caller = r->caller;
+    if (s->watch && !answered)
+        s->watch(s->watcher, r->msg, answer);
     request_free(r);
-    if (c) {
+    if (answered) {
+        answered(caller, answer);
+        json_decref(answer);
+    } else if (c) {
         local_connection_set_data(c, NULL);
         local_connection_send(c, answer);
     } else {

@@ -33,6 +33,15 @@ void requests_submit(struct requests *s, json_t *msg);
 /* Who asked, for people: what the message says in "by" (the asker is root or the daemon's account), else the
  * account at the other end. Returns out. */
 const char *request_by(const struct request *r, char *out, size_t size);
+/* watch(ctx, msg, answer) sees every answer to our own tools, and to requests_submit. */
+void requests_watch(struct requests *s, void (*watch)(void *ctx, const json_t *msg, const json_t *answer),
+                    void *ctx);
+bool requests_know(const struct requests *s, const char *verb);
+/* A request of the daemon itself for somebody whom it knows (the admin service): answered(data, answer)
+ * follows exactly once, perhaps from inside; answer is borrowed, and NULL when the server goes first. msg is
+ * stolen. False, and nothing follows: no such verb, or no memory. */
+bool requests_call(struct requests *s, json_t *msg, void (*answered)(void *data, json_t *answer), void *data);
+
 /* answer is stolen; r is gone. */
 void request_answer(struct request *r, json_t *answer);
 /* The answer that says why not: {"type":"error","reason":…}. */

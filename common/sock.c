@@ -46,6 +46,18 @@ int sock_listen_tcp(const struct netaddr *addr, bool reuse_port)
     return fd;
 }
 
+int sock_listen_tcp_on(const struct netaddr *addr, const char *interface)
+{
+    int fd = sock_bind(addr, SOCK_STREAM, false);
+    if (fd < 0)
+        return fd;
+    /* Before it listens, so that nobody gets in from elsewhere. */
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface)) < 0 ||
+        listen(fd, SOCK_BACKLOG) < 0)
+        return sock_close(fd);
+    return fd;
+}
+
 int sock_bind_udp(const struct netaddr *addr, bool reuse_port)
 {
     return sock_bind(addr, SOCK_DGRAM, reuse_port);

@@ -11,6 +11,8 @@
 /* TCP listener; reuse_port lets several workers listen on one address. An IPv6 address takes IPv6 only,
  * except the any-address [::], which takes both. */
 int sock_listen_tcp(const struct netaddr *addr, bool reuse_port);
+/* The same on one network interface only. */
+int sock_listen_tcp_on(const struct netaddr *addr, const char *interface);
 int sock_bind_udp(const struct netaddr *addr, bool reuse_port);
 /* Whatever is sent from here on may be fragmented on its way. IPv4: no don't-fragment bit, and no learning of
  * path MTUs from whoever sends ICMP. IPv6: this box has to do it, so it has to learn; 1280 is the least that

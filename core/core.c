@@ -38,6 +38,7 @@ static const struct request_verb core_verbs[] = {
     {"config_put", core_config_put_request, .alone = true},
     {"config_history", core_config_history_request, .alone = false},
     {"config_rollback", core_config_rollback_request, .alone = true},
+    {"admin", core_admin_request, .alone = true},
     EVENTS_VERBS,
     {0}};
 
@@ -58,8 +59,10 @@ static enum err core_start(struct core *c, char *why)
     }
     core_targets_replace(c, NULL);
     (void)core_tunnels_match(c, false);
-    return requests_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), core_verbs, c, &c->requests,
-                        why);
+    err = requests_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), core_verbs, c, &c->requests, why);
+    if (err == ERR_OK)
+        core_admin_start(c);
+    return err;
 }
 
 static void core_on_hangup(void *core)
@@ -86,6 +89,7 @@ static void core_free(struct core *c)
 {
     core_change_free(c->change);
     requests_free(c->requests);
+    admin_free(c->admin);
     core_tunnels_free(c);
     resolver_free(c->resolver);
     core_targets_stop(c);
@@ -122,6 +126,7 @@ int core_run_command(int argc, char **argv)
     if (!daemon_parse(argc, argv, run_help, &options, &status))
         return status;
     struct core *c = xcalloc(1, sizeof *c);
+    c->daemon.keep_low_ports = true; /* the admin service's */
     c->daemon.on_stop = core_stop;
     c->daemon.on_reload = core_on_hangup;
     c->daemon.ctx = c;

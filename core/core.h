@@ -1,7 +1,8 @@
 /*
  * Core's main process: config, targets, tunnel workers. `stile-core run` makes one and runs it. Its parts:
  * core.c (start, stop), core_material.c (what its files say), core_tunnels.c (tunnel workers and what they
- * are told), core_targets.c (the bridges), core_change.c (changes while running), core_status.c.
+ * are told), core_targets.c (the bridges), core_change.c (changes while running), core_status.c,
+ * core_admin.c.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "common/admin/admin.h"
 #include "common/daemon.h"
 #include "common/requests.h"
 #include "common/worker.h"
@@ -57,6 +59,7 @@ struct core {
     size_t n_tunnels; /* with those that are leaving */
     struct requests *requests;
     struct change *change; /* core_change.h: while one is under way */
+    struct admin *admin;
     bool stopping;
 };
 
@@ -110,6 +113,10 @@ void core_config_check_request(void *core, struct request *r, const json_t *msg)
 void core_config_put_request(void *core, struct request *r, const json_t *msg);
 void core_config_history_request(void *core, struct request *r, const json_t *msg);
 void core_config_rollback_request(void *core, struct request *r, const json_t *msg);
+/* core_admin.c: the admin service. */
+void core_admin_start(struct core *c);
+void core_admin_configure(struct core *c); /* the config is another one */
+void core_admin_request(void *core, struct request *r, const json_t *msg);
 
 /* core_status.c: `stile-core status` and `stile-core metrics`. */
 extern const struct tunnel_names core_tunnel_names;
@@ -122,6 +129,7 @@ int core_metrics_command(int argc, char **argv);
 char *core_metrics_text(const struct core *c, const json_t *tunnels, const json_t *results);
 
 int core_run_command(int argc, char **argv);
+int core_admin_command(int argc, char **argv);
 /* allow.c: `stile-core allow` */
 int core_allow_command(int argc, char **argv);
 

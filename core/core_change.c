@@ -163,6 +163,7 @@ static struct core_tunnels_change change_swap(struct change *r)
     r->material = before;
     struct core_tunnels_change change = core_tunnels_match(c, fresh_key);
     core_targets_replace(c, before.domains);
+    core_admin_configure(c);
     return change;
 }
 

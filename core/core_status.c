@@ -99,6 +99,7 @@ static void core_status_done(void *ctx, json_t *results)
     json_t *tunnels = core_status_tunnels(c, results), *workers = json_array(),
            *domains = domains_status(c->material.domains);
     status_add_workers(workers, all, core_tunnels_workers(c, all));
+    status_add_workers(workers, (struct worker *[]){admin_worker(c->admin)}, 1);
     json_t *answer =
         json_pack("{ss ss ss ss sf ss sI so so so sO so}", "type", "status", "box", "core", "name",
                   c->box->name, "version", STILE_VERSION, "uptime_s", ev_now(c->loop) - c->daemon.started,
@@ -106,6 +107,7 @@ static void core_status_done(void *ctx, json_t *results)
                   "tunnels", tunnels, "domains", domains, "targets", core_status_targets(domains),
                   "allowlist", c->material.allowlist, "workers", workers);
     status_add_alarms(answer);
+    json_object_set_new(answer, "admin", admin_status(c->admin));
     core_status_answer(r, answer);
 }
 

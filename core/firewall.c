@@ -241,6 +241,19 @@ void firewall_print_inner(FILE *out, const struct config *c, const struct netadd
     print_end(out);
 }
 
+/* Only the edge's own rules let administrators in: firewalls drop what is not named, and from where they come
+ * is not in the config. */
+static void print_admin(FILE *out, const struct config *c, const struct config_edge *edge)
+{
+    const struct config_admin_place *place = &edge->admin;
+    if (!c->admin.enabled)
+        return;
+    fputs("        ", out);
+    if (*place->interface)
+        fprintf(out, "iifname \"%s\" ", place->interface);
+    fprintf(out, "tcp dport %ld accept comment \"the admin page: narrow it to your own network\"\n", place->port);
+}
+
 void firewall_print_edge(FILE *out, const struct config *c, const struct config_edge *edge,
                          const struct netaddr *cores, size_t n)
 {
@@ -254,6 +267,7 @@ void firewall_print_edge(FILE *out, const struct config *c, const struct config_
           "        meta l4proto { icmp, ipv6-icmp } accept\n"
           "        tcp dport 22 accept comment \"your own access: narrow it, or take it out\"\n",
           out);
+    print_admin(out, c, edge);
     print_guest_ports(out, c, edge, NULL);
     print_cores(out, edge, NULL, edge->ssh_port, cores, n);
     fputs("        counter\n", out);

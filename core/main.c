@@ -42,6 +42,7 @@ static const struct verb verbs[] = {
     {"firewall", firewall_command, "print: nftables rules for the firewalls and the edges"},
     {"backup", core_backup_command, "all that this box has, into one encrypted file"},
     {"restore", core_restore_command, "a box from such a file"},
+    {"admin", core_admin_command, "who may use the admin page and the API: user, token, audit"},
     {"worker", core_workers_command, NULL},
     {0},
 };

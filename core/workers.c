@@ -1,5 +1,6 @@
 #include "core/workers.h"
 
+#include "common/admin/admin_worker.h"
 #include "common/syscall_filter.h"
 #include "core/tunnel/tunnel_worker.h"
 
@@ -30,6 +31,7 @@ static const char *const authorities[] = {"/etc/ssl", "/usr/lib/ssl", "/usr/shar
 const struct worker_role core_worker_roles[] = {
     {"tunnel", tunnel_make, tunnel_message, tunnel_drain, tunnel_free, RIGHT_DIAL | RIGHT_READ_FILES,
      authorities},
+    ADMIN_WORKER_ROLE,
     {0},
 };
 

@@ -87,6 +87,7 @@ static const struct request_verb edge_verbs[] = {{"status", edge_status_request,
                                                  {"config_carry", edge_carry_request, .alone = true},
                                                  {"reload", edge_reload_request, .alone = true},
                                                  {"hosts", edge_web_hosts_request, .alone = false},
+                                                 {"admin", edge_admin_request, .alone = true},
                                                  EVENTS_VERBS,
                                                  {0}};
 
@@ -153,6 +154,8 @@ static enum err edge_start(struct edge *e, char *why)
     /* A tool that found nobody here may have changed the database since it was read. */
     if (err == ERR_OK && edge_users_refresh(e))
         edge_on_hangup(e);
+    if (err == ERR_OK)
+        edge_admin_start(e);
     return err;
 }
 
@@ -169,6 +172,7 @@ static void edge_free(struct edge *e)
     sshd_stop(e->sshd);
     edge_reload_free(e->reload);
     requests_free(e->requests);
+    admin_free(e->admin);
     for (size_t i = 0; i < e->n_web; i++)
         worker_free(e->web[i]);
     for (size_t i = 0; i < e->n_turn; i++)

@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
+#include "common/admin/admin.h"
 #include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/log.h"
@@ -91,6 +92,7 @@ struct edge {
     struct attachments *attachments;
     struct requests *requests; /* of our own tools */
     ev_timer tunnels_timer;    /* edge_tunnels.c: runs while cores may come at the start */
+    struct admin *admin;
     char last_tunnel_core[64], last_tunnel_reason[256]; /* the tunnel that went down last; "" = none did */
     bool stopping;
 };
@@ -176,6 +178,10 @@ void edge_carry_end(void *edge, long id, long revision, bool commit);
 void edge_config_show_request(void *edge, struct request *r, const json_t *msg);
 json_t *edge_config_waiting(const struct edge *e);
 int edge_config_command(int argc, char **argv);
+/* edge_admin.c: the admin service. */
+void edge_admin_start(struct edge *e);
+void edge_admin_certificate(struct edge *e); /* as edge_web_certificate */
+void edge_admin_request(void *edge, struct request *r, const json_t *msg);
 /* edge_status.c: `stile-edge status` and `stile-edge metrics`. */
 void edge_status_request(void *edge, struct request *r, const json_t *msg);
 void edge_metrics_request(void *edge, struct request *r, const json_t *msg);
@@ -193,6 +199,7 @@ void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stop
 
 /* The commands */
 int edge_run_command(int argc, char **argv);
+int edge_admin_command(int argc, char **argv);
 int edge_join_command(int argc, char **argv);
 int edge_status_command(int argc, char **argv);
 int edge_metrics_command(int argc, char **argv);

@@ -154,6 +154,7 @@ static void certificate_reload(struct edge *e)
     if (!same) {
         edge_web_certificate(e);
         edge_turn_certificate(e);
+        edge_admin_certificate(e);
     }
 }
 
@@ -163,6 +164,7 @@ void edge_certificate_hosts(struct edge *e)
     alarms_update(e);
     edge_web_certificate(e); /* the first host's is shown to who asks for nobody's */
     edge_turn_certificate(e);
+    edge_admin_certificate(e);
 }
 
 /* Watching --------------------------------------------------------------------------------------------- */

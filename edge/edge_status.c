@@ -108,6 +108,7 @@ static json_t *edge_status_services(const struct edge *e)
         {turn, self->turn_udp_port, "udp", "TURN over UDP and DTLS"},
         {turn, self->turn_tcp_port, "tcp", "TURN over TCP and TLS"},
         {tls && self->turn_tls_port != self->turn_udp_port, self->turn_tls_port, "udp", "TURN over DTLS"},
+        {e->box->config.admin.enabled, self->admin.port, "tcp", "admin page, API, metrics"},
         {tls && self->turn_tls_port != self->turn_tcp_port, self->turn_tls_port, "tcp", "TURN over TLS"},
     };
     json_t *list = json_array();
@@ -151,6 +152,7 @@ static void edge_status_done(void *ctx, json_t *results)
     }
     status_add_workers(workers, e->web, e->n_web);
     status_add_workers(workers, e->turn, e->n_turn);
+    status_add_workers(workers, (struct worker *[]){admin_worker(e->admin)}, 1);
     json_t *answer = json_pack(
         "{ss ss ss ss sf ss sI ss so sO so so so s{sb si ss} so}", "type", "status", "box", "edge", "name",
         e->box->name, "version", STILE_VERSION, "uptime_s", ev_now(e->loop) - e->daemon.started, "join_url",
@@ -162,6 +164,7 @@ static void edge_status_done(void *ctx, json_t *results)
     json_object_set_new(answer, "config_revision", json_integer(e->box->config.revision));
     json_object_set_new(answer, "config_from", json_string(e->config_from));
     json_object_set_new(answer, "waits_for_restart", edge_config_waiting(e));
+    json_object_set_new(answer, "admin", admin_status(e->admin));
     json_object_set_new(answer, "usage", edge_usage(turn));
     json_object_set_new(answer, "bans", edge_bans_status(e));
     json_object_set_new(answer, "services", edge_status_services(e));

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/admin/admin_command.h"
 #include "common/bundle.h"
 #include "common/file.h"
 #include "common/tls.h"
@@ -197,9 +198,11 @@ int edge_join_command(int argc, char **argv)
                     j.config.join_host, j.box.dir);
         printf("Delete the bundle, then start the edge: stile-edge run%s%s\n",
                strcmp(j.box.dir, BOX_DIR) ? " --dir " : "", strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
-    } else {
-        fprintf(stderr, "stile-edge join: %s\n", why);
+        e = admin_first_user(&j.box, j.user, ADMIN_EDGE,
+                             config_edge_find(&j.config, j.bundle.edge)->admin.port, j.cert, why);
     }
+    if (e != ERR_OK)
+        fprintf(stderr, "stile-edge join: %s\n", why);
     bundle_free(&j.bundle);
     config_free(&j.config);
     free(j.cert);

@@ -43,6 +43,7 @@ static const struct verb verbs[] = {
     {"attach", attach_command, NULL},
     {"backup", edge_backup_command, "all that this box has, into one encrypted file"},
     {"restore", edge_restore_command, "a box from such a file"},
+    {"admin", edge_admin_command, "who may use the admin page and the API: user, token, audit"},
     {"worker", edge_workers_command, NULL},
     {0},
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/admin/admin_worker.h"
 #include "common/log.h"
 #include "common/syscall_filter.h"
 #include "edge/turn/turn_worker.h"
@@ -266,6 +267,7 @@ const struct worker_role edge_worker_roles[] = {
     /* A stopping edge ends its relays at once: their clients' ICE restarts elsewhere sooner for it. */
     {"turn", turn_make, turn_message, NULL, turn_free,
      RIGHT_ACCEPT | RIGHT_DIAL | RIGHT_DATAGRAM | RIGHT_BIND, NULL},
+    ADMIN_WORKER_ROLE,
     {0},
 };
 

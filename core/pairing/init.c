@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/admin/admin_command.h"
 #include "common/box.h"
 #include "common/bundle.h"
 #include "common/fatal.h"
@@ -410,6 +411,20 @@ static void init_report(const struct init *in)
            strcmp(in->box.dir, BOX_DIR) ? in->box.dir : "");
 }
 
+/* Who may look at the admin page, told behind all the rest. */
+static enum err init_admin(const struct init *in, char *why)
+{
+    struct config config;
+    enum err e = config_parse("the new " BOX_CONFIG, in->config_text, &config, why);
+    if (e != ERR_OK)
+        return e;
+    const struct config_core *self = config_core_find(&config, in->core);
+    if (self)
+        e = admin_first_user(&in->box, in->user, ADMIN_CORE, self->admin.port, NULL, why);
+    config_free(&config);
+    return e;
+}
+
 static void init_free(struct init *in)
 {
     json_decref(in->edges);
@@ -443,7 +458,9 @@ int init_command(int argc, char **argv)
             e = init_write(in, why);
         if (e == ERR_OK)
             init_report(in);
-        else
+        if (e == ERR_OK)
+            e = init_admin(in, why);
+        if (e != ERR_OK)
             fprintf(stderr, "stile-core init: %s\n", why);
         status = e == ERR_OK ? EXIT_OK : EXIT_FAILED;
     }

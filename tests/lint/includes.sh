@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Include direction: common <- proto <- {edge, core}; edge and core never include each other; proto/ has no loop, log or descriptor.
+# Include direction: common <- proto <- common/admin <- {edge, core}; edge and core never include each other; proto/ has no loop, log or descriptor.
 set -u
 bad=0
 complain() { # pattern, what is wrong, files...
@@ -11,8 +11,9 @@ complain() { # pattern, what is wrong, files...
     echo "$hits" | sed 's/^/# /'
     bad=1
 }
-complain '#include "(proto|edge|core)/' 'common/ includes nothing above it' common
-complain '#include "(edge|core)/' 'proto/ includes nothing above it' proto
+complain '#include "(proto|edge|core|common/admin)/' 'common/ includes nothing above it' common/*.[ch]
+complain '#include "(edge|core)/' 'common/admin/ includes nothing above it' common/admin
+complain '#include "(edge|core|common/admin)/' 'proto/ includes nothing above it' proto
 complain '#include "core/' 'edge/ does not include core/' edge
 complain '#include "edge/' 'core/ does not include edge/' core
 complain '#include (<ev.h>|<sys/socket.h>|<unistd.h>|<time.h>|"common/(log|stream|sock|ipc|file)\.h")' \
