@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "common/table.h"
 #include "common/verb.h"
+#include "core/allow_judge.h"
 #include "core/core.h"
 #include "proto/allowlist_csv.h"
 #include "proto/policy.h"
@@ -18,7 +19,7 @@ enum { CSV_MAX = 4 * 1024 * 1024 };
 
 static const char help[] =
     "usage: stile-core allow list [--json]\n"
-    "       stile-core allow test URL [METHOD]\n"
+    "       stile-core allow test URL [METHOD] [--json]\n"
     "       stile-core allow test --csv FILE\n"
     "       stile-core allow import FILE [--replace]\n"
     "       stile-core allow export [FILE]\n"
@@ -65,12 +66,6 @@ static enum err allow_load(struct allow *a)
     return e;
 }
 
-/* The join host whose bridges serve what a rule allows. */
-static const char *allow_domain(const struct allow *a, size_t rule)
-{
-    return config_domain_at(&a->box.config, a->policy.domains[rule]).host;
-}
-
 static const char *file_name(const char *path)
 {
     return strcmp(path, "-") == 0 ? "standard input" : path;
@@ -105,15 +100,9 @@ static enum err allow_list(struct allow *a)
                                                   {"Methods", "methods", TABLE_TEXT},
                                                   {"Description", "description", TABLE_TEXT},
                                                   {0}};
-    json_t *rules = allowlist_to_json(&a->policy.list), *rule;
-    size_t i;
+    json_t *rules = allow_rules(&a->policy, &a->box.config);
     if (!rules)
         return ERR_MEMORY;
-    json_array_foreach (rules, i, rule) {
-        json_object_set_new(rule, "rule", json_integer((json_int_t)i + 1));
-        json_object_set_new(rule, "source", json_string(i < a->policy.automatic ? "automatic" : "config"));
-        json_object_set_new(rule, "domain", json_string(allow_domain(a, i)));
-    }
     if (a->json) {
         json_dumpf(rules, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -127,23 +116,29 @@ static enum err allow_list(struct allow *a)
 
 /* test ------------------------------------------------------------------------------------------------- */
 
-static void verdict_print(const struct allow *a, const struct allowlist_verdict *v)
+static bool verdict_allows(const json_t *verdict)
 {
-    size_t rule = v->rule ? (size_t)(v->rule - a->policy.list.rules) : 0;
-    if (v->rule)
-        printf("allow: rule %zu \"%s\" (%s, %s %s), to the bridges of %s\n", rule + 1, v->rule->description,
-               v->rule->websocket ? "wss" : "https", v->rule->exact ? "exact" : "prefix", v->rule->path,
-               allow_domain(a, rule));
-    else
-        printf("block: %s (a guest gets %u)\n", v->why, v->status);
+    return json_is_true(json_object_get(verdict, "allowed"));
+}
+
+static void verdict_print(const json_t *verdict)
+{
+    printf("%s: %s\n", verdict_allows(verdict) ? "allow" : "block",
+           json_string_value(json_object_get(verdict, "text")));
 }
 
 static bool allow_test(struct allow *a, const char *url, const char *method)
 {
-    struct allowlist_verdict v;
-    allowlist_judge_url(&a->policy.list, url, method, &v);
-    verdict_print(a, &v);
-    return v.result == ALLOWLIST_ALLOW;
+    json_t *verdict = allow_verdict(&a->policy, &a->box.config, url, method);
+    bool allowed = verdict_allows(verdict);
+    if (a->json) {
+        json_dumpf(verdict, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        verdict_print(verdict);
+    }
+    json_decref(verdict);
+    return allowed;
 }
 
 struct test_run {
@@ -154,14 +149,14 @@ struct test_run {
 static void test_one(void *ctx, const struct allowlist_test *t)
 {
     struct test_run *run = ctx;
-    struct allowlist_verdict v;
-    allowlist_judge_url(&run->allow->policy.list, t->url, t->method, &v);
-    bool right = (v.result == ALLOWLIST_ALLOW) == t->allow;
+    json_t *verdict = allow_verdict(&run->allow->policy, &run->allow->box.config, t->url, t->method);
+    bool right = verdict_allows(verdict) == t->allow;
     run->right += right;
     run->wrong += !right;
     printf("%s line %u: %s %s %s%s%s\n  ", right ? "ok" : "NOT AS EXPECTED", t->line,
            t->allow ? "allow" : "block", t->method, t->url, *t->description ? ": " : "", t->description);
-    verdict_print(run->allow, &v);
+    verdict_print(verdict);
+    json_decref(verdict);
 }
 
 static enum err allow_test_file(struct allow *a, bool *all_right)

@@ -100,6 +100,12 @@ int core_dns_command(int argc, char **argv);
 void core_reload_request(void *core, struct request *r, const json_t *msg);
 int core_reload_command(int argc, char **argv);
 
+/* allow_judge.c: verbs of the admin service.
+ *   allow_list {} -> {items: [rule with rule, source, domain]}
+ *   allow_test {url, method: GET if absent} -> {allowed, text, rule or status} */
+void core_allow_list_request(void *core, struct request *r, const json_t *msg);
+void core_allow_test_request(void *core, struct request *r, const json_t *msg);
+
 /* core_config.c: verbs of `stile-core config` and of the admin service. Errors as in core_change.h; also code
  * "conflict" and "not_found".
  *   config_show {} -> {file, text, revision, writable, fixed: why not, config: with all defaults}

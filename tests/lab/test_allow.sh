@@ -27,6 +27,9 @@ refute "what none allows ends with status 1" allow test https://join.example.com
 is "and with what is missing" "$(allow test https://other.example.com/)" \
     'block: no rule is for host other.example.com port 443 (a guest gets 421)'
 
+is "for programs, too" "$(allow test https://join.example.com/x GET --json | jq -c '[.allowed, .rule]')" '[true,1]'
+is "also what is missing" "$(allow test https://other.example.com/ --json | jq -c '[.allowed, .status]')" '[false,421]'
+
 printf '%s\r\n' Url,Deployment,HttpMethods,MatchType,Description 'https://docs.example.com/guide,,GET,prefix,The guide' \
     >rules.csv
 check "rules are imported" import rules.csv
