@@ -7,18 +7,20 @@ import { Figures } from './figures.js';
 import { Live } from './live.js';
 import { noticeRegions } from './notice.js';
 import { login } from './pages/login.js';
-import { forget, resume, session, signOut } from './session.js';
+import { forget, readRoutes, resume, session, signOut } from './session.js';
 import { shell } from './shell.js';
 
 const root = document.createElement('div');
 let running = null;
 
-function open() {
+async function open() {
+    const has = await readRoutes();
     const live = new Live(), figures = new Figures(), end = new AbortController();
     live.on('status', (status) => figures.add(status), end.signal);
-    followAlarms(live, end.signal);
+    if (has('GET /alarms'))
+        followAlarms(live, end.signal);
     running = { live, end };
-    shell({ root, live, figures, session: session(), signal: end.signal, leave });
+    shell({ root, live, figures, session: session(), has, signal: end.signal, leave });
     live.start();
 }
 
@@ -48,7 +50,7 @@ async function main() {
     });
     try {
         if (await resume())
-            open();
+            await open();
         else
             ask();
     } catch (error) {

@@ -1,4 +1,4 @@
-// Every page, and on which box and for whom it is.
+// Every page, what it needs and for whom it is.
 
 import { alarms } from './pages/alarms.js';
 import { allow } from './pages/allow.js';
@@ -14,22 +14,23 @@ import { tunnels } from './pages/tunnels.js';
 import { turn } from './pages/turn.js';
 import { users } from './pages/users.js';
 
+// needs: the route without which there is nothing to show; a box that does not have it has no such page.
 const ALL = [
-    { path: 'overview', title: 'Overview', group: 'Status', open: overview },
-    { path: 'alarms', title: 'Alarms', group: 'Status', open: alarms },
-    { path: 'events', title: 'Event log', group: 'Status', open: events },
-    { path: 'bridge', title: 'Web bridge', group: 'Web', open: bridge },
-    { path: 'allow', title: 'HTTP allow list', group: 'Web', open: allow },
-    { path: 'tunnels', title: 'Tunnels', group: 'Web', open: tunnels },
-    { path: 'turn', title: 'TURN', group: 'Media', box: 'edge', open: turn },
-    { path: 'certificates', title: 'Certificates', group: 'Security', box: 'edge', open: certificates },
-    { path: 'bans', title: 'Bans', group: 'Security', box: 'edge', open: bans },
-    { path: 'config', title: 'Configuration', group: 'System', open: config },
-    { path: 'edges', title: 'Edges', group: 'System', box: 'core', open: edges },
-    { path: 'users', title: 'Users and API tokens', group: 'System', role: 'admin', open: users },
-    { path: 'audit', title: 'Audit', group: 'System', role: 'admin', open: audit },
+    { path: 'overview', title: 'Overview', group: 'Status', needs: 'GET /live', open: overview },
+    { path: 'alarms', title: 'Alarms', group: 'Status', needs: 'GET /alarms', open: alarms },
+    { path: 'events', title: 'Event log', group: 'Status', needs: 'GET /events', open: events },
+    { path: 'bridge', title: 'Web bridge', group: 'Web', needs: 'GET /live', open: bridge },
+    { path: 'allow', title: 'HTTP allow list', group: 'Web', needs: 'GET /allow', open: allow },
+    { path: 'tunnels', title: 'Tunnels', group: 'Web', needs: 'GET /live', open: tunnels },
+    { path: 'turn', title: 'TURN', group: 'Media', needs: 'GET /turn/users', open: turn },
+    { path: 'certificates', title: 'Certificates', group: 'Security', needs: 'GET /certificates', open: certificates },
+    { path: 'bans', title: 'Bans', group: 'Security', needs: 'GET /bans', open: bans },
+    { path: 'config', title: 'Configuration', group: 'System', needs: 'GET /config', open: config },
+    { path: 'edges', title: 'Edges', group: 'System', needs: 'GET /edges', open: edges },
+    { path: 'users', title: 'Users and tokens', group: 'System', role: 'admin', needs: 'GET /users', open: users },
+    { path: 'audit', title: 'Audit', group: 'System', role: 'admin', needs: 'GET /audit', open: audit },
 ];
 
-export function pagesFor(session) {
-    return ALL.filter((page) => (!page.box || page.box === session.box) && (!page.role || page.role === session.role));
+export function pagesFor(session, has) {
+    return ALL.filter((page) => has(page.needs) && (!page.role || page.role === session.role));
 }

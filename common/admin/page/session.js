@@ -42,6 +42,13 @@ export async function signOut() {
     }
 }
 
+// What the box can be asked: a function of "GET /bans".
+export async function readRoutes() {
+    const { paths } = await get('/openapi.json');
+    const routes = new Set(Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/^\/api\/v1/, '')}`)));
+    return (route) => routes.has(route);
+}
+
 export function forget() {
     take(null);
 }

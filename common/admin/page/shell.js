@@ -85,8 +85,8 @@ function footer(live, session, signal) {
     return el('footer', { class: 'quiet' }, `Stile ${session.version} · ${session.box} ${session.name} · `, words);
 }
 
-export function shell({ root, live, figures, session, signal, leave }) {
-    const pages = pagesFor(session);
+export function shell({ root, live, figures, session, has, signal, leave }) {
+    const pages = pagesFor(session, has);
     const nav = navigation(pages);
     const main = el('main', { id: 'main', tabindex: -1 });
     let first = true;
@@ -102,7 +102,7 @@ export function shell({ root, live, figures, session, signal, leave }) {
         nav.mark(page);
         fill(main, el('div', { class: 'page-head' }, heading), body);
         const view = {
-            session, live, figures, rest, signal: pageSignal, write: session.role === 'admin', edge: session.box === 'edge',
+            session, live, figures, has, rest, signal: pageSignal, write: session.role === 'admin', edge: session.box === 'edge',
             heading, head: main.firstElementChild, add: (...nodes) => add(body, nodes), on: (name, listener) => live.on(name, listener, pageSignal),
         };
         page.open(view);

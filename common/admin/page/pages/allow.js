@@ -1,12 +1,11 @@
 // What guests may ask for: the rules in force, and what they would say to one request.
 
-import { post } from '../api.js';
+import { items, post } from '../api.js';
 import { badge, code } from '../badge.js';
 import { el, fill } from '../dom.js';
-import { button, field, values } from '../form.js';
+import { field, values } from '../form.js';
 import { words } from '../format.js';
 import { table } from '../table.js';
-import { items } from '../api.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'CONNECT'];
 
@@ -64,7 +63,7 @@ export function allow(view) {
         }
     }
 
-    view.add(!view.edge && tester(), trouble, list.element,
+    view.add(view.has('POST /allow/test') && tester(), trouble, list.element,
         el('p', { class: 'quiet' }, view.edge ? 'Core keeps the list and judges by it; the edge has been told it, and refuses early.'
             : ['Automatic rules follow from the join URLs and methods; own ones are ', code('web_proxy.extra_rules'), ' in the ', el('a', { href: '#/config' }, 'configuration'), '.']));
     view.on('status', (status) => {

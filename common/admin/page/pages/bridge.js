@@ -13,6 +13,9 @@ function place(target) {
     return target.address ? `${target.address.includes(':') ? `[${target.address}]` : target.address}:${target.port}` : '–';
 }
 
+// Priorities of SRV records are 16 bits; what was found otherwise comes behind all of them.
+const fromSrv = (target) => target.priority < 65536;
+
 async function flush() {
     try {
         const answer = await post('/dns/flush');
@@ -28,8 +31,8 @@ function targets(view, domain) {
         columns: [
             { label: 'Name', cell: (t) => code(t.name), sort: (t) => t.name },
             { label: 'Address', cell: (t) => code(place(t)), sort: place },
-            { label: 'Priority', cell: (t) => count(t.priority), numeric: true, sort: (t) => t.priority },
-            { label: 'Weight', cell: (t) => count(t.weight), numeric: true },
+            { label: 'Priority', cell: (t) => (fromSrv(t) ? count(t.priority) : '–'), numeric: true, sort: (t) => t.priority },
+            { label: 'Weight', cell: (t) => (fromSrv(t) ? count(t.weight) : '–'), numeric: true },
             { label: 'Probe', cell: (t) => badge(t.state), sort: (t) => t.state },
             { label: 'Since', cell: (t) => el('span', { title: `${time(t.since)} UTC` }, age(t.since)) },
             { label: 'Reason', cell: (t) => words(t.reason), class: 'wide-cell' },
@@ -38,7 +41,7 @@ function targets(view, domain) {
 }
 
 function domains(view) {
-    const element = el('div', {});
+    const element = el('div', { class: 'page' });
     const known = new Map();
     view.on('status', (status) => {
         for (const domain of status.domains || []) {

@@ -49,7 +49,7 @@ export function edges(view) {
             { label: 'Pairing', cell: (e) => badge(e.pairing, { paired: 'good', expired: 'bad' }[e.pairing] || 'warn') },
             { label: 'Paired', cell: (e) => time(e.paired) },
             { label: 'Host key', cell: (e) => e.host_key && el('code', { class: 'breaks' }, e.host_key), class: 'wide-cell' },
-            view.write && { label: '', class: 'actions', stays: true, cell: (e) => button('Remove', () => removeEdge(e).then(load), { 'aria-label': `Remove ${e.name}` }) },
+            view.write && view.has('DELETE /edges/{name}') && { label: '', class: 'actions', stays: true, cell: (e) => button('Remove', () => removeEdge(e).then(load), { 'aria-label': `Remove ${e.name}` }) },
         ].filter(Boolean),
     });
 
@@ -62,7 +62,7 @@ export function edges(view) {
         }
     }
 
-    if (view.write)
+    if (view.write && view.has('POST /edges'))
         view.head.append(button('Add an edge', () => addEdge().then(load), { class: 'primary' }));
     view.add(trouble, list.element);
     load();

@@ -22,7 +22,7 @@ export function login(root, { words, entered }) {
         go.disabled = true;
         try {
             await signIn(user, password);
-            entered();
+            await entered();
         } catch (error) {
             fill(trouble, error.message);
             form.elements.password.select();

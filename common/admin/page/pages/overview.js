@@ -150,6 +150,6 @@ function services(view) {
 }
 
 export function overview(view) {
-    view.add(health(view), tiles(view), charts(view), peerTable(view),
+    view.add(view.has('GET /alarms') && health(view), tiles(view), charts(view), peerTable(view),
         el('div', { class: 'columns' }, view.edge ? [el('div', { class: 'page' }, boxFacts(view), workers(view)), services(view)] : [boxFacts(view), workers(view)]));
 }

@@ -10,7 +10,7 @@ const number = (t) => t.index ?? t.tunnel;
 
 function ends(view) {
     return table({
-        caption: 'Tunnels', key: (t) => `${name(view)(t)} ${number(t)}`, empty: view.edge ? 'No core is in the config.' : 'No edge is in the config.',
+        caption: 'Tunnels', captionHidden: true, key: (t) => `${name(view)(t)} ${number(t)}`, empty: view.edge ? 'No core is in the config.' : 'No edge is in the config.',
         columns: [
             view.edge ? { label: 'Core', cell: (t) => t.core, sort: (t) => t.core } : { label: 'Edge', cell: (t) => t.edge, sort: (t) => t.edge },
             { label: 'Tunnel', cell: (t) => words(number(t)), numeric: true, sort: number },
@@ -37,9 +37,6 @@ function load(view) {
             { label: 'In', cell: (t) => bits(t.rate_in), numeric: true, sort: (t) => t.rate_in },
             { label: 'Out', cell: (t) => bits(t.rate_out), numeric: true, sort: (t) => t.rate_out },
             { label: 'Channels', cell: (t) => count(t.channels ?? t.data_channels), numeric: true },
-            { label: 'Policy', cell: (t) => words(t.revision_acked ?? t.revision), numeric: true },
-            { label: 'Clock', cell: (t) => (t.clock_skew_s === undefined ? '–' : `${count(t.clock_skew_s)} s`), numeric: true },
-            { label: 'Version', cell: (t) => words(t.edge_version ?? t.core_version) },
             !view.edge && { label: 'Cipher', cell: (t) => words(t.cipher), class: 'wide-cell' },
         ].filter(Boolean),
     });

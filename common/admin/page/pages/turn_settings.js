@@ -20,7 +20,9 @@ function uris(status, edge) {
     return found;
 }
 
-async function readConfig() {
+async function readConfig(view) {
+    if (!view.has('GET /config'))
+        return {};
     try {
         const answer = await get('/config');
         return answer.config || JSON.parse(answer.text);
@@ -48,7 +50,7 @@ export function turnSettings(view) {
         ]);
     }
 
-    readConfig().then((read) => {
+    readConfig(view).then((read) => {
         config = read;
         draw();
     });
