@@ -14,7 +14,7 @@
 
 struct turn_server;
 
-enum { TURN_ALARM_QUIET = 60 };
+enum { TURN_ALARM_QUIET = 30 };
 
 /*    name     of                 what the refused client and log are told         the number of its alarm */
 #define TURN_ALARM_TABLE(X)                                                                                  \

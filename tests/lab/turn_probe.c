@@ -1,13 +1,14 @@
 /*
  * A TURN client that says what it sees: relayed addresses, refusals, data and ICMP errors.
  *
- *   turn_probe server=IP:PORT user=NAME password=WORD [allocations=N] [family=4|6]
+ *   turn_probe server=IP:PORT user=NAME password=WORD [allocations=N] [family=4|6] [reserve=1]
  *              [peer=IP:PORT [size=BYTES] [dont_fragment=1]]
  *
  * Makes N allocations (1), each from a port of its own, and prints for each "relayed IP:PORT" or "error
- * CODE". With a peer, the first of them permits it and sends it packets of this size (100), one after another
- * until something comes back, 5 s at most: "data BYTES IP:PORT", "icmp TYPE CODE DATA IP:PORT", or "nothing".
- * All allocations are given back in the end.
+ * CODE"; with reserve, each reserves the port behind its own (EVEN-PORT). With a peer, the first of them
+ * permits it and sends it packets of this size (100), one after another until something comes back, 5 s at
+ * most: "data BYTES IP:PORT", "icmp TYPE CODE DATA IP:PORT", or "nothing". All allocations are given back in
+ * the end.
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,6 +30,7 @@ enum { MESSAGE = 3000, TRIES = 20, TRY_MS = 250, SENDS = 25, SEND_MS = 200 };
 
 static struct netaddr server;
 static const char *user, *password;
+static bool reserve;
 static char realm[200], nonce[200];
 static struct stun_key key;
 
@@ -112,6 +114,8 @@ static int request(int fd, uint16_t method, const uint32_t *attribute, const str
         begin(&w, memory, method, STUN_REQUEST);
         for (const uint32_t *a = attribute; a && *a; a += 2)
             stun_put_u32(&w, (uint16_t)a[0], a[1]);
+        if (reserve && method == STUN_METHOD_ALLOCATE)
+            stun_put(&w, STUN_EVEN_PORT, "\x80", 1);
         if (peer)
             stun_put_xor_address(&w, STUN_XOR_PEER_ADDRESS, peer);
         if (*nonce) {
@@ -227,6 +231,7 @@ int main(int argc, char **argv)
         (*peer_text && netaddr_parse(peer_text, 0, &peer) != ERR_OK) || n == 0 || n > 1000 ||
         size > MESSAGE - 200)
         quit("server, peer, allocations or size is wrong");
+    reserve = *option(argv, "reserve", "0") == '1';
     user = option(argv, "user", NULL);
     password = option(argv, "password", NULL);
     int *fds = calloc(n, sizeof *fds);

@@ -99,7 +99,7 @@ START_TEST(test_limits_are_told_once)
     fixture_client(&f, "192.0.2.1:5001");
     for (int i = 0; i < 10; i++) {
         ck_assert_int_eq(fixture_allocate(&f), 486);
-        fixture_pass(&f, 50);
+        fixture_pass(&f, 25);
     }
     ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", NULL), 1);
     ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", "limit=\"turn.user_quota\"", "remedy=\"Raise",
@@ -118,6 +118,28 @@ START_TEST(test_limits_are_told_once)
     fixture_client(&f, "192.0.2.1:5001");
     ck_assert_int_eq(fixture_allocate(&f), 486); /* and once more */
     ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", NULL), 2);
+    fixture_stop(&f);
+}
+END_TEST
+
+/* As many other users as are counted, by their ids alone: for one that meets none of them there is no place.
+ */
+START_TEST(test_too_many_users_are_told)
+{
+    struct turn_seat seat;
+    struct netaddr other;
+    enum turn_quota q = TURN_QUOTA_OK;
+    fixture_start(&f, "\"quota\":{\"user\":100}");
+    log_catch();
+    ck_assert(netaddr_parse("192.0.2.77", 0, &other) == ERR_OK);
+    for (uint64_t id = 1; id < 200000; id++)
+        q = turn_shared_sit(f.server->shared, &f.server->config, id, &other, &seat);
+    ck_assert_int_eq(q, TURN_QUOTA_COUNTERS);
+    ck_assert_int_eq(fixture_allocate(&f), 486);
+    ck_assert_uint_eq(log_lines("\"Relay Limit Reached\"", "limit=\"users and addresses\"", NULL), 1);
+    ck_assert_uint_eq(log_lines("\"Alarm Raised\"", "alarm=405", NULL), 1);
+    fixture_pass(&f, TURN_ALARM_QUIET);
+    ck_assert_uint_eq(log_lines("\"Alarm Cleared\"", "alarm=405", NULL), 1);
     fixture_stop(&f);
 }
 END_TEST
@@ -238,5 +260,5 @@ START_TEST(test_flood_over_ipv6_is_one_net)
 END_TEST
 
 UNIT_MAIN("turn_events", test_life_of_a_relay, test_refusals_say_why, test_limits_are_told_once,
-          test_ports_and_descriptors_are_told, test_binding_is_no_amplifier,
+          test_too_many_users_are_told, test_ports_and_descriptors_are_told, test_binding_is_no_amplifier,
           test_flooded_address_keeps_its_calls, test_flood_over_ipv6_is_one_net)
