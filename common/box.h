@@ -18,14 +18,17 @@
 #define BOX_USER  "stile"
 
 /* Files in --dir. */
-#define BOX_CONFIG   "stile.json"
-#define BOX_SECRETS  "secrets.json"
-#define BOX_IDENTITY "identity"             /* this box's name in stile.json */
-#define BOX_CORE_KEY "core_ed25519"         /* core: SSH client key */
-#define BOX_HOST_KEY "ssh_host_ed25519_key" /* edge: SSH host key */
-#define BOX_CERT     "cert.pem"             /* edge: a certificate with chain, */
-#define BOX_CERT_KEY "key.pem"              /* and its key; further ones: edge/certificates.h */
-#define BOX_NEXT_KEY "next_key.pem"         /* edge: the key of a signing request, until its certificate comes */
+#define BOX_CONFIG        "stile.json"
+#define BOX_SECRETS       "secrets.json"
+#define BOX_IDENTITY      "identity"             /* this box's name in stile.json */
+#define BOX_CORE_KEY      "core_ed25519"         /* core: SSH client key */
+#define BOX_NEXT_CORE_KEY "core_ed25519.next"    /* the one that a rotation will put in its place */
+#define BOX_KEYS          "keys.json"            /* public keys that the boxes made and told each other */
+#define BOX_HOST_KEY      "ssh_host_ed25519_key" /* edge: SSH host key */
+#define BOX_NEXT_HOST_KEY "ssh_host_ed25519_key.next" /* one that it made and core has not ordered yet */
+#define BOX_CERT          "cert.pem"                  /* edge: a certificate with chain, */
+#define BOX_CERT_KEY      "key.pem"                   /* and its key; further ones: edge/certificates.h */
+#define BOX_NEXT_KEY      "next_key.pem" /* edge: the key of a signing request, until its certificate comes */
 /* Sockets in the run folder. */
 #define BOX_EDGE_SOCKET   "edge.sock"
 #define BOX_CORE_SOCKET   "core.sock"

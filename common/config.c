@@ -121,7 +121,7 @@ static const char *check_cidr(const char *value)
                : "a network in CIDR notation such as 10.0.0.0/8, host bits zero";
 }
 
-static const char *check_key(const char *value)
+const char *config_check_key(const char *value)
 {
     static const char prefix[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
     size_t n = strspn(value + (strncmp(value, prefix, 12) == 0 ? 12 : 0),
@@ -192,7 +192,7 @@ const struct schema_row config_edge_rows[] = {
      .help = "what this edge is called everywhere"},
     {"ssh", SCHEMA_STRING, EDGE(ssh), .own = true, .required = true, .check = check_hostport,
      .help = "HOST:PORT where core reaches the edge's SSH server; port 2222 where none is given"},
-    {"host_key", SCHEMA_STRING, EDGE(host_key), .own = true, .required = true, .check = check_key,
+    {"host_key", SCHEMA_STRING, EDGE(host_key), .own = true, .required = true, .check = config_check_key,
      .help = "the SSH host key that core pins"},
     {"public_address", SCHEMA_STRING, EDGE(public_address), .check = check_ip,
      .help = "the address that guests reach; relays are advertised on it"},
@@ -233,7 +233,7 @@ const struct schema_row config_edge_rows[] = {
 static const struct schema_row core_rows[] = {
     {"name", SCHEMA_STRING, CORE(name), .edge_live = true, .required = true, .check = config_check_name,
      .help = "what this core is called everywhere"},
-    {"key", SCHEMA_STRING, CORE(key), .edge_live = true, .required = true, .check = check_key,
+    {"key", SCHEMA_STRING, CORE(key), .edge_live = true, .required = true, .check = config_check_key,
      .help = "the SSH client key that edges accept"},
     {"syslog", SCHEMA_STRING, CORE(syslog), .default_text = "\"\"", .edge_live = true, .check = syslog_check,
      .help = "the same for this core"},

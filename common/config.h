@@ -198,6 +198,8 @@ enum err config_split_url(const char *url, char host[256], uint16_t *port);
 enum err config_relay_address(const char *text, struct netaddr *bind, struct netaddr *advertised);
 /* NULL when name may name a box (letters, digits, '-' and '.', at most 63), else what would be right. */
 const char *config_check_name(const char *name);
+/* The same for an Ed25519 public key, "ssh-ed25519 AAAA…". */
+const char *config_check_key(const char *value);
 
 /* The rows, for the manual and the JSON schema. */
 extern const struct schema_row config_rows[], config_edge_rows[];

@@ -9,6 +9,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/file.h"
+
 static volatile sig_atomic_t password_signal;
 
 static void password_on_signal(int number)
@@ -107,6 +109,26 @@ static enum err password_ask(const char *prompt, bool twice, char *out, size_t s
         e = ERR_REFUSED;
     }
     OPENSSL_cleanse(again, sizeof again);
+    return e;
+}
+
+enum err password_read_file(const char *path, char *out, size_t size, char *why, size_t why_size)
+{
+    char *text;
+    enum err e = file_read_secret(path, 65536, &text, NULL, why, why_size);
+    if (e != ERR_OK)
+        return e;
+    size_t n = strcspn(text, "\r\n");
+    if (n == 0 || n >= size) {
+        snprintf(why, why_size,
+                 n ? "%s: its first line is longer than %zu bytes" : "%s: its first line is empty", path,
+                 size - 1);
+        e = ERR_MALFORMED;
+    } else {
+        memcpy(out, text, n);
+        out[n] = '\0';
+    }
+    file_wipe(text);
     return e;
 }
 

@@ -13,5 +13,7 @@
 enum err password_read(const char *what, bool from_stdin, char *out, size_t size, char *why, size_t why_size);
 /* The same for the passphrase of a file; asked for twice only where it is a new one. */
 enum err passphrase_read(const char *file, bool twice, char *out, size_t size, char *why, size_t why_size);
+/* The first line of a file, which others may not read. */
+enum err password_read_file(const char *path, char *out, size_t size, char *why, size_t why_size);
 
 #endif

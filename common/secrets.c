@@ -1,6 +1,7 @@
 #include "common/secrets.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,4 +90,27 @@ void secrets_free(struct secrets *s)
     schema_free(rows, s);
     json_decref(s->json);
     *s = (struct secrets){0};
+}
+
+bool secrets_digest_json(const json_t *shared_secrets, const json_t *nonce_key, char out[SECRETS_DIGEST])
+{
+    unsigned char digest[32];
+    json_t *both = json_pack("[O,O]", shared_secrets, nonce_key);
+    char *text = both ? json_dumps(both, JSON_COMPACT) : NULL;
+    bool done = text && EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; i < sizeof digest && done; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    file_wipe(text);
+    json_decref(both);
+    return done;
+}
+
+bool secrets_digest(const struct secrets *s, char out[SECRETS_DIGEST])
+{
+    json_t *shared = schema_strings_json(&s->turn_shared_secrets),
+           *nonce_key = json_string(s->turn_nonce_key ? s->turn_nonce_key : "");
+    bool done = shared && nonce_key && secrets_digest_json(shared, nonce_key, out);
+    json_decref(shared);
+    json_decref(nonce_key);
+    return done;
 }

@@ -19,6 +19,12 @@ struct secrets {
 /* Reads and judges the file; why as in config_load. Refuses a file that others may read. */
 enum err secrets_load(const char *path, struct secrets *out, char *why);
 enum err secrets_parse(const char *name, const char *text, struct secrets *out, char *why);
+/* What two boxes compare to see whether they have the same shared secrets and nonce key. False when memory is
+ * out. */
+enum { SECRETS_DIGEST = 65 };
+bool secrets_digest(const struct secrets *s, char out[SECRETS_DIGEST]);
+/* The same of the two members as they stand in secrets.json. */
+bool secrets_digest_json(const json_t *shared_secrets, const json_t *nonce_key, char out[SECRETS_DIGEST]);
 /* Overwrites and frees. */
 void secrets_free(struct secrets *s);
 

@@ -116,6 +116,41 @@ enum err ssh_key_make(struct ssh_key *out)
     return e;
 }
 
+/* PROTOCOL.key, section 1: behind the magic come the names of cipher and key derivation, its options, how
+ * many keys there are, and the first one's public half. */
+static char *read_public(const uint8_t *blob, size_t n)
+{
+    static const char magic[] = "openssh-key-v1"; /* with its NUL */
+    struct wire_reader r = wire_reader(blob, n);
+    const uint8_t *head = wire_get_bytes(&r, sizeof magic), *key;
+    if (!head || memcmp(head, magic, sizeof magic) != 0)
+        return NULL;
+    for (int i = 0; i < 3; i++)
+        wire_get_bytes(&r, wire_get_u32(&r));
+    wire_get_u32(&r);
+    uint32_t length = wire_get_u32(&r);
+    key = wire_get_bytes(&r, length);
+    return key && length <= KEY_BLOB_MAX ? print_public(key, length) : NULL;
+}
+
+char *ssh_key_public_of(const char *private_pem)
+{
+    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
+    char text[KEY_BLOB_MAX * 2] = "";
+    uint8_t blob[KEY_BLOB_MAX * 2];
+    size_t n = 0;
+    if (strncmp(private_pem, begin, sizeof begin - 1) != 0)
+        return NULL;
+    for (const char *p = private_pem + sizeof begin - 1; *p && *p != '-' && n < sizeof text - 1; p++)
+        if (*p != '\n' && *p != '\r')
+            text[n++] = *p;
+    int decoded = n > 0 && n % 4 == 0 ? EVP_DecodeBlock(blob, (const uint8_t *)text, (int)n) : -1;
+    char *line = decoded > 0 ? read_public(blob, (size_t)decoded) : NULL;
+    OPENSSL_cleanse(text, sizeof text);
+    OPENSSL_cleanse(blob, sizeof blob);
+    return line;
+}
+
 void ssh_key_free(struct ssh_key *k)
 {
     file_wipe(k->private_pem);

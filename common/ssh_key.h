@@ -12,6 +12,8 @@ struct ssh_key {
 
 /* Makes a key. ERR_MEMORY, or ERR_SYSTEM where OpenSSL has no random bytes or no Ed25519. */
 enum err ssh_key_make(struct ssh_key *out);
+/* The public line of a private key in that format, malloc'd; NULL when it is none, or memory is out. */
+char *ssh_key_public_of(const char *private_pem);
 void ssh_key_free(struct ssh_key *k);
 
 #endif

@@ -267,8 +267,7 @@ static int run_rollback(struct config_options *o)
     enum err e;
     if (!parse_revision(o, &revision))
         return verb_usage("config");
-    json_t *answer =
-        ask_core(o, json_pack("{ss so}", "type", "config_rollback", "revision", revision), &e);
+    json_t *answer = ask_core(o, json_pack("{ss so}", "type", "config_rollback", "revision", revision), &e);
     if (!answer)
         return config_failed(o);
     if (o->json)
@@ -283,12 +282,8 @@ static const struct {
     const char *name;
     int (*run)(struct config_options *o);
     bool takes_argument;
-} verbs[] = {{"check", run_check, true},
-             {"show", run_show, false},
-             {"diff", run_diff, true},
-             {"history", run_history, true},
-             {"rollback", run_rollback, true},
-             {0}};
+} verbs[] = {{"check", run_check, true},     {"show", run_show, false},        {"diff", run_diff, true},
+             {"history", run_history, true}, {"rollback", run_rollback, true}, {0}};
 
 /* False: *status is the exit status. */
 static bool parse(int argc, char **argv, struct config_options *o, int *status)
@@ -337,7 +332,9 @@ int config_command(int argc, char **argv)
             return config_failed(&o);
         return verbs[i].run(&o);
     }
-    fprintf(stderr, "stile-core config: '%s' is none of check, show, diff, history and rollback, or has too "
-                    "many words behind it\n", o.verb);
+    fprintf(stderr,
+            "stile-core config: '%s' is none of check, show, diff, history and rollback, or has too "
+            "many words behind it\n",
+            o.verb);
     return verb_usage("config");
 }

@@ -95,8 +95,8 @@ enum err config_history_add(const struct box *box, const char *by, const char *s
     char *json = entry ? json_dumps(entry, JSON_INDENT(2)) : NULL;
     json_decref(entry);
     snprintf(why, SCHEMA_WHY, "out of memory");
-    enum err e = json ? file_make_dir(box_state_file(box, HISTORY_FOLDER, path), 0700, why, SCHEMA_WHY)
-                      : ERR_MEMORY;
+    enum err e =
+        json ? file_make_dir(box_state_file(box, HISTORY_FOLDER, path), 0700, why, SCHEMA_WHY) : ERR_MEMORY;
     if (e == ERR_OK)
         e = file_write(history_path(box, config->revision, path), json, strlen(json), 0600, why, SCHEMA_WHY);
     free(json);

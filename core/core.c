@@ -41,6 +41,11 @@ static const struct request_verb core_verbs[] = {
     {"config_history", core_config_history_request, .alone = false},
     {"config_rollback", core_config_rollback_request, .alone = true},
     {"admin", core_admin_request, .alone = true},
+    {"edge_list", core_edge_list_request, .alone = false},
+    {"edge_add", core_edge_add_request, .alone = true},
+    {"edge_remove", core_edge_remove_request, .alone = true},
+    {"key_rotate", core_key_rotate_request, .alone = true},
+    {"key_show", core_key_show_request, .alone = false},
     EVENTS_VERBS,
     {0}};
 
@@ -59,6 +64,11 @@ static enum err core_start(struct core *c, char *why)
         snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
         return ERR_SYSTEM;
     }
+    err = core_keys_start(c, why);
+    if (err == ERR_OK)
+        err = core_rotation_start(c, why);
+    if (err != ERR_OK)
+        return err;
     core_targets_replace(c, NULL);
     (void)core_tunnels_match(c, false);
     err = requests_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), core_verbs, c, &c->requests, why);
@@ -95,6 +105,7 @@ static void core_free(struct core *c)
     core_tunnels_free(c);
     resolver_free(c->resolver);
     core_targets_stop(c);
+    core_keys_stop(c);
     core_material_free(&c->material);
     daemon_end(&c->daemon);
     free(c);

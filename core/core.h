@@ -17,6 +17,7 @@
 #include "common/worker.h"
 #include "core/bridge/domains.h"
 #include "core/bridge/resolver.h"
+#include "core/pairing/pairing.h"
 
 enum { CORE_TUNNELS_MAX = 512 };
 
@@ -31,10 +32,12 @@ struct core_tunnel {
     char host[256], *host_key;
     uint16_t port;
     struct resolver_query *question; /* its worker asks for the host's addresses; NULL: it does not */
-    unsigned index;                  /* among those of this edge */
-    bool leaving;                    /* it is not in the config any more: its requests end */
-    char state[16], reason[256];     /* as the worker said last */
-    char down[256];                  /* why it is down; "": it is up, or nothing is known yet */
+    unsigned index;              /* among those of this edge */
+    bool leaving;                /* it is not in the config any more: its requests end */
+    bool passing;                /* a tunnel that was started to take its place is not up yet */
+    char state[16], reason[420]; /* as the worker said last */
+    char down[420];              /* why it is down; "": it is up, or nothing is known yet */
+    char edge_version[32];
     double since;
 };
 
@@ -61,6 +64,14 @@ struct core {
     struct change *change; /* core_change.h: while one is under way */
     struct admin *admin;
     bool stopping;
+    /* core_pairing.c, core_rotation.c */
+    struct pairing pairing;
+    ev_timer keys_timer;
+    double keys_asked;  /* monotonic */
+    json_int_t keys_id; /* of what edges are told of keys; counts up with every change */
+    double linger;      /* seconds that replaced tunnels may last */
+    json_t *acks;       /* { edge: its newest keys_ack } */
+    unsigned long bundles_refused;
 };
 
 /* Reads and judges them for core's name; its domains ask nobody yet. *out is set only on success. why has
@@ -79,6 +90,11 @@ struct core_tunnels_change {
     size_t started, retired, kept;
 };
 struct core_tunnels_change core_tunnels_match(struct core *c, bool fresh);
+/* Starts a tunnel for each that is there; when one is up, one of the old ones of its edge takes no more
+ * requests and ends when nothing runs in it, WebSockets among it, at the latest after `linger` seconds. */
+void core_tunnels_replace(struct core *c, double linger);
+/* Whether old tunnels are left of that. */
+bool core_tunnels_passing(const struct core *c);
 void core_tunnels_tell_targets(struct core *c, size_t domain);
 /* Their workers, at most CORE_TUNNELS_MAX; the number. */
 size_t core_tunnels_workers(const struct core *c, struct worker *all[CORE_TUNNELS_MAX]);
@@ -123,6 +139,40 @@ void core_config_rollback_request(void *core, struct request *r, const json_t *m
 void core_admin_start(struct core *c);
 void core_admin_configure(struct core *c); /* the config is another one */
 void core_admin_request(void *core, struct request *r, const json_t *msg);
+/* core_pairing.c: the edges' keys. Start reads keys.json. */
+enum err core_keys_start(struct core *c, char *why);
+void core_keys_stop(struct core *c);
+/* Adds to a worker's message what it and its edge are to know of keys. */
+void core_keys_add(const struct core *c, const struct config_edge *edge, json_t *msg);
+/* Something of that has changed: every worker, and so every edge, is told. */
+void core_keys_tell(struct core *c);
+void core_keys_save(struct core *c);
+/* An edge's keys_ack, with `shown`, the key that its SSH server proved. */
+void core_keys_heard(struct core_tunnel *t, const json_t *msg);
+/* `stile-core edge` */
+void core_edge_list_request(void *core, struct request *r, const json_t *msg);
+void core_edge_add_request(void *core, struct request *r, const json_t *msg);
+void core_edge_remove_request(void *core, struct request *r, const json_t *msg);
+int core_edge_command(int argc, char **argv);
+
+/* core_rotation.c: `stile-core key`. Start takes up what was interrupted. */
+enum err core_rotation_start(struct core *c, char *why);
+bool core_rotation_runs(const struct core *c);
+/* Goes on as far as edges and tunnels have come; to be called when they have, and now and then. */
+void core_rotation_step(struct core *c);
+/* The lines of core's keys that edges are to accept, the one in use first: a new array. */
+json_t *core_rotation_core_keys(const struct core *c);
+/* The host key of that edge that is being replaced; NULL: none is. */
+const char *core_rotation_host_key(const struct core *c, const char *edge);
+/* What edges are to have as turn_shared_secrets and turn_nonce_key: a new object; NULL: they keep theirs. */
+json_t *core_rotation_secrets(const struct core *c);
+/* For status: a new object, JSON null where no rotation ever was. */
+json_t *core_rotation_status(const struct core *c);
+void core_key_rotate_request(void *core, struct request *r, const json_t *msg);
+void core_key_show_request(void *core, struct request *r, const json_t *msg);
+/* Prints core_rotation_status for people. */
+void core_rotation_print(const json_t *rotation);
+int core_key_command(int argc, char **argv);
 
 /* core_status.c: `stile-core status` and `stile-core metrics`. */
 extern const struct tunnel_names core_tunnel_names;

@@ -20,6 +20,7 @@ struct change {
     struct core_edges *edges;
     const char *waiting; /* what of core's own a restart is needed for */
     const char *code;    /* of a refusal */
+    bool committed;
     char summary[CONFIG_SUMMARY];
     char why[SCHEMA_WHY];
 };
@@ -31,6 +32,9 @@ void core_change_free(struct change *r)
     if (r->edges)
         core_edges_rollback(r->edges);
     r->core->change = NULL;
+    if (r->what.ended)
+        r->what.ended(r->what.ctx, r->committed);
+    json_decref(r->what.extra);
     core_material_free(&r->material);
     box_close(&r->fresh);
     free(r->what.text);
@@ -181,6 +185,7 @@ static void change_commit(struct change *r, json_t *rows)
     if (r->edges)
         core_edges_commit(r->edges);
     r->edges = NULL;
+    r->committed = true;
     struct core_tunnels_change change = change_swap(r);
     core_change_note(c, r->what.by, *r->summary ? r->summary : "how it is written");
     json_array_foreach (rows, i, row)
@@ -191,11 +196,14 @@ static void change_commit(struct change *r, json_t *rows)
     log_event(LOG_NOTICE, "Config Reloaded",
               "revision=%ld by=\"%s\" tunnels_started=%zu tunnels_retired=%zu needs_restart=\"%s\"",
               c->box->config.revision, r->what.by, change.started, change.retired, r->waiting);
-    change_end(r,
-               json_pack("{ss sI sI sI sI ss so sO}", "type", r->what.type, "revision",
-                         (json_int_t)c->box->config.revision, "kept", (json_int_t)change.kept, "started",
-                         (json_int_t)change.started, "retired", (json_int_t)change.retired, "needs_restart",
-                         r->waiting, "waits_for_restart", change_waits(r, rows), "edges", rows));
+    json_t *answer =
+        json_pack("{ss sI sI sI sI ss so sO}", "type", r->what.type, "revision",
+                  (json_int_t)c->box->config.revision, "kept", (json_int_t)change.kept, "started",
+                  (json_int_t)change.started, "retired", (json_int_t)change.retired, "needs_restart",
+                  r->waiting, "waits_for_restart", change_waits(r, rows), "edges", rows);
+    if (r->what.extra)
+        json_object_update_missing(answer, r->what.extra);
+    change_end(r, answer);
 }
 
 static bool change_edges_agree(struct change *r, const json_t *rows)
@@ -230,6 +238,9 @@ void core_change_begin(struct core *c, struct request *request, struct core_chan
     struct change *r = calloc(1, sizeof *r);
     if (!r) {
         free(what->text);
+        json_decref(what->extra);
+        if (what->ended)
+            what->ended(what->ctx, false);
         request_refuse(request, "out of memory; nothing was changed");
         return;
     }

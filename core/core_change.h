@@ -22,6 +22,10 @@ struct core_change {
     char *text;       /* what stile.json shall be; NULL: what it is. Stolen */
     bool dry;         /* nobody commits: the answer is what would be */
     char by[CORE_CHANGE_BY];
+    json_t *extra; /* further members of the answer of a commit; stolen. NULL: none */
+    void (*ended)(void *ctx,
+                  bool committed); /* called before the answer, or when core stops. NULL: nobody asks */
+    void *ctx;
 };
 
 /* Answers request, now or later:

@@ -87,11 +87,11 @@ void core_config_history_request(void *core, struct request *r, const json_t *ms
     char why[SCHEMA_WHY], *text;
     const json_t *revision = json_object_get(msg, "revision");
     if (!revision) {
-        request_answer(r, json_pack("{ss so}", "type", "config_history", "items",
-                                    config_history_list(c->box)));
+        request_answer(r,
+                       json_pack("{ss so}", "type", "config_history", "items", config_history_list(c->box)));
     } else if (config_history_text(c->box, (long)json_integer_value(revision), &text, why) == ERR_OK) {
-        request_answer(r, json_pack("{ss sO ss}", "type", "config_history", "revision", revision, "text",
-                                    text));
+        request_answer(r,
+                       json_pack("{ss sO ss}", "type", "config_history", "revision", revision, "text", text));
         free(text);
     } else {
         refuse(r, "not_found", json_string(why));
@@ -103,8 +103,7 @@ void core_config_rollback_request(void *core, struct request *r, const json_t *m
     const struct core *c = core;
     struct core_change change = {.type = "config_rollback"};
     char why[SCHEMA_WHY], *text;
-    long now = c->box->config.revision,
-         revision = (long)json_integer_value(json_object_get(msg, "revision"));
+    long now = c->box->config.revision, revision = (long)json_integer_value(json_object_get(msg, "revision"));
     if (revision == now) {
         refuse(r, "conflict", json_sprintf("revision %ld is in force", now));
         return;

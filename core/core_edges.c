@@ -157,9 +157,9 @@ static void edges_tell(struct core_edges *e, const char *type)
         TAILQ_FOREACH (t, &e->core->tunnels, next)
             if (e->asked[i].prepared && worker_index(t->worker) == e->asked[i].worker &&
                 worker_pid(t->worker) == e->asked[i].pid)
-                (void)worker_send(
-                    t->worker,
-                    json_pack("{ss sI}", "type", type, "revision", (json_int_t)e->revision), NULL, 0);
+                (void)worker_send(t->worker,
+                                  json_pack("{ss sI}", "type", type, "revision", (json_int_t)e->revision),
+                                  NULL, 0);
     free(e);
 }
 

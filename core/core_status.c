@@ -9,6 +9,7 @@
 #include "common/table.h"
 #include "common/tunnel_figures.h"
 #include "core/core.h"
+#include "core/pairing/edges.h"
 
 const struct tunnel_names core_tunnel_names = {"Edge", "edge", "index"};
 
@@ -36,8 +37,7 @@ static json_t *core_status_tunnel(const struct core *c, const struct core_tunnel
     config_hosts_print(hosts, config_join_hosts(&c->box->config, hosts), domains, sizeof domains);
     json_t *row =
         json_pack("{ss ss si ss ss ss sf}", "edge", t->edge, "target", t->target, "index", (int)t->index,
-                  "domain", domains, "state", t->state,
-                  "reason", t->reason, "since", t->since);
+                  "domain", domains, "state", t->state, "reason", t->reason, "since", t->since);
     size_t i;
     json_t *result;
     json_array_foreach ((json_t *)(uintptr_t)results, i, result) {
@@ -108,6 +108,14 @@ static void core_status_done(void *ctx, json_t *results)
                   "allowlist", c->material.allowlist, "workers", workers);
     status_add_alarms(answer);
     json_object_set_new(answer, "admin", admin_status(c->admin));
+    if (answer) {
+        size_t i;
+        json_t *row, *edges = edges_list(c->box, &c->pairing, (time_t)ev_now(c->loop));
+        json_array_foreach (edges, i, row)
+            json_object_del(row, "bundle");
+        json_object_set_new(answer, "edges", edges);
+        json_object_set_new(answer, "key_rotation", core_rotation_status(c));
+    }
     core_status_answer(r, answer);
 }
 
@@ -177,6 +185,8 @@ static void core_status_text(const json_t *status)
     }
     status_print_allowlist(status);
     status_print_workers(status);
+    if (json_object_get(json_object_get(status, "key_rotation"), "waiting_for"))
+        core_rotation_print(json_object_get(status, "key_rotation"));
 }
 
 int core_status_command(int argc, char **argv)

@@ -30,11 +30,13 @@ static void tunnel_on_start(void *tunnel, struct worker *w)
 {
     struct core_tunnel *t = tunnel;
     struct core *c = t->owner;
+    const struct config_edge *edge = config_edge_find(&c->box->config, t->edge);
     json_t *msg =
-        json_pack("{ss ss s{ss ss si ss} si ss si}", "type", "setup", "core", c->box->name, "edge", "name",
-                  t->edge, "host", t->host, "port", t->port, "host_key", t->host_key, "index", (int)t->index,
-                  "client_key", c->material.client_key, "log_level", daemon_log_level());
+        json_pack("{ss ss s{ss ss si} si si}", "type", "setup", "core", c->box->name, "edge", "name", t->edge,
+                  "host", t->host, "port", t->port, "index", (int)t->index, "log_level", daemon_log_level());
     tunnel_add_policy(c, msg);
+    if (edge)
+        core_keys_add(c, edge, msg);
     enum err err = worker_send(w, msg, NULL, 0);
     for (size_t i = 0; i < domains_count(c->material.domains) && err == ERR_OK; i++)
         err = worker_send(w, domains_targets(c->material.domains, i), NULL, 0);
@@ -57,6 +59,10 @@ void core_tunnels_tell_targets(struct core *c, size_t domain)
     TAILQ_FOREACH (t, &c->tunnels, next)
         worker_update(t->worker, what, domains_targets(c->material.domains, domain));
 }
+
+static struct core_tunnel *tunnel_passing(const struct core *c, const char *edge);
+static void tunnel_retire(struct core_tunnel *t);
+static void tunnel_linger(struct core_tunnel *t);
 
 /* What they say ------------------------------------------------------------------------------------------ */
 
@@ -115,6 +121,12 @@ static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
         return;
     memcpy(before, t->reason, sizeof before);
     tunnel_set_state(t, state, reason);
+    if (active)
+        text_copy(t->edge_version, sizeof t->edge_version,
+                  json_string_value(json_object_get(msg, "edge_version")));
+    struct core_tunnel *old = active && !t->passing ? tunnel_passing(t->owner, t->edge) : NULL;
+    if (old)
+        tunnel_linger(old);
     if (active && !was_active)
         log_event(LOG_NOTICE, "Tunnel Up", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
     else if (!active && *t->reason && (was_active || strcmp(before, t->reason) != 0))
@@ -180,6 +192,8 @@ static void tunnel_on_message(void *tunnel, struct worker *w, const char *type, 
         tunnel_on_policy_ack(t, msg);
     else if (strcmp(type, "question") == 0)
         tunnel_on_question(t);
+    else if (strcmp(type, "keys_ack") == 0)
+        core_keys_heard(t, msg);
     else if (strcmp(type, "target_failed") == 0)
         tunnel_on_target_failed(t->owner, msg);
 }
@@ -220,6 +234,7 @@ static void tunnel_on_exit(void *tunnel, struct worker *w, const char *how, bool
     if (t->leaving) {
         log_event(LOG_NOTICE, "Tunnel Ended", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
         tunnel_free(t);
+        core_rotation_step(c);
     }
     if (c->stopping && !tunnels_any_runs(c))
         ev_break(c->loop, EVBREAK_ALL);
@@ -272,6 +287,39 @@ static void tunnel_retire(struct core_tunnel *t)
         tunnel_free(t);
 }
 
+/* Another one is up in its place: what runs in it has all the time that it needs. */
+static void tunnel_linger(struct core_tunnel *t)
+{
+    double seconds = t->owner->linger;
+    log_event(LOG_NOTICE, "Tunnel Replaced", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
+    t->leaving = true;
+    tunnel_set_state(t, "leaving", "another one has taken its place; what runs in it may end");
+    if (worker_running(t->worker)) {
+        (void)worker_send(t->worker, json_pack("{ss}", "type", "linger"), NULL, 0);
+        worker_retire(t->worker, seconds);
+    } else {
+        tunnel_free(t);
+    }
+}
+
+static struct core_tunnel *tunnel_passing(const struct core *c, const char *edge)
+{
+    struct core_tunnel *t;
+    TAILQ_FOREACH (t, &c->tunnels, next)
+        if (t->passing && !t->leaving && strcmp(t->edge, edge) == 0)
+            return t;
+    return NULL;
+}
+
+bool core_tunnels_passing(const struct core *c)
+{
+    const struct core_tunnel *t;
+    TAILQ_FOREACH (t, &c->tunnels, next)
+        if (t->passing)
+            return true;
+    return false;
+}
+
 static bool tunnel_is_of(const struct core_tunnel *t, const struct config_edge *edge)
 {
     return strcmp(t->edge, edge->name) == 0 && strcmp(t->host, edge->ssh_host) == 0 &&
@@ -285,7 +333,7 @@ static size_t tunnels_of(const struct core *c, const struct config_edge *edge,
     const struct core_tunnel *t;
     size_t n = 0;
     for (t = TAILQ_FIRST(&c->tunnels); t != first; t = TAILQ_NEXT(t, next))
-        n += !t->leaving && tunnel_is_of(t, edge);
+        n += !t->leaving && !t->passing && tunnel_is_of(t, edge);
     return n;
 }
 
@@ -293,6 +341,8 @@ static bool tunnel_stays(const struct core_tunnel *t)
 {
     const struct config *config = &t->owner->box->config;
     const struct config_edge *edge = config_edge_find(config, t->edge);
+    if (t->passing) /* it goes when its successor is up */
+        return edge && tunnel_is_of(t, edge);
     return edge && tunnel_is_of(t, edge) &&
            tunnels_of(t->owner, edge, t) < (size_t)config->web_proxy.tunnels_per_edge;
 }
@@ -324,6 +374,15 @@ struct core_tunnels_change core_tunnels_match(struct core *c, bool fresh)
     if (change.retired > 0) /* else a restart forgets what was wrong before it */
         tunnels_match_alarms(c);
     return change;
+}
+
+void core_tunnels_replace(struct core *c, double linger)
+{
+    struct core_tunnel *t;
+    c->linger = linger;
+    TAILQ_FOREACH (t, &c->tunnels, next)
+        t->passing = true;
+    (void)core_tunnels_match(c, false);
 }
 
 /* All of them -------------------------------------------------------------------------------------------- */

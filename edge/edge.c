@@ -118,6 +118,7 @@ static const struct attachments_events edge_attachment_events = {.uplink = edge_
                                                                  .policy = edge_web_policy,
                                                                  .config = edge_carry_begin,
                                                                  .config_end = edge_carry_end,
+                                                                 .keys = edge_keys_heard,
                                                                  .tunnel_changed = edge_on_tunnel,
                                                                  .self = edge_control_self};
 
@@ -147,7 +148,9 @@ static enum err edge_start(struct edge *e, char *why)
     if (err == ERR_OK)
         edge_tunnels_start(e);
     if (err == ERR_OK)
-        err = sshd_start(e->loop, e->box, e->self, &e->sshd, why);
+        err = edge_keys_start(e, why);
+    if (err == ERR_OK)
+        err = sshd_start(e->loop, e->box, e->self, &e->core_keys, &e->sshd, why);
     if (err == ERR_OK)
         err = requests_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), edge_verbs, e, &e->requests,
                            why);
@@ -170,6 +173,7 @@ static void edge_free(struct edge *e)
     edge_tunnels_stop(e);
     attachments_free(e->attachments);
     sshd_stop(e->sshd);
+    edge_keys_stop(e);
     edge_reload_free(e->reload);
     requests_free(e->requests);
     admin_free(e->admin);

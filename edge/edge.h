@@ -1,8 +1,8 @@
 /*
  * The edge's main process: config, sockets, workers, sshd, control channels. `stile-edge run` makes one and
  * runs it. Its parts: edge.c (start, signals, stop), edge_web.c and edge_turn.c (what their workers are
- * told), edge_users.c (the local credentials database), edge_bans.c (who is shut out), edge_reload.c (changes
- * while running), edge_status.c.
+ * told), edge_users.c (the local credentials database), edge_bans.c (who is shut out), edge_keys.c (keys that
+ * core changes), edge_reload.c (changes while running), edge_status.c.
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H
@@ -89,6 +89,7 @@ struct edge {
     uint64_t bans_full; /* bans_counters.full as it was looked at last */
     /* the rest */
     struct sshd *sshd;
+    struct core_keys core_keys; /* edge_keys.c */
     struct attachments *attachments;
     struct requests *requests; /* of our own tools */
     ev_timer tunnels_timer;    /* edge_tunnels.c: runs while cores may come at the start */
@@ -166,6 +167,10 @@ json_t *edge_bans_json(const struct edge *e); /* the addresses, for a worker's s
 void edge_bans_heard(struct edge *e, const json_t *msg); /* a worker's `offences` */
 json_t *edge_bans_status(const struct edge *e);
 void edge_bans_request(void *edge, struct request *r, const json_t *msg);
+/* edge_keys.c: keys and secrets that core changes while tunnels run. */
+enum err edge_keys_start(struct edge *e, char *why);
+void edge_keys_stop(struct edge *e);
+json_t *edge_keys_heard(void *edge, const char *core, const json_t *msg);
 /* edge_reload.c: config and secrets read anew while calls go on: SIGHUP, `stile-edge reload`. */
 void edge_reload_request(void *edge, struct request *r, const json_t *msg);
 void edge_reload_free(struct edge_reload *reload);

@@ -1,9 +1,11 @@
 /* `stile-edge join`: installs a bundle made by core. */
 #include <errno.h>
 #include <getopt.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,29 +13,39 @@
 #include "common/admin/admin_command.h"
 #include "common/bundle.h"
 #include "common/file.h"
+#include "common/password.h"
 #include "common/tls.h"
 #include "common/tls_identity.h"
 #include "common/verb.h"
 #include "edge/edge.h"
+#include "proto/ctl_msg.h"
 
 enum { BUNDLE_MAX = 64 * 1024 * 1024, PEM_MAX = 1024 * 1024, SELF_SIGNED_DAYS = 365 };
 
 static const char help[] =
-    "usage: stile-edge join BUNDLE [--dir DIR] [--cert FILE --key FILE] [--user NAME] [--force]\n"
+    "usage: stile-edge join BUNDLE [--dir DIR] [--cert FILE --key FILE] [--name NAME] [--passphrase-file "
+    "FILE]\n"
+    "                       [--user NAME] [--force]\n"
     "\n"
-    "Installs the bundle that 'stile-core init' made for this edge.\n"
+    "Installs the bundle that 'stile-core init' or 'stile-core edge add' made for this edge. It can be used "
+    "once: with\n"
+    "the first tunnel this box makes a key of its own, and core takes the bundle's no longer.\n"
     "\n"
     "  --dir DIR    where it goes (default /etc/stile); made if missing\n"
     "  --cert FILE  certificate for the join host, its chain behind it (PEM). Without one that of an "
     "earlier\n"
     "               join is kept, or a self-signed one is made, which browsers warn about\n"
     "  --key FILE   its private key (PEM, without passphrase)\n"
+    "  --name NAME  refuse a bundle that was made for another edge\n"
+    "  --passphrase-file FILE\n"
+    "               its first line opens an encrypted bundle; without, it is asked for (or read from "
+    "standard input)\n"
     "  --user NAME  owner of the files when run as root (default stile)\n"
     "  --force      replace what an earlier join installed\n";
 
 struct join {
     char own_cert[PATH_MAX], own_key[PATH_MAX]; /* in dir, from an earlier join */
-    const char *bundle_file, *dir, *cert_file, *key_file, *user;
+    const char *bundle_file, *dir, *cert_file, *key_file, *user, *name, *passphrase_file;
     bool force;
     struct box box;
     struct bundle bundle;
@@ -42,15 +54,60 @@ struct join {
     bool self_signed;
 };
 
-static enum err join_read_bundle(struct join *j, char *why)
+/* *out is malloc'd; NULL where the bundle is not encrypted. */
+static enum err join_passphrase(const struct join *j, const char *text, char **out, char *why)
 {
-    char *text;
-    struct secrets judged;
+    char typed[1024];
+    *out = NULL;
+    if (!bundle_is_encrypted(text))
+        return ERR_OK;
+    enum err e = j->passphrase_file
+                     ? password_read_file(j->passphrase_file, typed, sizeof typed, why, SCHEMA_WHY)
+                     : passphrase_read(j->bundle_file, false, typed, sizeof typed, why, SCHEMA_WHY);
+    if (e == ERR_OK)
+        *out = strdup(typed);
+    OPENSSL_cleanse(typed, sizeof typed);
+    return e == ERR_OK && !*out ? ERR_MEMORY : e;
+}
+
+/* Which edge, and which release of core: one apart is right. */
+static enum err join_judge(const struct join *j, char *why)
+{
+    struct ctl_channel channel = {0};
+    char words[CTL_PROTOCOL_WORDS];
+    const struct bundle *b = &j->bundle;
+    json_t *protocol = json_integer(b->protocol);
+    bool fits = ctl_channel_agree(&channel, protocol, "edge", "core", b->version, words);
+    json_decref(protocol);
+    if (!fits) {
+        snprintf(why, SCHEMA_WHY, "%s: %s", j->bundle_file, words);
+        return ERR_UNSUPPORTED;
+    }
+    if (!j->name || strcasecmp(j->name, b->edge) == 0)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s: made for edge \"%s\", not for \"%s\"; take that one's bundle",
+             j->bundle_file, b->edge, j->name);
+    return ERR_CONFIG;
+}
+
+static enum err join_open_bundle(struct join *j, char *why)
+{
+    char *text, *passphrase = NULL;
     enum err e = file_read(j->bundle_file, BUNDLE_MAX, &text, NULL, why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
-    e = bundle_decode(j->bundle_file, text, time(NULL), &j->bundle, why);
+    e = join_passphrase(j, text, &passphrase, why);
+    if (e == ERR_OK)
+        e = bundle_decode(j->bundle_file, text, passphrase, time(NULL), &j->bundle, why);
     file_wipe(text);
+    file_wipe(passphrase);
+    return e == ERR_OK ? join_judge(j, why) : e;
+}
+
+static enum err join_read_bundle(struct join *j, char *why)
+{
+    struct secrets judged;
+    enum err e = join_open_bundle(j, why);
     if (e == ERR_OK)
         e = config_parse("stile.json in the bundle", j->bundle.config, &j->config, why);
     if (e == ERR_OK)
@@ -116,7 +173,11 @@ static enum err join_write(struct join *j, char *why)
                  {BOX_CERT_KEY, j->key, 0600},
                  {BOX_IDENTITY, j->bundle.edge, 0644},
                  {BOX_CONFIG, j->bundle.config, 0644}};
+    char path[PATH_MAX];
     enum err e = ERR_OK;
+    /* What an earlier pairing had learned and begun. */
+    unlink(box_file(&j->box, BOX_KEYS, path));
+    unlink(box_file(&j->box, BOX_NEXT_HOST_KEY, path));
     for (size_t i = 0; i < sizeof files / sizeof files[0] && e == ERR_OK; i++)
         e = box_write(&j->box, files[i].name, files[i].text, strlen(files[i].text), files[i].mode, j->user,
                       why);
@@ -129,6 +190,13 @@ static enum err join_prepare_dir(struct join *j, char *why)
     enum err e = box_make_dir(&j->box, j->dir, j->user, why);
     if (e != ERR_OK)
         return e;
+    if (access(box_file(&j->box, BOX_CORE_KEY, path), F_OK) == 0) {
+        snprintf(why, SCHEMA_WHY,
+                 "%s exists: this is a core's folder. Join on the edge, the box in the DMZ (or name another "
+                 "--dir)",
+                 path);
+        return ERR_EXISTS;
+    }
     if (j->force || access(box_file(&j->box, BOX_CONFIG, path), F_OK) < 0)
         return ERR_OK;
     snprintf(why, SCHEMA_WHY, "%s exists: this box has joined already; --force replaces it", path);
@@ -141,6 +209,8 @@ static int join_options(struct join *j, int argc, char **argv)
                                             {"cert", required_argument, NULL, 'c'},
                                             {"key", required_argument, NULL, 'k'},
                                             {"user", required_argument, NULL, 'u'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {"passphrase-file", required_argument, NULL, 'p'},
                                             {"force", no_argument, NULL, 'f'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -154,6 +224,10 @@ static int join_options(struct join *j, int argc, char **argv)
             j->key_file = optarg;
         else if (option == 'u')
             j->user = optarg;
+        else if (option == 'n')
+            j->name = optarg;
+        else if (option == 'p')
+            j->passphrase_file = optarg;
         else if (option == 'f')
             j->force = true;
         else if (option == 'h')

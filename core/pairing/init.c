@@ -13,12 +13,13 @@
 
 #include "common/admin/admin_command.h"
 #include "common/box.h"
-#include "common/bundle.h"
 #include "common/fatal.h"
 #include "common/file.h"
+#include "common/password.h"
 #include "common/ssh_key.h"
 #include "common/verb.h"
 #include "core/pairing/edge_spec.h"
+#include "core/pairing/edges.h"
 
 enum { INIT_EDGES_MAX = 64 };
 
@@ -48,6 +49,9 @@ static const char help[] =
     "                        None: user 'stile' with a random password, which is shown\n"
     "  --allow-peer CIDR     a private network that TURN relays may reach: the call bridges'. May be given "
     "again\n"
+    "  --expires TIME        how long the bundles are good: 90m, 24h, 7d (default 7d)\n"
+    "  --passphrase-file FILE\n"
+    "                        encrypts the bundles with its first line\n"
     "  --user NAME           owner of the files when run as root (default stile)\n"
     "  --force               overwrite an existing config\n";
 
@@ -61,6 +65,9 @@ struct init {
     struct box box;
     struct ssh_key core_key, edge_keys[INIT_EDGES_MAX];
     char *config_text, *secrets_text;
+    struct edges_bundle bundle;
+    const char *passphrase_file;
+    char passphrase[1024];
 };
 
 static int init_mistake(const char *what, const char *problem)
@@ -130,6 +137,8 @@ enum {
     OPT_ALLOW_PEER,
     OPT_USER,
     OPT_FORCE,
+    OPT_EXPIRES,
+    OPT_PASSPHRASE_FILE,
     OPT_HELP
 };
 
@@ -143,6 +152,8 @@ static const struct option options[] = {{"dir", required_argument, NULL, OPT_DIR
                                         {"allow-peer", required_argument, NULL, OPT_ALLOW_PEER},
                                         {"user", required_argument, NULL, OPT_USER},
                                         {"force", no_argument, NULL, OPT_FORCE},
+                                        {"expires", required_argument, NULL, OPT_EXPIRES},
+                                        {"passphrase-file", required_argument, NULL, OPT_PASSPHRASE_FILE},
                                         {"help", no_argument, NULL, OPT_HELP},
                                         {NULL, 0, NULL, 0}};
 
@@ -176,6 +187,13 @@ static int init_option(struct init *in, int option)
         return EXIT_OK;
     case OPT_USER:
         in->user = optarg;
+        return EXIT_OK;
+    case OPT_EXPIRES:
+        return edges_parse_time(optarg, &in->bundle.seconds) == ERR_OK
+                   ? EXIT_OK
+                   : init_mistake("--expires", "is 90m, 24h, 7d or the like");
+    case OPT_PASSPHRASE_FILE:
+        in->passphrase_file = optarg;
         return EXIT_OK;
     case OPT_FORCE:
         in->force = true;
@@ -314,22 +332,23 @@ static enum err init_texts(struct init *in, char *why)
     return e;
 }
 
-static enum err init_write_bundle(struct init *in, size_t i, char *why)
+/* Needs core's key in its file. */
+static enum err init_write_bundles(struct init *in, char *why)
 {
-    char name[80];
-    const char *edge = json_string_value(json_object_get(json_array_get(in->edges, i), "name"));
-    struct bundle b = {.edge = (char *)(uintptr_t)edge,
-                       .config = in->config_text,
-                       .secrets = in->secrets_text,
-                       .host_key = in->edge_keys[i].private_pem,
-                       .created = time(NULL),
-                       .expires = time(NULL) + BUNDLE_DAYS * 86400};
-    char *text = bundle_encode(&b);
-    if (!text)
-        return ERR_MEMORY;
-    snprintf(name, sizeof name, "%s.bundle", edge);
-    enum err e = box_write(&in->box, name, text, strlen(text), 0600, in->user, why);
-    file_wipe(text);
+    struct config config;
+    struct pairing p = {.json = json_pack("{s[]}", "edges")};
+    enum err e = p.json ? config_parse(BOX_CONFIG, in->config_text, &config, why) : ERR_MEMORY;
+    if (e != ERR_OK)
+        return e;
+    for (size_t i = 0; i < json_array_size(in->edges) && e == ERR_OK; i++) {
+        const char *edge = json_string_value(json_object_get(json_array_get(in->edges, i), "name"));
+        e = edges_write_bundle(&in->box, &p, &config, edge, in->secrets_text, &in->edge_keys[i], &in->bundle,
+                               in->user, why);
+    }
+    if (e == ERR_OK)
+        e = pairing_save(&in->box, &p, in->user, why);
+    pairing_free(&p);
+    config_free(&config);
     return e;
 }
 
@@ -365,8 +384,8 @@ static enum err init_write(struct init *in, char *why)
         e = box_write(&in->box, BOX_SECRETS, in->secrets_text, strlen(in->secrets_text), 0600, in->user, why);
     if (e == ERR_OK)
         e = box_write(&in->box, BOX_IDENTITY, in->core, strlen(in->core), 0644, in->user, why);
-    for (size_t i = 0; i < json_array_size(in->edges) && e == ERR_OK; i++)
-        e = init_write_bundle(in, i, why);
+    if (e == ERR_OK)
+        e = init_write_bundles(in, why);
     if (e == ERR_OK) /* last: its presence says that the rest is there */
         e = box_write(&in->box, BOX_CONFIG, in->config_text, strlen(in->config_text), 0644, in->user, why);
     return e;
@@ -382,6 +401,14 @@ static enum err init_prepare(struct init *in, char *why)
         snprintf(why, SCHEMA_WHY, "%s exists; --force overwrites it (and every edge must join again)", path);
         return ERR_EXISTS;
     }
+    if (in->passphrase_file) {
+        e = password_read_file(in->passphrase_file, in->passphrase, sizeof in->passphrase, why, SCHEMA_WHY);
+        in->bundle.passphrase = in->passphrase;
+    }
+    if (e == ERR_OK)
+        e = edges_judge_bundle(&in->bundle, why);
+    if (e != ERR_OK)
+        return e;
     e = ssh_key_make(&in->core_key);
     for (size_t i = 0; i < json_array_size(in->edges) && e == ERR_OK; i++)
         e = ssh_key_make(&in->edge_keys[i]);
@@ -400,9 +427,9 @@ static void init_report(const struct init *in)
         printf("%s/%s.bundle: copy it to edge %s and run there: stile-edge join %s.bundle\n", in->box.dir,
                name, name, name);
     }
-    printf("A bundle is secret, expires in %d days, and is not needed here once its edge has joined: delete "
-           "it then.\n",
-           BUNDLE_DAYS);
+    char until[32];
+    printf("A bundle is secret, can be used once, until %s, and core deletes it when it was.\n",
+           pairing_time(in->bundle.expires, until));
     if (in->password_made)
         json_array_foreach (in->turn_users, i, item)
             printf("TURN user %s, password %s\n", json_string_value(json_object_get(item, "name")),
@@ -437,6 +464,7 @@ static void init_free(struct init *in)
         ssh_key_free(&in->edge_keys[i]);
     free(in->config_text);
     file_wipe(in->secrets_text);
+    OPENSSL_cleanse(in->passphrase, sizeof in->passphrase);
 }
 
 int init_command(int argc, char **argv)
@@ -445,6 +473,7 @@ int init_command(int argc, char **argv)
     struct init *in = xcalloc(1, sizeof *in);
     in->dir = BOX_DIR;
     in->user = BOX_USER;
+    in->bundle.seconds = BUNDLE_DAYS * 86400;
     in->edges = json_array();
     in->allow_peers = json_array();
     in->turn_users = json_array();

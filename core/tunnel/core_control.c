@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/buf.h"
 #include "common/json_frame.h"
 #include "common/log.h"
+#include "core/tunnel/host_key.h"
 #include "proto/ctl_msg.h"
 
 enum { READ_MAX = 64 * 1024 /* most bytes of one core_control_receive kept beside a whole message */ };
@@ -14,7 +16,7 @@ enum { READ_MAX = 64 * 1024 /* most bytes of one core_control_receive kept besid
 struct core_control {
     const struct core_control_events *events;
     void *ctx;
-    char core[64];
+    char core[64], edge[64];
     unsigned tunnel;
     struct ctl_channel channel;
     struct core_control_peer peer;
@@ -24,8 +26,9 @@ struct core_control {
     double next_ping, ping_sent; /* ping_sent: 0 when no pong is awaited */
     int64_t ping_id;
     double rtt;
-    unsigned unanswered; /* policies sent that the edge has not acknowledged */
+    unsigned unanswered;            /* policies sent that the edge has not acknowledged */
     unsigned preparing, committing; /* the same of configs */
+    unsigned unanswered_keys;       /* the same with keys */
 };
 
 /* Ending ------------------------------------------------------------------------------------------------- */
@@ -97,17 +100,30 @@ enum err core_control_send_policy(struct core_control *c, int64_t revision, cons
 
 enum err core_control_prepare(struct core_control *c, int64_t revision, const char *text)
 {
-    enum err e = core_control_send(c, json_pack("{ss sI ss}", "type", "config_prepare", "revision",
-                                                (json_int_t)revision, "text", text));
+    enum err e = core_control_send(
+        c, json_pack("{ss sI ss}", "type", "config_prepare", "revision", (json_int_t)revision, "text", text));
     c->preparing += e == ERR_OK;
     return e;
 }
 
 enum err core_control_decide(struct core_control *c, int64_t revision, bool commit)
 {
-    enum err e = core_control_send(c, json_pack("{ss sI}", "type", commit ? "config_commit" : "config_rollback",
-                                                "revision", (json_int_t)revision));
+    enum err e =
+        core_control_send(c, json_pack("{ss sI}", "type", commit ? "config_commit" : "config_rollback",
+                                       "revision", (json_int_t)revision));
     c->committing += e == ERR_OK && commit;
+    return e;
+}
+
+enum err core_control_send_keys(struct core_control *c, const json_t *keys)
+{
+    json_t *msg = json_copy((json_t *)(uintptr_t)keys); /* shallow, as above */
+    if (msg && json_object_set_new(msg, "type", json_string("keys")) < 0) {
+        json_decref(msg);
+        msg = NULL;
+    }
+    enum err e = core_control_send(c, msg);
+    c->unanswered_keys += e == ERR_OK;
     return e;
 }
 
@@ -153,12 +169,11 @@ static bool get_integer(const json_t *msg, const char *key, int64_t least, int64
 
 static void core_control_welcome(struct core_control *c, const json_t *msg, double now, int64_t clock_unix)
 {
-    int64_t protocol, channels, revision, their_time;
-    char words[CORE_CONTROL_WORDS];
-    if (!get_integer(msg, "protocol", 0, INT32_MAX, &protocol) || protocol != CTL_PROTOCOL) {
-        snprintf(words, sizeof words,
-                 "the edge speaks another control protocol than %d; update the older of the two boxes",
-                 CTL_PROTOCOL);
+    int64_t channels, revision, their_time;
+    char words[CORE_CONTROL_WORDS], version[32], name[64];
+    clean_text(json_object_get(msg, "version"), version, sizeof version);
+    if (!ctl_channel_agree(&c->channel, json_object_get(msg, "protocol"), "core", "edge", version, words)) {
+        core_control_bye(c, words); /* so that the edge's log has it, too */
         core_control_over(c, ERR_PROTOCOL, words);
         return;
     }
@@ -176,11 +191,23 @@ static void core_control_welcome(struct core_control *c, const json_t *msg, doub
         core_control_over(c, ERR_PROTOCOL, "the edge's welcome has a config_revision that is no number");
         return;
     }
+    clean_text(json_object_get(msg, "edge"), name, sizeof name);
+    if (*c->edge && strcasecmp(name, c->edge) != 0) {
+        snprintf(words, sizeof words,
+                 "the box there says that it is %s, not %s: were their bundles, or their addresses in "
+                 "stile.json, mixed "
+                 "up?",
+                 name, c->edge);
+        core_control_bye(c, words);
+        core_control_over(c, ERR_PROTOCOL, words);
+        return;
+    }
+    c->peer.protocol = c->channel.protocol;
     c->peer.data_channels = (unsigned)channels;
     c->peer.revision = revision;
     c->peer.clock_skew = their_time - clock_unix;
-    clean_text(json_object_get(msg, "edge"), c->peer.edge, sizeof c->peer.edge);
-    clean_text(json_object_get(msg, "version"), c->peer.version, sizeof c->peer.version);
+    snprintf(c->peer.edge, sizeof c->peer.edge, "%s", name);
+    snprintf(c->peer.version, sizeof c->peer.version, "%s", version);
     c->events->on_up(c->ctx, &c->peer);
     if (!c->over)
         core_control_ping(c, now); /* the round-trip time is known from the start */
@@ -205,12 +232,37 @@ static void core_control_policy_ack(struct core_control *c, const json_t *msg)
     c->events->on_policy_ack(c->ctx, revision, problem ? clean_text(problem, error, sizeof error) : NULL);
 }
 
+/* As an Ed25519 key is written, so that nothing else gets into files and messages. */
+static bool is_key_line(const json_t *value)
+{
+    struct host_key key;
+    const char *line = json_string_value(value);
+    return line && strlen(line) < HOST_KEY_LINE && host_key_parse(line, &key) == ERR_OK &&
+           !strpbrk(line + 12, " \t\r\n");
+}
+
+static void core_control_keys_ack(struct core_control *c, const json_t *msg)
+{
+    int64_t id;
+    const json_t *problem = json_object_get(msg, "error"), *next = json_object_get(msg, "next_host_key");
+    if (c->unanswered_keys == 0) { /* as with policies */
+        core_control_over(c, ERR_PROTOCOL, "the edge acknowledged keys that nobody sent");
+        return;
+    }
+    c->unanswered_keys--;
+    if (!get_integer(msg, "id", 0, INT64_MAX, &id) || !is_key_line(json_object_get(msg, "host_key")) ||
+        (next && !is_key_line(next)) || !json_is_string(json_object_get(msg, "secrets")) ||
+        (problem && !json_is_string(problem)))
+        core_control_over(c, ERR_PROTOCOL, "the edge's keys_ack lacks id, host_key or secrets");
+    else
+        c->events->on_keys_ack(c->ctx, msg);
+}
+
 static void core_control_config(struct core_control *c, const json_t *msg, bool committed)
 {
     int64_t revision;
     char error[CORE_CONTROL_WORDS], waiting[CORE_CONTROL_WORDS];
-    const json_t *problem = json_object_get(msg, "error"),
-                 *waits = json_object_get(msg, "waits_for_restart");
+    const json_t *problem = json_object_get(msg, "error"), *waits = json_object_get(msg, "waits_for_restart");
     unsigned *awaited = committed ? &c->committing : &c->preparing;
     if (!get_integer(msg, "revision", 0, INT64_MAX, &revision) || (problem && !json_is_string(problem)) ||
         (waits && !json_is_string(waits))) {
@@ -224,7 +276,8 @@ static void core_control_config(struct core_control *c, const json_t *msg, bool 
     --*awaited;
     if (committed && !problem)
         c->peer.config = revision;
-    c->events->on_config(c->ctx, committed, revision, problem ? clean_text(problem, error, sizeof error) : NULL,
+    c->events->on_config(c->ctx, committed, revision,
+                         problem ? clean_text(problem, error, sizeof error) : NULL,
                          clean_text(waits, waiting, sizeof waiting));
 }
 
@@ -257,7 +310,7 @@ static void core_control_answer_ping(struct core_control *c, const json_t *msg, 
 static void core_control_message(struct core_control *c, const json_t *msg, double now, int64_t clock_unix)
 {
     enum ctl_type type;
-    char name[64], words[CORE_CONTROL_WORDS], reason[128];
+    char name[64], words[CORE_CONTROL_WORDS], reason[CORE_CONTROL_WORDS];
     enum err e = ctl_channel_check(&c->channel, CTL_FROM_EDGE, msg, &type);
     if (e != ERR_OK) {
         snprintf(words, sizeof words, "the edge sent a control message that is not allowed now: %s",
@@ -277,6 +330,9 @@ static void core_control_message(struct core_control *c, const json_t *msg, doub
     case CTL_CONFIG_COMMITTED:
         core_control_config(c, msg, type == CTL_CONFIG_COMMITTED);
         break;
+    case CTL_KEYS_ACK:
+        core_control_keys_ack(c, msg);
+        break;
     case CTL_PING:
         core_control_answer_ping(c, msg, clock_unix);
         break;
@@ -288,7 +344,7 @@ static void core_control_message(struct core_control *c, const json_t *msg, doub
                  clean_text(json_object_get(msg, "reason"), reason, sizeof reason));
         core_control_over(c, ERR_CLOSED, words);
         break;
-    default: /* hello, policy: core's alone, the table has refused them */
+    default: /* hello, policy, keys: core's alone, the table has refused them */
         core_control_over(c, ERR_PROTOCOL, "the edge sent a message of core's");
     }
 }
@@ -325,6 +381,7 @@ struct core_control *core_control_new(const struct core_control_self *self,
     c->tunnel = self->tunnel;
     c->rtt = -1;
     snprintf(c->core, sizeof c->core, "%s", self->core);
+    snprintf(c->edge, sizeof c->edge, "%s", self->edge ? self->edge : "");
     buf_init(&c->in, CTL_MESSAGE_MAX + 4 + READ_MAX);
     return c;
 }

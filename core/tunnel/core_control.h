@@ -18,12 +18,13 @@
 #define CORE_CONTROL_DEAD_SECONDS  15.0
 #define CORE_CONTROL_GREET_SECONDS 10.0
 
-enum { CORE_CONTROL_DATA_CHANNELS_MAX = 64, CORE_CONTROL_WORDS = 256 };
+enum { CORE_CONTROL_DATA_CHANNELS_MAX = 64, CORE_CONTROL_WORDS = 400 };
 
 struct core_control;
 
 struct core_control_self {
     const char *core; /* our name in the config; borrowed */
+    const char *edge; /* whom we mean to speak to; borrowed */
     unsigned tunnel;  /* index of this tunnel to this edge */
 };
 
@@ -34,6 +35,7 @@ struct core_control_peer {
     int64_t revision;   /* of the policy it has */
     int64_t config;     /* revision of the config it runs with; -1: an older version that takes none */
     int64_t clock_skew; /* its clock minus ours, seconds */
+    int protocol;       /* that both speak */
 };
 
 /* Callbacks may call any function here but core_control_free; nothing is called from inside one of these but
@@ -48,6 +50,8 @@ struct core_control_events {
     /* The edge's answer to config_prepare, or to config_commit (committed). error is NULL when it can, or has
      * taken it; waiting names keys that count from its next start. Both printable. */
     void (*on_config)(void *ctx, bool committed, int64_t revision, const char *error, const char *waiting);
+    /* The edge has done what keys asked for, or could not; a keys_ack that was judged, borrowed. */
+    void (*on_keys_ack)(void *ctx, const json_t *msg);
     /* Violation, silence or goodbye: the tunnel is to be ended. Called at most once. */
     void (*on_over)(void *ctx, enum err why, const char *words);
 };
@@ -66,6 +70,8 @@ enum err core_control_send_policy(struct core_control *c, int64_t revision, cons
 /* The same for a changed config: the text of stile.json, and how it ends. */
 enum err core_control_prepare(struct core_control *c, int64_t revision, const char *text);
 enum err core_control_decide(struct core_control *c, int64_t revision, bool commit);
+/* Sends keys (an object, borrowed); ERR_UNSUPPORTED to an edge that is too old to know them. */
+enum err core_control_send_keys(struct core_control *c, const json_t *keys);
 void core_control_bye(struct core_control *c, const char *reason);
 
 /* Smoothed round-trip time in seconds; negative when not known yet. */

@@ -17,7 +17,7 @@ enum {
     SSH_IN = 128 * 1024,          /* bytes of one recv */
     SSH_QUEUE_HIGH = 256 * 1024,  /* channels are not asked for output above it */
     SSH_QUEUE_MAX = 8 * 1024 * 1024,
-    SSH_WORDS = 320,
+    SSH_WORDS = 440,
 };
 
 enum ssh_channel_state {
@@ -53,7 +53,8 @@ struct ssh_session {
     enum { SSH_HANDSHAKE, SSH_AUTH, SSH_OPEN, SSH_ENDING } state;
     const struct ssh_session_events *events;
     void *ctx;
-    struct host_key host_key;
+    const struct host_keys *host_keys;
+    char shown_key[HOST_KEY_LINE]; /* the server's, once it has been judged */
     char *user, *client_key;
 
     TAILQ_HEAD(, ssh_channel) channels;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -168,13 +169,15 @@ static int session_check_host_key(struct ssh_session *s)
 {
     size_t n;
     int type;
-    char expected[HOST_KEY_FINGERPRINT], got[HOST_KEY_FINGERPRINT];
+    char words[HOST_KEY_WORDS];
     const char *blob = libssh2_session_hostkey(s->raw, &n, &type);
-    if (blob && host_key_equal(&s->host_key, (const uint8_t *)blob, n))
+    if (!blob)
+        n = 0;
+    if (host_keys_judge(s->host_keys, (const uint8_t *)blob, n, (int64_t)time(NULL), words)) {
+        host_key_line((const uint8_t *)blob, n, s->shown_key);
         return 0;
-    host_key_fingerprint(s->host_key.blob, s->host_key.len, expected);
-    host_key_fingerprint((const uint8_t *)blob, blob ? n : 0, got);
-    ssh_session_fail(s, ERR_UNAUTHORIZED, "host key changed: expected %s, got %s", expected, got);
+    }
+    ssh_session_fail(s, ERR_UNAUTHORIZED, "%s", words);
     return -1;
 }
 
@@ -455,7 +458,7 @@ struct ssh_session *ssh_session_new(struct ev_loop *loop, int fd, const struct s
     s->fd = fd;
     s->events = events;
     s->ctx = ctx;
-    s->host_key = *config->host_key;
+    s->host_keys = config->host_keys;
     TAILQ_INIT(&s->channels);
     buf_init(&s->out, SSH_QUEUE_MAX);
     s->stats.last_received = clock_monotonic();
@@ -565,6 +568,11 @@ struct ssh_session_stats ssh_session_stats(const struct ssh_session *s)
     struct ssh_session_stats stats = s->stats;
     stats.queued = buf_len(&s->out);
     return stats;
+}
+
+const char *ssh_session_host_key(const struct ssh_session *s)
+{
+    return s->shown_key;
 }
 
 const char *ssh_session_cipher(struct ssh_session *s, char *out, size_t size)

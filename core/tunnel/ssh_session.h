@@ -27,8 +27,9 @@ struct ssh_session_config {
     /* Login name at the edge's sshd. NULL: what its version line says ("... user=NAME", for edges that run as
      * another account), else SSH_USER. */
     const char *user;
-    const struct host_key *host_key; /* the only one accepted */
-    const char *client_key;          /* OpenSSH private key, PEM text, Ed25519, no passphrase */
+    /* Which one may be shown. Borrowed: it must outlive the session, and may change. */
+    const struct host_keys *host_keys;
+    const char *client_key; /* OpenSSH private key, PEM text, Ed25519, no passphrase */
 };
 
 struct ssh_session_events {
@@ -59,6 +60,8 @@ struct ssh_session_stats {
     size_t queued;                /* encrypted, waiting for the socket */
 };
 struct ssh_session_stats ssh_session_stats(const struct ssh_session *s);
+/* The host key that the server has shown and proved, as a line; "" before that. */
+const char *ssh_session_host_key(const struct ssh_session *s);
 /* "aes128-ctr hmac-sha2-256"; "" before the key exchange. */
 const char *ssh_session_cipher(struct ssh_session *s, char *out, size_t size);
 

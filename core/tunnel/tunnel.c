@@ -2,7 +2,6 @@
  * seconds, take down what there is: nothing is freed inside its own callback. */
 #include "core/tunnel/tunnel.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "common/alarms.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/throughput.h"
 #include "core/tunnel/core_control.h"
@@ -52,8 +52,9 @@ struct tunnel {
     char core[64], edge[64], host[256];
     uint16_t port;
     unsigned index;
-    struct host_key host_key;
+    struct host_keys host_keys;
     char *client_key;
+    json_t *told; /* the keys message for the edge; NULL: none */
     int64_t revision;
     json_t *policy;
     bool owes_policy; /* the edge has not been sent it: its channel was full */
@@ -70,7 +71,7 @@ struct tunnel {
     time_t since;
     struct reconnect reconnect;
     ev_timer wait, reaper, tick, drain;
-    bool draining, skewed;
+    bool draining, skewed, lingering;
     double drain_until;
 
     struct reach *reach;
@@ -346,6 +347,16 @@ void tunnel_config_decide(struct tunnel *t, int64_t revision, bool commit)
         t->decided = revision;
 }
 
+static void tunnel_send_keys(struct tunnel *t)
+{
+    if (!t->told)
+        return;
+    enum err e = core_control_send_keys(t->control, t->told);
+    if (e != ERR_OK)
+        log_event(LOG_INFO, "Keys Not Sent", "edge=%s reason=\"%s\"", t->edge,
+                  e == ERR_UNSUPPORTED ? "its version does not know them yet; update it" : err_str(e));
+}
+
 static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
 {
     struct tunnel *t = ctx;
@@ -355,7 +366,14 @@ static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
     if (t->policy)
         tunnel_send_policy(t);
     tunnel_offer_config(t);
+    tunnel_send_keys(t);
     tunnel_open_slots(t);
+}
+
+static void tunnel_on_keys_ack(void *ctx, const json_t *msg)
+{
+    struct tunnel *t = ctx;
+    t->events->on_keys_ack(t->ctx, msg);
 }
 
 static void tunnel_on_policy_ack(void *ctx, int64_t revision, const char *error)
@@ -377,7 +395,8 @@ static void tunnel_on_control_over(void *ctx, enum err why, const char *words)
 }
 
 static const struct core_control_events tunnel_control_events = {
-    tunnel_control_write, tunnel_on_welcome, tunnel_on_policy_ack, tunnel_on_config, tunnel_on_control_over};
+    tunnel_control_write, tunnel_on_welcome,  tunnel_on_policy_ack,
+    tunnel_on_config,     tunnel_on_keys_ack, tunnel_on_control_over};
 
 static void tunnel_on_control_open(void *ctx)
 {
@@ -405,7 +424,7 @@ static const struct ssh_channel_events tunnel_control_channel_events = {.on_open
 static void tunnel_on_session_open(void *ctx)
 {
     struct tunnel *t = ctx;
-    struct core_control_self self = {.core = t->core, .tunnel = t->index};
+    struct core_control_self self = {.core = t->core, .edge = t->edge, .tunnel = t->index};
     t->phase = PHASE_GREETING;
     t->control = core_control_new(&self, &tunnel_control_events, t);
     if (t->control)
@@ -439,7 +458,7 @@ static void tunnel_mark_throughput(struct tunnel *t)
 static void tunnel_on_connected(void *ctx, int fd)
 {
     struct tunnel *t = ctx;
-    struct ssh_session_config config = {.host_key = &t->host_key, .client_key = t->client_key};
+    struct ssh_session_config config = {.host_keys = &t->host_keys, .client_key = t->client_key};
     ev_timer_stop(t->loop, &t->wait);
     t->phase = PHASE_HANDSHAKE;
     t->session = ssh_session_new(t->loop, fd, &config, &tunnel_session_events, t);
@@ -524,13 +543,20 @@ static void tunnel_end(struct tunnel *t)
 
 /* Looks ten times a second whether the requests are done: cheaper than a callback from every one of them.
  * WebSockets are not waited for: they would outlast any patience, and guests open them anew the sooner the
- * sooner this is over. */
+ * sooner this is over. (But tunnel_linger: another tunnel has taken this one's place, and nobody is in a
+ * hurry.) */
 static void tunnel_on_drain(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     (void)loop, (void)revents;
     struct tunnel *t = timer->data;
-    if (egress_unfinished(t->egress) == 0 || clock_monotonic() >= t->drain_until)
+    size_t left = t->lingering ? egress_running(t->egress) : egress_unfinished(t->egress);
+    if (left == 0 || clock_monotonic() >= t->drain_until)
         tunnel_end(t);
+}
+
+void tunnel_linger(struct tunnel *t)
+{
+    t->lingering = true;
 }
 
 void tunnel_drain(struct tunnel *t, double seconds)
@@ -563,17 +589,43 @@ void tunnel_set_policy(struct tunnel *t, int64_t revision, json_t *policy, const
     tunnel_offer_config(t);
 }
 
+enum err tunnel_set_keys(struct tunnel *t, const json_t *host_keys, const char *client_key, json_t *told)
+{
+    char *key = strdup(client_key);
+    enum err e = key ? host_keys_parse(host_keys, &t->host_keys) : ERR_MEMORY;
+    if (e != ERR_OK) {
+        file_wipe(key);
+        return e;
+    }
+    file_wipe(t->client_key);
+    t->client_key = key;
+    json_decref(t->told);
+    t->told = json_incref(told);
+    if (t->phase == PHASE_UP)
+        tunnel_send_keys(t);
+    return ERR_OK;
+}
+
+void tunnel_refuse(struct tunnel *t, const char *words)
+{
+    if (t->control)
+        core_control_bye(t->control, words);
+    if (t->session)
+        tunnel_fall(t, words);
+}
+
 enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, struct egress *egress,
                     const struct tunnel_events *events, void *ctx, struct tunnel **out, char *why,
                     size_t why_size)
 {
-    struct host_key host_key;
-    if (host_key_parse(config->host_key, &host_key) != ERR_OK) {
+    struct host_keys host_keys = {0};
+    if (host_keys_parse(config->host_keys, &host_keys) != ERR_OK) {
         snprintf(why, why_size, "host_key of edge %s is not an \"ssh-ed25519 AAAA…\" line", config->edge);
         return ERR_CONFIG;
     }
     struct tunnel *t = calloc(1, sizeof *t);
     if (!t) {
+        host_keys_free(&host_keys);
         snprintf(why, why_size, "out of memory");
         return ERR_MEMORY;
     }
@@ -583,7 +635,7 @@ enum err tunnel_new(struct ev_loop *loop, const struct tunnel_config *config, st
     t->egress = egress;
     t->port = config->port;
     t->index = config->index;
-    t->host_key = host_key;
+    t->host_keys = host_keys;
     t->since = time(NULL);
     snprintf(t->core, sizeof t->core, "%s", config->core);
     snprintf(t->edge, sizeof t->edge, "%s", config->edge);
@@ -620,10 +672,20 @@ void tunnel_free(struct tunnel *t)
     reach_free(t->reach);
     json_decref(t->policy);
     free(t->config);
-    if (t->client_key)
-        OPENSSL_cleanse(t->client_key, strlen(t->client_key));
-    free(t->client_key);
+    json_decref(t->told);
+    host_keys_free(&t->host_keys);
+    file_wipe(t->client_key);
     free(t);
+}
+
+const char *tunnel_host_key(const struct tunnel *t)
+{
+    return t->session ? ssh_session_host_key(t->session) : "";
+}
+
+const char *tunnel_edge_version(const struct tunnel *t)
+{
+    return t->phase == PHASE_UP ? t->peer.version : "";
 }
 
 static void tunnel_status_figures(const struct tunnel *t, json_t *o)
@@ -635,6 +697,7 @@ static void tunnel_status_figures(const struct tunnel *t, json_t *o)
         json_object_set_new(o, "rtt_ms", json_real(rtt * 1000));
     json_object_set_new(o, "silent_s", json_real(core_control_silence(t->control, clock_monotonic())));
     json_object_set_new(o, "edge_version", json_string(t->peer.version));
+    json_object_set_new(o, "protocol", json_integer(t->peer.protocol));
     json_object_set_new(o, "clock_skew_s", json_integer(core_control_skew(t->control)));
     json_object_set_new(o, "revision_acked", json_integer(t->acked));
     if (t->ack_error[0])

@@ -41,9 +41,9 @@ struct tunnel_config {
     const char *edge; /* its name in the config */
     const char *host; /* name or address */
     uint16_t port;
-    const char *host_key;   /* "ssh-ed25519 AAAA…" */
-    const char *client_key; /* PEM text */
-    unsigned index;         /* of this tunnel to this edge */
+    const json_t *host_keys; /* for host_keys_parse */
+    const char *client_key;  /* PEM text */
+    unsigned index;          /* of this tunnel to this edge */
 };
 
 struct tunnel_events {
@@ -54,6 +54,8 @@ struct tunnel_events {
     /* The edge's answer to tunnel_config_prepare: state "prepared", "refused" with its reason, or "away" when
      * the tunnel went down before. waiting names keys that count from the edge's next start. */
     void (*on_config)(void *ctx, const char *state, const char *reason, const char *waiting);
+    /* The edge's answer to keys, judged; borrowed. */
+    void (*on_keys_ack)(void *ctx, const json_t *msg);
     /* tunnel_drain is done. */
     void (*on_drained)(void *ctx);
     /* The addresses of the host are wanted, which is a name: tunnel_answer follows, from the loop. */
@@ -77,11 +79,22 @@ const char *tunnel_config_prepare(struct tunnel *t, int64_t revision, const char
 void tunnel_config_decide(struct tunnel *t, int64_t revision, bool commit);
 /* The answer to on_question; without addresses, error says why. One that comes too late is forgotten. */
 void tunnel_answer(struct tunnel *t, const struct netaddr *addrs, size_t n, const char *error);
+/* Other keys: the edge's and ours count from the next connection on; told (a reference is taken; NULL:
+ * nothing) goes to the edge now, if the tunnel is up, and at every welcome. ERR_MALFORMED: as it was. */
+enum err tunnel_set_keys(struct tunnel *t, const json_t *host_keys, const char *client_key, json_t *told);
+/* Ends the connection, with these words for the edge and for status; it is dialled again as after any
+ * failure. */
+void tunnel_refuse(struct tunnel *t, const char *words);
+/* A tunnel_drain to come waits for open WebSockets, too. */
+void tunnel_linger(struct tunnel *t);
 /* No new requests; when those that run are done, or after `seconds`, the edge is told goodbye and on_drained
  * is called. A second call may shorten that. */
 void tunnel_drain(struct tunnel *t, double seconds);
 /* A new object: edge, index, target, state, reason, since (Unix time), and figures. */
 json_t *tunnel_status(const struct tunnel *t);
+/* What the edge of this connection proved and said; "" while there is none. */
+const char *tunnel_host_key(const struct tunnel *t);
+const char *tunnel_edge_version(const struct tunnel *t);
 const char *tunnel_state_str(enum tunnel_state s);
 
 #endif

@@ -29,8 +29,10 @@ static void worker_tell(struct tunnel_worker *w, json_t *msg)
 
 static void worker_on_state(void *ctx, enum tunnel_state state, const char *reason)
 {
-    worker_tell(ctx, json_pack("{ss ss ss sI}", "type", "state", "state", tunnel_state_str(state), "reason",
-                               reason, "since", (json_int_t)time(NULL)));
+    struct tunnel_worker *w = ctx;
+    worker_tell(w, json_pack("{ss ss ss sI ss}", "type", "state", "state", tunnel_state_str(state), "reason",
+                             reason, "since", (json_int_t)time(NULL), "edge_version",
+                             w->tunnel ? tunnel_edge_version(w->tunnel) : ""));
 }
 
 static void worker_on_policy_ack(void *ctx, int64_t revision, const char *error)
@@ -47,6 +49,14 @@ static void worker_on_config(void *ctx, const char *state, const char *reason, c
     w->config_id = NULL;
 }
 
+static void worker_on_keys_ack(void *ctx, const json_t *msg)
+{
+    struct tunnel_worker *w = ctx;
+    json_t *copy = json_deep_copy(msg); /* its type is keys_ack */
+    json_object_set_new(copy, "shown", json_string(tunnel_host_key(w->tunnel)));
+    worker_tell(w, copy);
+}
+
 static void worker_on_drained(void *ctx)
 {
     struct tunnel_worker *w = ctx;
@@ -59,7 +69,7 @@ static void worker_on_question(void *ctx)
 }
 
 static const struct tunnel_events worker_tunnel_events = {
-    worker_on_state, worker_on_policy_ack, worker_on_config, worker_on_drained, worker_on_question};
+    worker_on_state, worker_on_policy_ack, worker_on_config, worker_on_keys_ack, worker_on_drained, worker_on_question};
 
 static void worker_on_target_failed(void *ctx, const char *host, const struct netaddr *addr,
                                     const char *reason)
@@ -115,6 +125,15 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+/* Main has judged them as well; what is in force stays. */
+static void worker_keys(struct tunnel_worker *w, const json_t *msg)
+{
+    json_t *told = json_object_get(msg, "told");
+    if (w->tunnel && tunnel_set_keys(w->tunnel, json_object_get(msg, "host_keys"), text_of(msg, "client_key"),
+                                     json_is_object(told) ? told : NULL) != ERR_OK)
+        log_event(LOG_ERR, "Keys Not Taken Over", "reason=\"malformed, or out of memory\"");
+}
+
 static void worker_setup(struct tunnel_worker *w, const json_t *msg)
 {
     char why[256], name[64];
@@ -124,7 +143,7 @@ static void worker_setup(struct tunnel_worker *w, const json_t *msg)
         .edge = text_of(edge, "name"),
         .host = text_of(edge, "host"),
         .port = (uint16_t)json_integer_value(json_object_get(edge, "port")),
-        .host_key = text_of(edge, "host_key"),
+        .host_keys = json_object_get(msg, "host_keys"),
         .client_key = text_of(msg, "client_key"),
         .index = (unsigned)json_integer_value(json_object_get(msg, "index")),
     };
@@ -141,6 +160,7 @@ static void worker_setup(struct tunnel_worker *w, const json_t *msg)
         worker_fail(w, why);
         return;
     }
+    worker_keys(w, msg);
     if (!worker_policy(w, msg)) {
         tunnel_free(w->tunnel);
         w->tunnel = NULL;
@@ -196,6 +216,12 @@ void tunnel_worker_message(struct tunnel_worker *w, const char *type, json_t *ms
         egress_set_targets(w->egress, text_of(msg, "domain"), json_object_get(msg, "targets"));
     else if (strcmp(type, "answer") == 0)
         worker_answer(w, msg);
+    else if (strcmp(type, "keys") == 0)
+        worker_keys(w, msg);
+    else if (strcmp(type, "refuse") == 0 && w->tunnel)
+        tunnel_refuse(w->tunnel, text_of(msg, "reason"));
+    else if (strcmp(type, "linger") == 0 && w->tunnel)
+        tunnel_linger(w->tunnel);
     else if (strcmp(type, "status") == 0)
         worker_status(w, msg);
     else if (strcmp(type, "config_prepare") == 0)

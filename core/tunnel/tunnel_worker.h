@@ -6,8 +6,11 @@
  * Messages with main (common/ipc.h), beside those of common/worker_process.h:
  *
  *   from main
- *     setup         {core, edge: {name, host, port, host_key}, index, client_key: PEM text, and the members
- *                   of policy}
+ *     setup         {core, edge: {name, host, port}, index, and the members of keys and policy}
+ *     keys          {host_keys: [as pairing_host_keys has them], client_key: PEM text, told: what the edge is
+ *                   to do with its keys, sent to it as it is; null: nothing}
+ *     refuse        {reason}: the connection is to end
+ *     linger        {}: the drain that follows waits for WebSockets
  *     policy        {revision, policy: {..., sent to the edge as it is}, allowlist: [rules], domains:
  *                   [{host, hosts: [texts], bridge_ca: PEM text or null}], config: text of stile.json}
  *     config_prepare {id, revision, text}: the edge shall prepare this config; answered by config
@@ -18,12 +21,13 @@
  *     status        {id}
  *
  *   to main
- *     state         {state: "connecting"|"active"|"failed", reason, since}: at every change; since is Unix
- *                   time
+ *     state         {state: "connecting"|"active"|"failed", reason, since, edge_version}: at every change;
+ *                   since is Unix time
  *     question      {}: which addresses has the edge's host? The worker itself has neither DNS nor files
  *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, ...}}
  *     target_failed {domain: join host, address, port, reason}: a request could not use it
  *     config        {id, state: "prepared"|"refused"|"away"|"older version", reason, waits_for_restart}
+ *     keys_ack      {host_key, …}: the edge's answer, with `shown`: the host key of this connection
  *     policy_ack    {revision, error}: the edge's answer; error is null when it took it
  */
 #ifndef CORE_TUNNEL_TUNNEL_WORKER_H

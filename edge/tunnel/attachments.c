@@ -155,18 +155,25 @@ void attachments_config_answer(struct attachments *all, long id, bool committed,
         control_config_prepared(a->control, revision, error, waiting);
 }
 
+static json_t *attachments_on_keys(void *ctx, struct control *c, const json_t *msg)
+{
+    (void)c;
+    struct attachment *a = ctx;
+    return a->owner->events->keys(a->owner->ctx, a->core, msg);
+}
+
 static void attachments_on_control_close(void *ctx, struct control *c, const char *reason)
 {
     (void)c;
     struct attachment *a = ctx;
-    char copy[256];
+    char copy[320];
     text_copy(copy, sizeof copy, reason);
     attachments_control_over(a, copy);
     attachment_close(a, copy);
 }
 
 static const struct control_events attachment_control_events = {
-    attachments_on_up, attachments_on_policy, attachments_on_config, attachments_on_config_end,
+    attachments_on_up, attachments_on_policy, attachments_on_config, attachments_on_config_end, attachments_on_keys,
     attachments_on_control_close};
 
 static const char *attachment_take_control(struct attachment *a, int fds[2])

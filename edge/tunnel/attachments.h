@@ -26,6 +26,8 @@ struct attachments_events {
      * it says how it ended; a channel that goes says rollback, of any revision (0). */
     void (*config)(void *ctx, long id, const char *core, long revision, const char *text);
     void (*config_end)(void *ctx, long id, long revision, bool commit);
+    /* As control_events' on_keys. */
+    json_t *(*keys)(void *ctx, const char *core, const json_t *msg);
     /* A tunnel came up or went down: reason is NULL or in words. */
     void (*tunnel_changed)(void *ctx, const char *core, unsigned tunnel, const char *reason);
     /* What welcome shall say. */

@@ -27,6 +27,7 @@ struct control {
     struct ctl_channel channel;
     struct buf in;
     char core[64], version[32];
+    char refused[CTL_PROTOCOL_WORDS]; /* why core was told goodbye; it is for core to end then */
     struct control_self self;
     unsigned tunnel;
     double opened, up_since, last_heard, rtt;
@@ -45,7 +46,7 @@ static void control_end(struct control *c, const char *reason)
         return;
     c->over = true;
     ev_timer_stop(c->loop, &c->timer);
-    c->events->on_close(c->ctx, c, reason);
+    c->events->on_close(c->ctx, c, *c->refused ? c->refused : reason);
 }
 
 /* False when it cannot be sent: the queue is full, as core does not read, or memory is out. */
@@ -86,15 +87,16 @@ static void control_judge_clock(struct control *c, bool changed)
 
 static bool control_hello(struct control *c, const json_t *msg, char *why, size_t size)
 {
-    json_int_t protocol = json_integer_value(json_object_get(msg, "protocol"));
     json_int_t tunnel = json_integer_value(json_object_get(msg, "tunnel"));
     const char *name = json_string_value(json_object_get(msg, "core"));
     const char *version = json_string_value(json_object_get(msg, "version"));
-    if (protocol != CTL_PROTOCOL) {
-        snprintf(why, size,
-                 "core speaks control protocol %lld, this edge %d; update the older of the two boxes",
-                 (long long)protocol, CTL_PROTOCOL);
-        return false;
+    char words[CTL_PROTOCOL_WORDS];
+    text_copy(c->version, sizeof c->version, version);
+    if (!ctl_channel_agree(&c->channel, json_object_get(msg, "protocol"), "edge", "core", c->version,
+                           words)) {
+        control_say_bye(c, words); /* core shows it, and ends the connection */
+        memcpy(c->refused, words, sizeof c->refused);
+        return true;
     }
     if (!name || strcmp(name, c->core) != 0 || tunnel < 0 || tunnel > 1000) {
         snprintf(why, size, "hello names another core than its key, or no tunnel");
@@ -102,7 +104,6 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
     }
     c->tunnel = (unsigned)tunnel;
     c->skew = (int64_t)json_integer_value(json_object_get(msg, "time")) - (int64_t)time(NULL);
-    text_copy(c->version, sizeof c->version, version);
     snprintf(why, size, "out of memory");
     if (!control_send(c, json_pack("{ss ss si ss si sI sI sI}", "type", "welcome", "version", STILE_VERSION,
                                    "protocol", CTL_PROTOCOL, "edge", c->self.edge, "data_channels",
@@ -159,6 +160,16 @@ void control_config_committed(struct control *c, long revision, const char *erro
     control_config_answer(c, "config_committed", revision, error, waiting);
 }
 
+static bool control_keys(struct control *c, const json_t *msg)
+{
+    json_t *answer = c->events->on_keys(c->ctx, c, msg);
+    if (answer) {
+        json_object_set_new(answer, "type", json_string("keys_ack"));
+        json_object_set_new(answer, "id", json_integer(json_integer_value(json_object_get(msg, "id"))));
+    }
+    return control_send(c, answer);
+}
+
 static void control_pong(struct control *c, const json_t *msg)
 {
     if (json_integer_value(json_object_get(msg, "id")) != c->ping_id || c->ping_sent == 0)
@@ -178,6 +189,8 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
     enum ctl_type type;
     char quoted[64];
     const char *name = json_frame_type(msg);
+    if (*c->refused)
+        return true;
     enum err e = ctl_channel_check(&c->channel, CTL_FROM_CORE, msg, &type);
     if (e != ERR_OK) {
         snprintf(why, size, "core sent a control message that is not allowed now: %s",
@@ -197,6 +210,8 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
         c->events->on_config_end(c->ctx, c, (long)json_integer_value(json_object_get(msg, "revision")),
                                  type == CTL_CONFIG_COMMIT);
         return true;
+    case CTL_KEYS:
+        return control_keys(c, msg);
     case CTL_PING:
         return control_send(c, json_pack("{ss sI sI}", "type", "pong", "id",
                                          json_integer_value(json_object_get(msg, "id")), "time",
@@ -204,9 +219,12 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
     case CTL_PONG:
         control_pong(c, msg);
         return true;
-    case CTL_BYE:
-        snprintf(why, size, "core said goodbye");
+    case CTL_BYE: {
+        char words[CTL_PROTOCOL_WORDS];
+        const char *reason = json_string_value(json_object_get(msg, "reason"));
+        snprintf(why, size, "core said goodbye: %s", text_copy(words, sizeof words, reason));
         return false;
+    }
     default:
         snprintf(why, size, "core sent what only an edge sends");
         return false;
@@ -218,7 +236,7 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
 static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
 {
     struct control *c = ctx;
-    char why[256];
+    char why[320];
     c->last_heard = clock_monotonic();
     if (buf_append(&c->in, data, n) != ERR_OK) {
         control_end(c, "core sent more than a control message may hold");
@@ -337,8 +355,8 @@ json_t *control_status(const struct control *c)
 {
     bool up = control_is_up(c);
     double age = clock_monotonic() - (up ? c->up_since : c->opened);
-    return json_pack("{ss si ss sf sf ss sI sI}", "core", c->core, "tunnel", (int)c->tunnel, "state",
+    return json_pack("{ss si ss sf sf ss si sI sI}", "core", c->core, "tunnel", (int)c->tunnel, "state",
                      up ? "active" : "connecting", "since", (double)time(NULL) - age, "rtt_ms", c->rtt * 1000,
-                     "core_version", c->version, "revision", (json_int_t)c->policy_revision, "clock_skew_s",
-                     (json_int_t)c->skew);
+                     "core_version", c->version, "protocol", c->channel.protocol, "revision",
+                     (json_int_t)c->policy_revision, "clock_skew_s", (json_int_t)c->skew);
 }

@@ -23,6 +23,9 @@ struct control_events {
      * it says how it ended: control_config_committed follows for a commit. */
     void (*on_config)(void *ctx, struct control *c, long revision, const char *text);
     void (*on_config_end)(void *ctx, struct control *c, long revision, bool commit);
+    /* core says what is to be done with keys: do it, and return the members of keys_ack, all but its type and
+     * id, as a new object; NULL when memory is out. */
+    json_t *(*on_keys)(void *ctx, struct control *c, const json_t *msg);
     /* Over; reason in words. The owner frees it, at once or later. */
     void (*on_close)(void *ctx, struct control *c, const char *reason);
 };

@@ -31,6 +31,7 @@ struct sshd {
     struct ev_loop *loop;
     const struct box *box;
     const struct config_edge *self;
+    const struct core_keys *keys;
     char user[64], program[PATH_MAX];
     pid_t pid;
     ev_child child;
@@ -63,8 +64,11 @@ enum err sshd_update_keys(struct sshd *s, char *why)
     buf_init(&text, SSHD_CONFIG_MAX);
     for (size_t i = 0; i < s->box->config.cores.n && e == ERR_OK; i++) {
         const struct config_core *core = config_core_at(&s->box->config, i);
-        e = buf_printf(&text, "restrict,command=\"exec '%s' attach --core '%s' --run-dir '%s'\" %s %s\n",
-                       s->program, core->name, s->box->run, core->key, core->name);
+        const char *keys[CORE_KEYS_MAX];
+        size_t n = core_keys_of(s->keys, core, keys);
+        for (size_t k = 0; k < n && e == ERR_OK; k++)
+            e = buf_printf(&text, "restrict,command=\"exec '%s' attach --core '%s' --run-dir '%s'\" %s %s\n",
+                           s->program, core->name, s->box->run, keys[k], core->name);
     }
     if (e == ERR_OK)
         e = sshd_write(s, "authorized_keys", &text, why);
@@ -316,12 +320,13 @@ static enum err sshd_open_log(struct sshd *s, char *why)
 }
 
 enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self,
-                    struct sshd **out, char *why)
+                    const struct core_keys *keys, struct sshd **out, char *why)
 {
     struct sshd *s = xcalloc(1, sizeof *s);
     s->loop = loop;
     s->box = box;
     s->self = self;
+    s->keys = keys;
     s->backoff = backoff_first;
     buf_init(&s->line, 16 * 1024);
     ev_child_init(&s->child, sshd_on_exit, 0, 0);
@@ -343,6 +348,14 @@ enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct co
     sshd_spawn(s);
     *out = s;
     return ERR_OK;
+}
+
+/* sshd executes itself anew, with the files as they are now; its listening socket is away for that long, and
+ * core knocks again. */
+void sshd_new_host_key(struct sshd *s)
+{
+    if (s->pid)
+        kill(s->pid, SIGHUP);
 }
 
 /* Each connection's process leads a session of its own, so that the listener's end is not its end. */

@@ -31,6 +31,10 @@ static void on_up(void *ctx, const struct core_control_peer *peer)
     json_decref(policy);
     REQUIRE(core_control_prepare(control, 2, "{}") == ERR_OK);
     REQUIRE(core_control_decide(control, 2, true) == ERR_OK);
+    json_t *keys = json_pack("{si}", "id", 1);
+    enum err e = core_control_send_keys(control, keys);
+    REQUIRE(e == ERR_OK || e == ERR_UNSUPPORTED);
+    json_decref(keys);
 }
 
 static void on_policy_ack(void *ctx, int64_t revision, const char *error)
@@ -46,6 +50,13 @@ static void on_config(void *ctx, bool committed, int64_t revision, const char *e
             (!error || strlen(error) < CORE_CONTROL_WORDS));
 }
 
+static void on_keys_ack(void *ctx, const json_t *msg)
+{
+    const char *key = json_string_value(json_object_get(msg, "host_key"));
+    (void)ctx;
+    REQUIRE(ups == 1 && overs == 0 && key && strncmp(key, "ssh-ed25519 ", 12) == 0 && !strchr(key, '\n'));
+}
+
 static void on_over(void *ctx, enum err why, const char *words)
 {
     (void)ctx;
@@ -54,7 +65,8 @@ static void on_over(void *ctx, enum err why, const char *words)
         REQUIRE(*words >= ' ' && *words < 0x7f);
 }
 
-static const struct core_control_events events = {on_write, on_up, on_policy_ack, on_config, on_over};
+static const struct core_control_events events = {on_write,  on_up,       on_policy_ack,
+                                                  on_config, on_keys_ack, on_over};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

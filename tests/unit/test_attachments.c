@@ -61,6 +61,12 @@ static const char *on_policy(void *ctx, const char *core, long revision, const j
     return revision > 1 ? NULL : "too old";
 }
 
+static json_t *on_keys(void *ctx, const char *core, const json_t *msg)
+{
+    (void)ctx, (void)msg;
+    return json_pack("{ss ss}", "host_key", core, "secrets", "");
+}
+
 static void on_tunnel(void *ctx, const char *core, unsigned tunnel, const char *reason)
 {
     (void)ctx, (void)core, (void)tunnel;
@@ -85,7 +91,7 @@ static void on_config_end(void *ctx, long id, long revision, bool commit)
 }
 
 static const struct attachments_events events = {on_uplink,     on_uplink_close, on_policy, on_config,
-                                                 on_config_end, on_tunnel,       on_self};
+                                                 on_config_end, on_keys, on_tunnel,       on_self};
 
 static void setup(void)
 {
@@ -295,7 +301,7 @@ START_TEST(test_violations_end_the_tunnel)
         {"{\"type\":\"a\\nb\"}", "a\\x0ab"},
         {"{\"type\":1}", "malformed"},
         {"[]", "malformed"},
-        {"{\"type\":\"hello\",\"protocol\":99}", "update the older"},
+        {"{\"type\":\"hello\",\"protocol\":99}", "more than one release apart; update the edge"},
         {"{\"type\":\"hello\",\"protocol\":1,\"core\":\"core2\",\"tunnel\":0}", "another core"},
         {"{\"type\":\"hello\",\"protocol\":1,\"core\":\"core1\",\"tunnel\":-1}", "no tunnel"},
         {"{\"type\":\"bye\"}", "goodbye"},

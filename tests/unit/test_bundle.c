@@ -7,37 +7,101 @@
 #include "common/bundle.h"
 #include "common/file.h"
 #include "common/json_frame.h"
+#include "common/seal.h"
 #include "common/secrets.h"
 #include "tests/unit/unit.h"
 
 static char why[SCHEMA_WHY];
 
+static struct bundle example(void)
+{
+    struct bundle b = {.id = "0123456789abcdef0123456789abcdef",
+                       .edge = strdup("edge1"),
+                       .config = strdup("{\"a\": \"\\u00fc\"}\n"),
+                       .secrets = strdup("{\"s\": 5318008}"),
+                       .host_key = strdup("-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+                       .created = 1000000,
+                       .expires = 2000000,
+                       .protocol = 7,
+                       .version = "1.2.3"};
+    return b;
+}
+
+static char *encode(const char *passphrase)
+{
+    struct bundle b = example();
+    char *text = bundle_encode(&b, passphrase);
+    ck_assert_ptr_nonnull(text);
+    bundle_free(&b);
+    return text;
+}
+
+static void is_example(const struct bundle *back)
+{
+    struct bundle b = example();
+    ck_assert_str_eq(back->id, b.id);
+    ck_assert_str_eq(back->edge, b.edge);
+    ck_assert_str_eq(back->config, b.config);
+    ck_assert_str_eq(back->secrets, b.secrets);
+    ck_assert_str_eq(back->host_key, b.host_key);
+    ck_assert_int_eq(back->protocol, 7);
+    ck_assert_str_eq(back->version, "1.2.3");
+    ck_assert(back->created == b.created && back->expires == b.expires);
+    bundle_free(&b);
+}
+
+/* It is refused, with these words. */
+static void refused(const char *text, const char *passphrase, time_t now, const char *words)
+{
+    struct bundle b;
+    ck_assert_int_ne(bundle_decode("b", text, passphrase, now, &b, why), ERR_OK);
+    ck_assert_msg(strstr(why, words) != NULL, "%s", why);
+    ck_assert_msg(strstr(why, "5318008") == NULL, "it tells the secret: %s", why);
+}
+
 START_TEST(test_round_trip)
 {
-    struct bundle b = {.edge = strdup("edge1"),
-                       .config = strdup("{\"a\": \"\\u00fc\"}\n"),
-                       .secrets = strdup("{}"),
-                       .host_key = strdup("-----BEGIN OPENSSH PRIVATE KEY-----\n"),
-                       .created = 1000,
-                       .expires = 2000},
-                  back;
-    char *text = bundle_encode(&b);
-    ck_assert_ptr_nonnull(text);
-    ck_assert_msg(bundle_decode("b", text, 1500, &back, why) == ERR_OK, "%s", why);
-    ck_assert_str_eq(back.edge, b.edge);
-    ck_assert_str_eq(back.config, b.config);
-    ck_assert_str_eq(back.secrets, b.secrets);
-    ck_assert_str_eq(back.host_key, b.host_key);
+    struct bundle back;
+    char *text = encode(NULL);
+    ck_assert(!bundle_is_encrypted(text));
+    ck_assert_msg(bundle_decode("b", text, NULL, 1500000, &back, why) == ERR_OK, "%s", why);
+    is_example(&back);
     bundle_free(&back);
-    ck_assert_int_eq(bundle_decode("b", text, 2000, &back, why), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(why, "expired"));
-    ck_assert_int_eq(bundle_decode("b", text, 399, &back, why), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(why, "future"));
+    refused(text, NULL, 2000000,
+            "expired at 1970-01-24 03:33 UTC, and this box's clock says 1970-01-24 03:33 UTC");
+    refused(text, NULL, 2000000, "stile-core edge renew edge1");
+    refused(text, NULL, 999399, "made in the future");
+    refused(text, NULL, 999399, "the clocks of the two boxes differ");
+    for (size_t i = 0; i < strlen(text); i += 7) { /* one byte is another one */
+        char was = text[i];
+        text[i] = was == 'x' ? 'y' : 'x';
+        ck_assert_int_ne(bundle_decode("b", text, NULL, 1500000, &back, why), ERR_OK);
+        text[i] = was;
+    }
     text[strlen(text) / 2] = '\0'; /* cut on its way */
-    ck_assert_int_eq(bundle_decode("b", text, 1500, &back, why), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(why, "copy it again"));
+    refused(text, NULL, 1500000, "copy it again");
     file_wipe(text);
-    bundle_free(&b);
+}
+END_TEST
+
+START_TEST(test_encrypted)
+{
+    struct bundle back;
+    char *text = encode("open sesame");
+    ck_assert(bundle_is_encrypted(text));
+    ck_assert_ptr_null(strstr(text, "5318008"));
+    ck_assert_ptr_null(strstr(text, "PRIVATE KEY"));
+    ck_assert_msg(bundle_decode("b", text, "open sesame", 1500000, &back, why) == ERR_OK, "%s", why);
+    is_example(&back);
+    bundle_free(&back);
+    refused(text, "open barley", 1500000, "not its passphrase");
+    refused(text, NULL, 1500000, "its passphrase is needed");
+    refused(text, "open sesame", 2000000, "expired");
+    char *expires = strstr(text, "2000000"); /* a longer life for it */
+    ck_assert_ptr_nonnull(expires);
+    *expires = '9';
+    refused(text, "open sesame", 1500000, "damaged");
+    file_wipe(text);
 }
 END_TEST
 
@@ -48,23 +112,38 @@ START_TEST(test_refused)
     } rows[] = {
         {"", "not a Stile bundle"},
         {"[]", "not a Stile bundle"},
-        {"{\"stile_bundle\":2}", "update the older"},
-        {"{\"stile_bundle\":1}", "expired"},
-        {"{\"stile_bundle\":1,\"expires\":9999}", "missing"},
-        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":\"e\",\"config\":\"{}\",\"secrets\":\"{}\"}",
-         "missing"},
-        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":\"e\",\"config\":\"{}\",\"secrets\":\"{}\",\"host_"
-         "key\":\"x\"}",
-         "missing"},
-        {"{\"stile_bundle\":1,\"expires\":9999,\"edge\":5,\"config\":\"{}\",\"secrets\":\"{}\",\"host_key\":"
-         "\"-----BEGIN \"}",
-         "missing"},
+        {"{\"stile_bundle\":\"2\"}", "not a Stile bundle"},
+        {"{\"stile_bundle\":1}", "update core, then make a new one"},
+        {"{\"stile_bundle\":3}", "update this edge, then make a new one"},
+        {"{\"stile_bundle\":2}", "damaged"},
+        {"{\"stile_bundle\":2,\"check\":\"\"}", "damaged"},
+        {"{\"stile_bundle\":2,\"check\":5}", "damaged"},
+        {"{\"stile_bundle\":2,\"sealed\":\"stile-seal-1:00\"}", "its passphrase is needed"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct bundle b;
-        ck_assert_int_eq(bundle_decode("b", rows[i].text, 1500, &b, why), ERR_CONFIG);
-        ck_assert_msg(strstr(why, rows[i].words) != NULL, "row %zu: %s", i, why);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        refused(rows[i].text, NULL, 1500000, rows[i].words);
+    refused("{\"stile_bundle\":2,\"sealed\":\"stile-seal-1:00\"}", "a passphrase", 1500000, "damaged");
+}
+END_TEST
+
+START_TEST(test_seal)
+{
+    char *sealed, *text;
+    ck_assert_int_eq(seal_make("a passphrase", "bound", "", &sealed), ERR_OK);
+    ck_assert_int_eq(seal_open("a passphrase", "bound", sealed, &text), ERR_OK);
+    ck_assert_str_eq(text, "");
+    file_wipe(text);
+    free(sealed);
+    ck_assert_int_eq(seal_make("a passphrase", "bound", "a secret", &sealed), ERR_OK);
+    ck_assert_int_eq(seal_open("a passphrase", "other", sealed, &text), ERR_UNAUTHORIZED);
+    ck_assert_int_eq(seal_open("a passphrases", "bound", sealed, &text), ERR_UNAUTHORIZED);
+    for (size_t n = strlen(sealed); n-- > 0;) { /* cut anywhere */
+        sealed[n] = '\0';
+        if (n % 16 == 1)
+            ck_assert_int_ne(seal_open("a passphrase", "bound", sealed, &text), ERR_OK);
     }
+    free(sealed);
+    ck_assert_int_eq(seal_open("p", "", "stile-seal-2:", &text), ERR_MALFORMED);
 }
 END_TEST
 
@@ -90,7 +169,8 @@ START_TEST(test_secrets)
          "no colon"},
         {"{\"turn_users\":[{\"name\":\"u\",\"pasword\":\"5318008\"}],\"turn_nonce_key\":\"" NONCE "\"}",
          "unknown key"},
-        {"{\"turn_shared_secrets\":[\"5318008\"],\"turn_nonce_key\":\"" NONCE "\"}", "turn_shared_secrets[0]"},
+        {"{\"turn_shared_secrets\":[\"5318008\"],\"turn_nonce_key\":\"" NONCE "\"}",
+         "turn_shared_secrets[0]"},
         {"{\"turn_shared_secrets\":\"5318008\",\"turn_nonce_key\":\"" NONCE "\"}", "an array of strings"},
         {"{\"turn_users\":[],\"turn_nonce_key\":\"5318008\"}", "64 hex digits"},
         {"{\"turn_users\":[],\"turn_nonce_key\":\"5318008}", "not valid JSON"},
@@ -128,4 +208,5 @@ START_TEST(test_frames_of_many_values)
 }
 END_TEST
 
-UNIT_MAIN("bundle", test_round_trip, test_refused, test_secrets, test_frames_of_many_values)
+UNIT_MAIN("bundle", test_round_trip, test_encrypted, test_refused, test_seal, test_secrets,
+          test_frames_of_many_values)

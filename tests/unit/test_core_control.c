@@ -8,10 +8,12 @@
 #include "core/tunnel/core_control.h"
 #include "proto/ctl_msg.h"
 
+#define KEY_LINE "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMwrrzXgvBbHHJMxT0oo8pyOSPbIRSfYg5WtnU+tNqTs"
+
 static struct {
     struct buf sent;
     bool full;
-    unsigned ups, acks, overs;
+    unsigned ups, acks, keys_acks, overs;
     struct core_control_peer peer;
     int64_t ack_revision;
     char ack_error[300], words[400];
@@ -50,6 +52,13 @@ static void on_config(void *ctx, bool committed, int64_t revision, const char *e
     snprintf(seen.config_waiting, sizeof seen.config_waiting, "%s", waiting);
 }
 
+static void on_keys_ack(void *ctx, const json_t *msg)
+{
+    (void)ctx;
+    seen.keys_acks++;
+    ck_assert_str_eq(json_string_value(json_object_get(msg, "host_key")), KEY_LINE);
+}
+
 static void on_over(void *ctx, enum err why, const char *words)
 {
     (void)ctx;
@@ -58,12 +67,13 @@ static void on_over(void *ctx, enum err why, const char *words)
     snprintf(seen.words, sizeof seen.words, "%s", words);
 }
 
-static const struct core_control_events events = {on_write, on_up, on_policy_ack, on_config, on_over};
+static const struct core_control_events events = {on_write,  on_up,       on_policy_ack,
+                                                  on_config, on_keys_ack, on_over};
 static struct core_control *c;
 
 static void setup(void)
 {
-    static const struct core_control_self self = {.core = "core1", .tunnel = 1};
+    static const struct core_control_self self = {.core = "core1", .edge = "edge1", .tunnel = 1};
     memset(&seen, 0, sizeof seen);
     buf_init(&seen.sent, 4 * CTL_MESSAGE_MAX);
     c = core_control_new(&self, &events, NULL);
@@ -177,6 +187,99 @@ START_TEST(policy_and_its_answers)
 }
 END_TEST
 
+START_TEST(keys_and_their_answers)
+{
+    json_t *keys = json_pack("{si s[s]}", "id", 5, "core_keys", KEY_LINE);
+    greet(50);
+    ck_assert_int_eq(core_control_send_keys(c, keys), ERR_OK);
+    json_t *msg = next_sent();
+    ck_assert_str_eq(json_frame_type(msg), "keys");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(msg, "core_keys"), 0)), KEY_LINE);
+    json_decref(msg);
+    edge_says(json_pack("{ss si ss ss}", "type", "keys_ack", "id", 5, "host_key", KEY_LINE, "secrets", ""),
+              51);
+    ck_assert(seen.keys_acks == 1 && seen.overs == 0);
+    edge_says(json_pack("{ss si ss ss}", "type", "keys_ack", "id", 5, "host_key", KEY_LINE, "secrets", ""),
+              51);
+    ck_assert(seen.keys_acks == 1 && seen.overs == 1); /* one answer each */
+    json_decref(keys);
+}
+END_TEST
+
+static const char *const bad_keys_acks[] = {
+    "{\"type\":\"keys_ack\",\"id\":5,\"host_key\":\"ssh-ed25519 AAAA\",\"secrets\":\"\"}",
+    "{\"type\":\"keys_ack\",\"id\":5,\"host_key\":\"" KEY_LINE "\\nHostKey x\",\"secrets\":\"\"}",
+    "{\"type\":\"keys_ack\",\"id\":5,\"host_key\":\"" KEY_LINE "\",\"next_host_key\":5,\"secrets\":\"\"}",
+    "{\"type\":\"keys_ack\",\"id\":5,\"host_key\":\"" KEY_LINE "\"}",
+    "{\"type\":\"keys_ack\",\"id\":-1,\"host_key\":\"" KEY_LINE "\",\"secrets\":\"\"}",
+    "{\"type\":\"keys_ack\",\"id\":5,\"host_key\":\"" KEY_LINE "\",\"secrets\":\"\",\"error\":[]}",
+};
+
+START_TEST(bad_answers_about_keys_end_it)
+{
+    const char *text = bad_keys_acks[_i];
+    uint8_t head[4] = {0, 0, 0, (uint8_t)strlen(text)};
+    json_t *keys = json_pack("{si}", "id", 5);
+    greet(50);
+    ck_assert_int_eq(core_control_send_keys(c, keys), ERR_OK);
+    core_control_receive(c, head, 4, 51, 1000000);
+    core_control_receive(c, text, strlen(text), 51, 1000000);
+    ck_assert_msg(seen.overs == 1 && seen.keys_acks == 0, "%s", text);
+    json_decref(keys);
+}
+END_TEST
+
+/* One release apart: what both know is spoken. */
+START_TEST(an_older_edge_is_spoken_to_without_keys)
+{
+    json_t *keys = json_pack("{si}", "id", 5), *older = welcome(2);
+    json_object_set_new(older, "protocol", json_integer(CTL_PROTOCOL - 1));
+    core_control_start(c, 50, 1000000);
+    edge_says(older, 50);
+    ck_assert(seen.ups == 1 && seen.overs == 0);
+    ck_assert_int_eq(seen.peer.protocol, CTL_PROTOCOL - 1);
+    ck_assert_int_eq(core_control_send_keys(c, keys), ERR_UNSUPPORTED);
+    json_decref(keys);
+}
+END_TEST
+
+START_TEST(a_newer_edge_is_spoken_to)
+{
+    json_t *newer = welcome(2);
+    json_object_set_new(newer, "protocol", json_integer(CTL_PROTOCOL + 1));
+    core_control_start(c, 50, 1000000);
+    edge_says(newer, 50);
+    ck_assert(seen.ups == 1 && seen.peer.protocol == CTL_PROTOCOL);
+}
+END_TEST
+
+START_TEST(two_releases_apart_is_refused_with_words)
+{
+    json_t *far = welcome(2);
+    json_object_set_new(far, "protocol", json_integer(CTL_PROTOCOL + 2));
+    core_control_start(c, 50, 1000000);
+    ck_assert(next_is("hello"));
+    edge_says(far, 50);
+    ck_assert(seen.ups == 0 && seen.overs == 1);
+    ck_assert_msg(strstr(seen.words, "more than one release apart; update the core") != NULL, "%s",
+                  seen.words);
+    json_t *bye = next_sent();
+    ck_assert_str_eq(json_string_value(json_object_get(bye, "reason")), seen.words);
+    json_decref(bye);
+}
+END_TEST
+
+START_TEST(another_edge_than_meant_is_refused)
+{
+    json_t *other = welcome(2);
+    json_object_set_new(other, "edge", json_string("edge2"));
+    core_control_start(c, 50, 1000000);
+    edge_says(other, 50);
+    ck_assert(seen.ups == 0 && seen.overs == 1);
+    ck_assert_msg(strstr(seen.words, "says that it is edge2, not edge1") != NULL, "%s", seen.words);
+}
+END_TEST
+
 START_TEST(pings_measure_and_keep_alive)
 {
     greet(50);
@@ -239,7 +342,8 @@ END_TEST
 static const char *const violations[] = {
     "{\"type\":\"hello\",\"version\":\"1\"}",
     "{\"type\":\"policy\",\"revision\":1}",
-    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":1,\"edge\":\"e\",\"data_channels\":1,\"revision\":"
+    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":2,\"edge\":\"edge1\",\"data_channels\":1,"
+    "\"revision\":"
     "1,\"time\":1}",
     "{\"type\":\"exec\",\"command\":\"sh\"}",
     "{\"type\":\"pong\",\"id\":2}",
@@ -270,16 +374,19 @@ START_TEST(violations_end_it)
 END_TEST
 
 static const char *const bad_welcomes[] = {
-    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":2,\"edge\":\"e\",\"data_channels\":1,\"revision\":"
+    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":4,\"edge\":\"e\",\"data_channels\":1,\"revision\":"
     "1,\"time\":1}",
-    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":1,\"edge\":\"e\",\"data_channels\":0,\"revision\":"
+    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":2,\"edge\":\"edge1\",\"data_channels\":0,"
+    "\"revision\":"
     "1,\"time\":1}",
-    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":1,\"edge\":\"e\",\"data_channels\":65,\"revision\":"
+    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":2,\"edge\":\"edge1\",\"data_channels\":65,"
+    "\"revision\":"
     "1,\"time\":1}",
     "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":1,\"edge\":5,\"data_channels\":1,\"revision\":1,"
     "\"time\":1}",
-    "{\"type\":\"welcome\",\"protocol\":1,\"edge\":\"e\",\"data_channels\":1,\"revision\":1,\"time\":1}",
-    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":1,\"edge\":\"e\",\"data_channels\":1,\"revision\":-"
+    "{\"type\":\"welcome\",\"protocol\":2,\"edge\":\"edge1\",\"data_channels\":1,\"revision\":1,\"time\":1}",
+    "{\"type\":\"welcome\",\"version\":\"1\",\"protocol\":2,\"edge\":\"edge1\",\"data_channels\":1,"
+    "\"revision\":-"
     "1,\"time\":1}",
     "{\"type\":\"ping\",\"id\":1}",
 };
@@ -323,6 +430,13 @@ int main(void)
     tcase_add_test(tc, hello_and_welcome);
     tcase_add_test(tc, one_byte_at_a_time);
     tcase_add_test(tc, policy_and_its_answers);
+    tcase_add_test(tc, keys_and_their_answers);
+    tcase_add_loop_test(tc, bad_answers_about_keys_end_it, 0,
+                        (int)(sizeof bad_keys_acks / sizeof *bad_keys_acks));
+    tcase_add_test(tc, an_older_edge_is_spoken_to_without_keys);
+    tcase_add_test(tc, a_newer_edge_is_spoken_to);
+    tcase_add_test(tc, two_releases_apart_is_refused_with_words);
+    tcase_add_test(tc, another_edge_than_meant_is_refused);
     tcase_add_test(tc, pings_measure_and_keep_alive);
     tcase_add_test(tc, silence_ends_it_after_15_s);
     tcase_add_test(tc, an_edge_that_never_greets_is_left);

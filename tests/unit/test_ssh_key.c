@@ -35,4 +35,24 @@ START_TEST(test_openssh_reads_it)
 }
 END_TEST
 
-UNIT_MAIN("ssh_key", test_openssh_reads_it)
+START_TEST(test_public_half)
+{
+    struct ssh_key k;
+    ck_assert_int_eq(ssh_key_make(&k), ERR_OK);
+    char *line = ssh_key_public_of(k.private_pem);
+    ck_assert_ptr_nonnull(line);
+    ck_assert_str_eq(line, k.public_line);
+    free(line);
+    for (size_t n = strlen(k.private_pem); n > 0; n--) { /* cut anywhere: never the wrong key */
+        k.private_pem[n - 1] = '\0';
+        line = ssh_key_public_of(k.private_pem);
+        ck_assert(!line || strcmp(line, k.public_line) == 0);
+        free(line);
+    }
+    ck_assert_ptr_null(ssh_key_public_of("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n"));
+    ck_assert_ptr_null(ssh_key_public_of("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"));
+    ssh_key_free(&k);
+}
+END_TEST
+
+UNIT_MAIN("ssh_key", test_openssh_reads_it, test_public_half)

@@ -17,6 +17,7 @@ static const char script[] = "case \"$SSH_ORIGINAL_COMMAND\" in\n"
                              "esac";
 
 static struct sshd_fixture sshd;
+static struct host_keys pinned;
 static struct ev_loop *loop;
 
 struct seen {
@@ -74,14 +75,21 @@ static void setup(void)
 static void teardown(void)
 {
     sshd_fixture_teardown(&sshd);
+    host_keys_free(&pinned);
     ev_loop_destroy(loop);
+}
+
+static void pin(const char *line)
+{
+    json_t *list = json_pack("[s]", line);
+    ck_assert(host_keys_parse(list, &pinned) == ERR_OK);
+    json_decref(list);
 }
 
 static struct ssh_session *start(struct seen *seen, const char *host_key, const char *client_key)
 {
-    struct host_key pinned;
-    ck_assert(host_key_parse(host_key, &pinned) == ERR_OK);
-    struct ssh_session_config config = {.user = sshd.user, .host_key = &pinned, .client_key = client_key};
+    pin(host_key);
+    struct ssh_session_config config = {.user = sshd.user, .host_keys = &pinned, .client_key = client_key};
     *seen = (struct seen){.why = ERR_OK};
     int fd = sock_connect_tcp(&sshd.addr);
     ck_assert(fd >= 0);
@@ -333,10 +341,9 @@ END_TEST
 /* The connection is cut after every so many bytes: nothing may leak (ASan) or crash. */
 START_TEST(cut_at_any_point)
 {
-    struct host_key pinned;
-    ck_assert(host_key_parse(sshd.host_key, &pinned) == ERR_OK);
+    pin(sshd.host_key);
     struct ssh_session_config config = {
-        .user = sshd.user, .host_key = &pinned, .client_key = sshd.client_key};
+        .user = sshd.user, .host_keys = &pinned, .client_key = sshd.client_key};
     for (int i = 0; i < 60; i++) {
         struct seen seen = {.why = ERR_OK};
         struct pipe p = {.to_send = 100000};

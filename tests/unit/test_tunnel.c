@@ -100,7 +100,7 @@ struct egress_session {
 };
 
 static unsigned sessions, echoes;
-static size_t running;
+static size_t running, websockets;
 
 struct egress_session *egress_session_new(struct egress *e, const struct egress_session_events *events,
                                           void *ctx)
@@ -140,6 +140,12 @@ enum err egress_session_send(struct egress_session *s, struct buf *out, size_t m
 void egress_session_drain(struct egress_session *s)
 {
     s->drained = true;
+}
+
+size_t egress_running(const struct egress *e)
+{
+    (void)e;
+    return running + websockets;
 }
 
 size_t egress_unfinished(const struct egress *e)
@@ -186,6 +192,11 @@ static void on_config(void *ctx, const char *state, const char *reason, const ch
     (void)ctx, (void)state, (void)reason, (void)waiting;
 }
 
+static void on_keys_ack(void *ctx, const json_t *msg)
+{
+    (void)ctx, (void)msg;
+}
+
 static void on_drained(void *ctx)
 {
     (void)ctx;
@@ -208,7 +219,7 @@ static void on_question(void *ctx)
     ck_assert_ptr_nonnull(resolver_ask(resolver, asked_host, 0, NULL, on_resolved, NULL));
 }
 
-static const struct tunnel_events events = {on_state, on_policy_ack, on_config, on_drained, on_question};
+static const struct tunnel_events events = {on_state, on_policy_ack, on_config, on_keys_ack, on_drained, on_question};
 
 static double now(void)
 {
@@ -249,7 +260,7 @@ static void setup(void)
     char script[400];
     memset(&seen, 0, sizeof seen);
     sessions = echoes = 0;
-    running = 0;
+    running = websockets = 0;
     loop = ev_loop_new(EVFLAG_AUTO);
     resolver = resolver_new(loop);
     ck_assert_ptr_nonnull(resolver);
@@ -262,17 +273,19 @@ static void setup(void)
 
 static void start_with(const char *host, const char *host_key)
 {
+    json_t *host_keys = json_pack("[s]", host_key);
     struct tunnel_config config = {.core = "core1",
                                    .edge = "edge1",
                                    .host = host,
                                    .port = sshd.addr.port,
-                                   .host_key = host_key,
+                                   .host_keys = host_keys,
                                    .client_key = sshd.client_key,
                                    .index = 1};
     char why[256];
     asked_host = host;
     ck_assert_msg(tunnel_new(loop, &config, NULL, &events, NULL, &tunnel, why, sizeof why) == ERR_OK, "%s",
                   why);
+    json_decref(host_keys);
     json_t *policy = json_pack("{ss}", "join_url", "https://join.example.com");
     tunnel_set_policy(tunnel, 7, policy, NULL);
     json_decref(policy);
@@ -432,6 +445,20 @@ START_TEST(draining_waits_for_requests)
 }
 END_TEST
 
+START_TEST(lingering_waits_for_websockets)
+{
+    start();
+    RUN_UNTIL(5, seen.state == TUNNEL_ACTIVE);
+    websockets = 1;
+    tunnel_linger(tunnel);
+    tunnel_drain(tunnel, 30);
+    run_for(0.5);
+    ck_assert(!seen.drained);
+    websockets = 0;
+    RUN_UNTIL(2, seen.drained);
+}
+END_TEST
+
 START_TEST(draining_has_a_limit)
 {
     start();
@@ -486,6 +513,7 @@ int main(int argc, char **argv)
     tcase_add_test(tc, the_edges_goodbye_is_the_reason);
     tcase_add_test(tc, a_name_without_address_is_told);
     tcase_add_test(tc, draining_waits_for_requests);
+    tcase_add_test(tc, lingering_waits_for_websockets);
     tcase_add_test(tc, draining_has_a_limit);
     tcase_add_test(tc, draining_while_it_is_down);
     tcase_add_test(tc, freed_at_any_moment);
