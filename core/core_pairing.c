@@ -30,11 +30,17 @@ static const char *text_of(const json_t *object, const char *name)
 /* What tunnels are told -----------------------------------------------------------------------------------
  */
 
-/* Whether the edge is to have a key in the place of this one: a bundle's, core's, or one that is rotated. */
+/* Whether the edge is to have a key in the place of this one: a bundle's, core's, or one that is rotated; and not one that
+ * it has made for that. */
 static bool edge_wants_key(const struct core *c, const struct config_edge *edge, const char *key)
 {
     const json_t *entry = pairing_edge(&c->pairing, edge->name);
     const char *rotated = core_rotation_host_key(c, edge->name);
+    size_t i;
+    json_t *offer;
+    json_array_foreach (json_object_get(entry, "offers"), i, offer)
+        if (strcmp(text_of(offer, "next"), key) == 0)
+            return false;
     return strcmp(text_of(json_object_get(entry, "bundle"), "key"), key) == 0 ||
            !json_object_get(entry, "paired") || (rotated && strcmp(rotated, key) == 0);
 }

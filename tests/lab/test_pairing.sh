@@ -153,7 +153,7 @@ lab_stop edge mixed
 check "the edge joins with its bundle" join "$RUN/core/edge2.bundle" edge2 --name edge2 --cert "$LAB/edge1.pem" --key "$LAB/edge1.key"
 lab_spawn edge edge2 "$EDGE" run --dir "$RUN/edge2"
 check "and is paired" wait_for 40 "the pairing" edges '.[1].pairing == "paired" and .[1].tunnels_active == 2'
-check "guests get through it" wait_for 5 "a request" guest_curl -f -o /dev/null "https://$JOIN_HOST:8443/bulk/hello"
+check "guests get through it" wait_for 5 "a request" guest_curl -f -o /dev/null --connect-to "$JOIN_HOST:443:$EDGE_PUBLIC:8443" "https://$JOIN_HOST/bulk/hello"
 check "edge list shows both to people" sh -c \
     "ip netns exec '$(lab_ns core)' '$CORE' edge list --dir '$RUN/core' | grep -c paired | grep -qx 2"
 
@@ -177,7 +177,7 @@ is "the revision has counted all of it" "$(jq .revision "$RUN/core/stile.json")"
 
 # other N: the programs as if N were their control protocol.
 other() {
-    make -s -C "$ROOT" -j2 BUILD="$BUILD/protocol$1" "$BUILD/protocol$1/stile-core" "$BUILD/protocol$1/stile-edge" \
+    make -s -C "$ROOT" -j2 BUILD="$BUILD" "$BUILD/protocol$1/stile-core" "$BUILD/protocol$1/stile-edge" \
         >"$LAB/log/make-protocol$1.log" 2>&1 && cp "$BUILD/protocol$1/stile-core" "$RUN/core$1" && cp "$BUILD/protocol$1/stile-edge" "$RUN/edge$1"
 }
 check "boxes of other releases are built" eval 'other 1 && other 3 && other 4'

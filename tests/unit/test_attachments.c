@@ -301,7 +301,6 @@ START_TEST(test_violations_end_the_tunnel)
         {"{\"type\":\"a\\nb\"}", "a\\x0ab"},
         {"{\"type\":1}", "malformed"},
         {"[]", "malformed"},
-        {"{\"type\":\"hello\",\"protocol\":99}", "more than one release apart; update the edge"},
         {"{\"type\":\"hello\",\"protocol\":1,\"core\":\"core2\",\"tunnel\":0}", "another core"},
         {"{\"type\":\"hello\",\"protocol\":1,\"core\":\"core1\",\"tunnel\":-1}", "no tunnel"},
         {"{\"type\":\"bye\"}", "goodbye"},
@@ -321,6 +320,31 @@ START_TEST(test_violations_end_the_tunnel)
     ck_assert_int_eq(write(p.channel, "\xff\xff\xff\xff", 4), 4);
     turn_loop();
     peer_refused(&p, "malformed");
+    peer_free(&p);
+    teardown();
+}
+END_TEST
+
+/* One release apart is right; more is refused with words for core, which ends the connection then. */
+START_TEST(test_other_releases)
+{
+    setup();
+    json_t *far = hello("core1", 0), *next = hello("core1", 0);
+    json_object_set_new(far, "protocol", json_integer(CTL_PROTOCOL + 2));
+    json_object_set_new(next, "protocol", json_integer(CTL_PROTOCOL + 1));
+    struct peer p = peer_attach("core1", "control", 0, "one");
+    peer_say(&p, far);
+    json_t *bye = peer_hear(&p);
+    ck_assert_str_eq(json_frame_type(bye), "bye");
+    const char *reason = json_string_value(json_object_get(bye, "reason"));
+    ck_assert_msg(strstr(reason, "the core is of version 1.0"), "%s", reason);
+    ck_assert_msg(strstr(reason, "more than one release apart; update the edge"), "%s", reason);
+    json_decref(bye);
+    ck_assert_uint_eq(edge.downs, 0);
+    peer_free(&p);
+    p = peer_attach("core1", "control", 0, "two");
+    peer_say(&p, next);
+    peer_expect(&p, "welcome", "edge", "edge1");
     peer_free(&p);
     teardown();
 }
@@ -387,4 +411,4 @@ START_TEST(test_a_core_that_does_not_read)
 END_TEST
 
 UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel,
-          test_the_newer_connection_wins, test_second_message_ends_it, test_a_core_that_does_not_read)
+          test_other_releases, test_the_newer_connection_wins, test_second_message_ends_it, test_a_core_that_does_not_read)
