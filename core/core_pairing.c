@@ -30,8 +30,8 @@ static const char *text_of(const json_t *object, const char *name)
 /* What tunnels are told -----------------------------------------------------------------------------------
  */
 
-/* Whether the edge is to have a key in the place of this one: a bundle's, core's, or one that is rotated; and not one that
- * it has made for that. */
+/* Whether the edge is to have a key in the place of this one: a bundle's, core's, or one that is rotated; and
+ * not one that it has made for that. */
 static bool edge_wants_key(const struct core *c, const struct config_edge *edge, const char *key)
 {
     const json_t *entry = pairing_edge(&c->pairing, edge->name);
@@ -170,7 +170,7 @@ static void keys_settle(struct core *c, const struct config_edge *edge, const ch
 {
     char file[80], path[PATH_MAX];
     bool bundle = json_object_get(pairing_edge(&c->pairing, edge->name), "bundle") != NULL;
-    if (!pairing_settle(&c->pairing, edge, key, (time_t)ev_now(c->loop)))
+    if (!pairing_settle(&c->pairing, edge, key, time(NULL)))
         return; /* out of memory: the next answer tries again */
     core_keys_save(c);
     bundle = bundle && !json_object_get(pairing_edge(&c->pairing, edge->name), "bundle");
@@ -252,7 +252,7 @@ void core_edge_list_request(void *core, struct request *r, const json_t *msg)
 {
     struct core *c = core;
     size_t i;
-    json_t *row, *rows = edges_list(c->box, &c->pairing, (time_t)ev_now(c->loop));
+    json_t *row, *rows = edges_list(c->box, &c->pairing, time(NULL));
     (void)msg;
     json_array_foreach (rows, i, row)
         add_tunnels(c, row);

@@ -268,7 +268,7 @@ static void complain(struct core *c, const char *why)
 static void finish(struct core *c)
 {
     json_t *r = json_incref(rotation(c));
-    json_object_set_new(r, "ended", json_integer((json_int_t)ev_now(c->loop)));
+    json_object_set_new(r, "ended", json_integer((json_int_t)time(NULL)));
     json_object_del(r, "phase");
     json_object_del(r, "problem");
     json_object_set(c->pairing.json, "last_rotation", r);
@@ -293,7 +293,7 @@ static void begin_overlap(struct core *c)
         finish(c);
         return;
     }
-    json_object_set_new(r, "ends", json_integer((json_int_t)(ev_now(c->loop) + overlap)));
+    json_object_set_new(r, "ends", json_integer((json_int_t)time(NULL) + (json_int_t)overlap));
     if (core) {
         json_t *old = json_object_get(c->pairing.json, "core_keys");
         if (!old)
@@ -328,7 +328,7 @@ static void look_at_overlap(struct core *c)
     char why[SCHEMA_WHY];
     json_t *r = rotation(c);
     bool core = json_object_get(r, "core") != NULL, secrets = json_is_true(json_object_get(r, "secrets"));
-    bool over = ev_now(c->loop) >= (double)json_integer_value(json_object_get(r, "ends"));
+    bool over = time(NULL) >= (time_t)json_integer_value(json_object_get(r, "ends"));
     if ((core && !tunnels_are_up(c)) || (!over && (secrets || core_tunnels_passing(c))))
         return;
     if (secrets && end_secrets(c, why) != ERR_OK) {
@@ -381,7 +381,7 @@ static enum err judge_edges(const struct core *c, const char *only, char *why)
     for (size_t i = 0; i < c->box->config.edges.n; i++) {
         const char *name = config_edge_at(&c->box->config, i)->name;
         if ((only && strcasecmp(only, name) != 0) ||
-            pairing_state(&c->pairing, name, (time_t)ev_now(c->loop)) == PAIRING_PAIRED)
+            pairing_state(&c->pairing, name, time(NULL)) == PAIRING_PAIRED)
             continue;
         snprintf(
             why, SCHEMA_WHY,
@@ -428,7 +428,7 @@ static enum err begin(struct core *c, bool ssh, bool secrets, const char *only, 
                           ssh && secrets ? "all"
                           : ssh          ? "ssh"
                                          : "secrets",
-                          "phase", "spreading", "started", (json_int_t)ev_now(c->loop), "overlap", overlap,
+                          "phase", "spreading", "started", (json_int_t)time(NULL), "overlap", overlap,
                           "secrets", (int)secrets, "everybody", only == NULL);
     enum err e = r ? ERR_OK : ERR_MEMORY;
     if (ssh)

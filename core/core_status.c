@@ -110,7 +110,7 @@ static void core_status_done(void *ctx, json_t *results)
     json_object_set_new(answer, "admin", admin_status(c->admin));
     if (answer) {
         size_t i;
-        json_t *row, *edges = edges_list(c->box, &c->pairing, (time_t)ev_now(c->loop));
+        json_t *row, *edges = edges_list(c->box, &c->pairing, time(NULL));
         json_array_foreach (edges, i, row)
             json_object_del(row, "bundle");
         json_object_set_new(answer, "edges", edges);

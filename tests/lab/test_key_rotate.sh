@@ -28,7 +28,9 @@ accepted() { grep -c '^restrict' "$RUN/edge/run/authorized_keys"; }
 token() { lab_in edge "$EDGE" user token rotated --ttl 600 --json --dir "$RUN/edge" | jq -r '.username + ":" + .password'; }
 # allocates TOKEN: a relay is given to who has these.
 allocates() {
-    lab_in guest timeout 10 turnutils_uclient -u "${1%:*}" -w "${1##*:}" -y -n 1 -m 1 -l 20 "$EDGE_PUBLIC" 2>&1 | grep -q 'Total lost packets 0'
+    lab_in guest timeout 5 turnutils_uclient -v -c -u "${1%:*}" -w "${1##*:}" -n 1 -m 1 -l 20 -e 198.51.100.1 "$EDGE_PUBLIC" \
+        >"$LAB/log/guest-allocates.log" 2>&1
+    grep -q 'Received relay addr' "$LAB/log/guest-allocates.log"
 }
 
 need 5 "the pairing" log core 'event="Edge Paired" edge=edge1'
