@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
-#include "common/events_request.h"
 #include "common/config_text.h"
+#include "common/events_request.h"
 #include "common/fatal.h"
 #include "common/log.h"
 #include "common/verb.h"

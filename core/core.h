@@ -32,11 +32,11 @@ struct core_tunnel {
     char host[256], *host_key;
     uint16_t port;
     struct resolver_query *question; /* its worker asks for the host's addresses; NULL: it does not */
-    unsigned index;              /* among those of this edge */
-    bool leaving;                /* it is not in the config any more: its requests end */
-    bool passing;                /* a tunnel that was started to take its place is not up yet */
-    char state[16], reason[420]; /* as the worker said last */
-    char down[420];              /* why it is down; "": it is up, or nothing is known yet */
+    unsigned index;                  /* among those of this edge */
+    bool leaving;                    /* it is not in the config any more: its requests end */
+    bool passing;                    /* a tunnel that was started to take its place is not up yet */
+    char state[16], reason[420];     /* as the worker said last */
+    char down[420];                  /* why it is down; "": it is up, or nothing is known yet */
     char edge_version[32];
     double since;
 };

@@ -35,15 +35,16 @@ static enum err material_read_key(const struct box *box, struct core_material *m
     static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU",
                       end[] = "-----END OPENSSH PRIVATE KEY-----";
     char path[PATH_MAX];
-    enum err err = file_read_secret(box_file(box, BOX_CORE_KEY, path), KEY_MAX, &m->client_key, NULL, why,
-                                    SCHEMA_WHY);
+    enum err err =
+        file_read_secret(box_file(box, BOX_CORE_KEY, path), KEY_MAX, &m->client_key, NULL, why, SCHEMA_WHY);
     if (err != ERR_OK)
         return err;
     /* "openssh-key-v1", and the cipher "none" (OpenSSH's PROTOCOL.key) */
     if (strncmp(m->client_key, begin, sizeof begin - 1) == 0 && strstr(m->client_key, end))
         return ERR_OK;
     snprintf(why, SCHEMA_WHY,
-             "%s: is no SSH key in OpenSSH's format without a passphrase, as 'stile-core init' makes it", path);
+             "%s: is no SSH key in OpenSSH's format without a passphrase, as 'stile-core init' makes it",
+             path);
     return ERR_CONFIG;
 }
 

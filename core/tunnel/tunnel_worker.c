@@ -68,8 +68,9 @@ static void worker_on_question(void *ctx)
     worker_tell(ctx, json_pack("{ss}", "type", "question"));
 }
 
-static const struct tunnel_events worker_tunnel_events = {
-    worker_on_state, worker_on_policy_ack, worker_on_config, worker_on_keys_ack, worker_on_drained, worker_on_question};
+static const struct tunnel_events worker_tunnel_events = {worker_on_state,   worker_on_policy_ack,
+                                                          worker_on_config,  worker_on_keys_ack,
+                                                          worker_on_drained, worker_on_question};
 
 static void worker_on_target_failed(void *ctx, const char *host, const struct netaddr *addr,
                                     const char *reason)

@@ -14,7 +14,7 @@ struct attachment {
     struct attachments *owner;
     struct local_connection *connection;
     struct control *control; /* of a control channel; NULL for a data channel */
-    long id; /* from 1 */
+    long id;                 /* from 1 */
     char core[64];
     char ssh[128];    /* which SSH connection it belongs to */
     unsigned channel; /* data: web worker */
@@ -173,8 +173,8 @@ static void attachments_on_control_close(void *ctx, struct control *c, const cha
 }
 
 static const struct control_events attachment_control_events = {
-    attachments_on_up, attachments_on_policy, attachments_on_config, attachments_on_config_end, attachments_on_keys,
-    attachments_on_control_close};
+    attachments_on_up,         attachments_on_policy, attachments_on_config,
+    attachments_on_config_end, attachments_on_keys,   attachments_on_control_close};
 
 static const char *attachment_take_control(struct attachment *a, int fds[2])
 {

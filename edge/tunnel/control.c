@@ -145,8 +145,8 @@ static void control_config_answer(struct control *c, const char *type, long revi
                                   const char *waiting)
 {
     if (!c->over)
-        (void)control_send(c, json_pack("{ss sI ss* ss}", "type", type, "revision", (json_int_t)revision, "error",
-                                        error, "waits_for_restart", waiting));
+        (void)control_send(c, json_pack("{ss sI ss* ss}", "type", type, "revision", (json_int_t)revision,
+                                        "error", error, "waits_for_restart", waiting));
 }
 
 void control_config_prepared(struct control *c, long revision, const char *error, const char *waiting)

@@ -91,7 +91,7 @@ static void on_config_end(void *ctx, long id, long revision, bool commit)
 }
 
 static const struct attachments_events events = {on_uplink,     on_uplink_close, on_policy, on_config,
-                                                 on_config_end, on_keys, on_tunnel,       on_self};
+                                                 on_config_end, on_keys,         on_tunnel, on_self};
 
 static void setup(void)
 {

@@ -219,7 +219,8 @@ static void on_question(void *ctx)
     ck_assert_ptr_nonnull(resolver_ask(resolver, asked_host, 0, NULL, on_resolved, NULL));
 }
 
-static const struct tunnel_events events = {on_state, on_policy_ack, on_config, on_keys_ack, on_drained, on_question};
+static const struct tunnel_events events = {on_state,    on_policy_ack, on_config,
+                                            on_keys_ack, on_drained,    on_question};
 
 static double now(void)
 {
