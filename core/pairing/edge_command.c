@@ -192,6 +192,15 @@ static void show_bundle(const json_t *answer, const char *dir)
            json_string_value(json_object_get(answer, "expires")));
 }
 
+/* What of the change other edges take over at their next start. */
+static void show_waiting(const json_t *answer)
+{
+    size_t i;
+    json_t *key;
+    json_array_foreach (json_object_get(answer, "waits_for_restart"), i, key)
+        printf("waiting for a restart: %s\n", json_string_value(key));
+}
+
 static void show(const struct edge_command *c, const json_t *answer)
 {
     const char *type = json_string_value(json_object_get(answer, "type"));
@@ -209,6 +218,8 @@ static void show(const struct edge_command *c, const json_t *answer)
                json_string_value(json_object_get(answer, "name")),
                (long long)json_integer_value(json_object_get(answer, "revision")));
     }
+    if (!c->json)
+        show_waiting(answer);
 }
 
 /* The command -----------------------------------------------------------------------------------------------
