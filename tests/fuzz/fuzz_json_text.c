@@ -1,5 +1,6 @@
 /* JSON text changed in place says the same as the document that was changed in memory. The first three bytes
  * choose the change, the rest is the text. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

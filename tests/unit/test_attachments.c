@@ -411,4 +411,5 @@ START_TEST(test_a_core_that_does_not_read)
 END_TEST
 
 UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel,
-          test_other_releases, test_the_newer_connection_wins, test_second_message_ends_it, test_a_core_that_does_not_read)
+          test_other_releases, test_the_newer_connection_wins, test_second_message_ends_it,
+          test_a_core_that_does_not_read)
