@@ -90,6 +90,7 @@ pair_start() {
     edge_start
     core_start
     need 10 "a request through both boxes" guest_gets_through
+    need 10 "the edge's own host key" grep -qF 'event="Edge Paired"' "$LAB/log/core-core.log"
 }
 
 pair_init() {
