@@ -311,6 +311,10 @@ static json_t *edge_of_message(const json_t *msg)
 {
     json_t *edge =
         json_pack("{sO* sO*}", "name", json_object_get(msg, "name"), "ssh", json_object_get(msg, "ssh"));
+    static const char *const addresses[] = {"public_address", "internal_address"};
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+        if (json_object_get(msg, addresses[i]))
+            json_object_set(edge, addresses[i], json_object_get(msg, addresses[i]));
     if (json_object_get(msg, "keys"))
         json_object_update_missing(edge, json_object_get(msg, "keys"));
     return edge;
