@@ -18,7 +18,7 @@ export function followAlarms(live, signal) {
 
     async function ask() {
         try {
-            const list = await items('/alarms');
+            const list = await items('/alarms?all=true');
             known.clear();
             for (const alarm of list)
                 known.set(alarmKey(alarm), alarm);

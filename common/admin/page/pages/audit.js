@@ -9,6 +9,15 @@ import { table } from '../table.js';
 
 const PART = 100;
 
+// What was asked for, as names and values.
+function detail(text) {
+    try {
+        return Object.entries(JSON.parse(text)).map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(', ');
+    } catch {
+        return text; // cut off, or no JSON
+    }
+}
+
 export function audit(view) {
     const trouble = el('p', { class: 'trouble', role: 'alert' });
     const more = button('Older entries', () => load(entries.at(-1).id), { hidden: true });
@@ -20,8 +29,8 @@ export function audit(view) {
             { label: 'Who', cell: (e) => words(e.who), sort: (e) => e.who },
             { label: 'From', cell: (e) => code(e.from), sort: (e) => e.from },
             { label: 'What', cell: (e) => e.what, sort: (e) => e.what },
-            { label: 'Detail', cell: (e) => words(e.detail), class: 'wide-cell' },
-            { label: 'Result', cell: (e) => badge(e.result, e.result === 'done' || e.result === 'ok' ? 'good' : 'bad') },
+            { label: 'Detail', cell: (e) => words(detail(e.detail)), class: 'wide-cell' },
+            { label: 'Result', cell: (e) => (e.result === 'done' ? badge('done', 'good') : [badge('not done', 'bad'), ` ${e.result}`]), class: 'wide-cell' },
         ],
     });
 
