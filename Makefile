@@ -149,6 +149,7 @@ demo:
 	@tests/demo/demo $(BUILD)
 
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
+APPARMORDIR ?= /etc/apparmor.d
 install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/stile-edge $(BUILD)/stile-core
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/stile-core.8 docs/man/stile-edge.8
@@ -157,6 +158,7 @@ install: all
 	install -D -m 644 packaging/systemd/stile-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
 	install -D -m 644 packaging/systemd/stile-tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/stile.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*.service packaging/systemd/*.path
+	install -D -m 644 -t $(DESTDIR)$(APPARMORDIR) packaging/apparmor/stile-core packaging/apparmor/stile-edge
 	install -D -m 644 packaging/completion/stile $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stile-core
 	install -D -m 644 packaging/completion/stile $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stile-edge
 	sed -i 's|@sbindir@|$(PREFIX)/sbin|' $(DESTDIR)$(UNITDIR)/stile-core.service $(DESTDIR)$(UNITDIR)/stile-edge.service

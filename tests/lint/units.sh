@@ -12,6 +12,12 @@ for file in sbin/stile-core sbin/stile-edge share/man/man8/stile-core.8 share/ma
     [ -s "$root/usr/$file" ] || fail "make install does not install $file"
 done
 grep -rn '@[a-z]*@' "$units" && fail 'make install leaves placeholders in units'
+# AppArmor's parser takes the profiles; what the kernel here has of it does not matter.
+for profile in stile-core stile-edge; do
+    said=$(apparmor_parser --skip-kernel-load --skip-cache --skip-read-cache -QT "$root/etc/apparmor.d/$profile" 2>&1 | grep -v '^Cache read/write disabled')
+    [ -z "$said" ] || fail "the AppArmor profile $profile: $said"
+    grep -q "^AppArmorProfile=-$profile$" "$units/$profile.service" || fail "$profile.service does not name its AppArmor profile"
+done
 if ! command -v systemd-analyze > /dev/null; then
     [ $bad = 0 ] && echo 'ok - lint: make install (no systemd-analyze here: units were not judged)'
     exit $bad
