@@ -33,8 +33,8 @@ pair_start
 
 # What the kernel says ------------------------------------------------------------------------------------------
 
-is 'the edge has web and turn workers' "$(workers edge | cut -d' ' -f2 | sort -u | xargs)" 'turn web'
-is 'core has tunnel workers' "$(workers core | cut -d' ' -f2 | sort -u | xargs)" tunnel
+is 'the edge has its workers' "$(workers edge | cut -d' ' -f2 | sort -u | xargs)" 'admin turn web'
+is 'core has its workers' "$(workers core | cut -d' ' -f2 | sort -u | xargs)" 'admin tunnel'
 for box in edge core; do
     while read -r pid role; do
         name="$box's $role worker"
@@ -78,6 +78,7 @@ worker_is_new() {
 turn_over edge web
 turn_over edge turn
 turn_over core tunnel
+turn_over edge admin
 wait_for 10 'a request' guest_gets_through
 check 'guests get through after all that' guest_gets_through
 tap_done
