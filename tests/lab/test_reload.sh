@@ -34,7 +34,8 @@ log() { grep -qF -- "$2" "$LAB/log/$1-$1.log"; }
 
 lab_spawn guest load env NODE_EXTRA_CA_CERTS="$LAB/ca/ca.pem" node "$ROOT/tests/lab/reload_guest.js" "$JOIN_HOST"
 need 10 "the guests" grep -qx begun "$LAB/log/guest-load.log"
-pids=$(core_status --json | jq -c '[.workers[].pid]')
+tunnels() { core_status --json | jq -c '[.workers[] | select(.worker | startswith("tunnel")) | .pid][:2]'; }
+pids=$(tunnels)
 
 # Rules
 is "DELETE passes before" "$(answer -X DELETE "https://$JOIN_HOST/bulk/hello")" 200
@@ -91,7 +92,7 @@ check "they are started" wait_for 10 "a third tunnel" says core '
 edit core '.revision = 5 | .edges |= .[:1]'
 check "an edge that is taken out" reload core
 check "its tunnels end" wait_for 10 "their end" says core '[.tunnels[].edge] == ["edge1", "edge1", "edge1"]'
-is "workers that were there are there" "$(core_status --json | jq -c '[.workers[:2][].pid]')" "$pids"
+is "workers that were there are there" "$(tunnels)" "$pids"
 
 # Join hosts
 MEET=meet.example.org
