@@ -80,6 +80,12 @@ static void audit(struct admin *a, const struct admin_route *r, const char *who,
     json_decref(detail);
 }
 
+/* What only asks is no change, though it has a body. */
+static bool route_changes(const struct admin_route *r)
+{
+    return strcmp(r->method, "GET") != 0 && (r->role == ADMIN_WRITER || strcmp(r->verb, "admin") == 0);
+}
+
 /* The row of a change that a verb makes. */
 static const struct admin_route *route_of(const char *verb, const char *word)
 {
@@ -95,7 +101,7 @@ void admin_audit_local(void *admin, const json_t *msg, const json_t *answer)
     const char *type = json_string_value(json_object_get(msg, "type")),
                *word = json_string_value(json_object_get(msg, "verb"));
     const struct admin_route *r = type && strcmp(type, "admin") != 0 ? route_of(type, word) : NULL;
-    if (r)
+    if (r && route_changes(r))
         audit(admin, r, "local", "this box", msg, answer);
 }
 
@@ -184,7 +190,7 @@ void admin_task_end(struct admin_task *t, const json_t *answer)
 {
     const struct admin_route *r = t->route ? t->route : route_of("admin", t->word);
     /* What strangers try is an event (admin_own.c): the audit is no place that they could fill. */
-    if (r && strcmp(r->method, "GET") != 0 && (t->proven || t->reply))
+    if (r && route_changes(r) && (t->proven || t->reply))
         audit(t->admin, r, t->who, t->from, t->args, answer);
     if (t->reply)
         t->reply(t->data, answer);
