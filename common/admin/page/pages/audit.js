@@ -30,7 +30,7 @@ export function audit(view) {
             { label: 'From', cell: (e) => code(e.from), sort: (e) => e.from },
             { label: 'What', cell: (e) => e.what, sort: (e) => e.what },
             { label: 'Detail', cell: (e) => words(detail(e.detail)), class: 'wide-cell' },
-            { label: 'Result', cell: (e) => (e.result === 'done' ? badge('done', 'good') : [badge('not done', 'bad'), ` ${e.result}`]), class: 'wide-cell' },
+            { label: 'Result', cell: (e) => (e.result === 'done' ? badge('done', 'good') : el('span', {}, badge('not done', 'bad'), ` ${e.result}`)), class: 'wide-cell' },
         ],
     });
 

@@ -10,7 +10,7 @@ import { done, failed } from '../notice.js';
 import { facts, table } from '../table.js';
 
 const TIMES = [['600', '10 minutes'], ['3600', 'an hour'], ['86400', 'a day'], ['604800', 'a week']];
-const WORDS = { handshakes: 'failed handshakes', malformed: 'malformed requests', refused: 'refused requests', limits: 'above limits', http2_abuses: 'abuse of HTTP/2', by_hand: 'by hand' };
+const WORDS = { handshakes: 'Failed handshakes', malformed: 'Malformed requests', refused: 'Refused requests', limits: 'Above limits', http2_abuses: 'Abuse of HTTP/2', by_hand: 'By hand' };
 
 function ends(ban) {
     const left = ban.ends_in ?? ban.seconds ?? (moment(ban.until)?.getTime() - Date.now()) / 1000;
