@@ -20,7 +20,7 @@ const PATIENCE = 20000;
 const BOTH = ['Overview', 'Alarms', 'Event log', 'Web bridge', 'HTTP allow list', 'Tunnels'];
 const PAGES = {
     edge: [...BOTH, 'TURN', 'Certificates', 'Bans', 'Configuration', 'Users and tokens', 'Audit'],
-    core: [...BOTH, 'Configuration', 'Users and tokens', 'Audit'],
+    core: [...BOTH, 'Configuration', 'Edges', 'Users and tokens', 'Audit'],
 }[options.box];
 
 let failures = 0;
@@ -429,6 +429,26 @@ async function alarmOfCore(page) {
     await comes('and cleared', () => visible(page.getByText('No alarm is raised.')));
 }
 
+async function edges(page) {
+    await visit(page, 'Edges');
+    await comes('the edge and its pairing', () => visible(row(page, 'edge1').filter({ hasText: 'paired' })));
+    await comes('another edge is added, and its bundle named', async () => {
+        await page.getByRole('button', { name: 'Add an edge' }).click();
+        await dialog(page).getByLabel('Name').fill('edge2');
+        await dialog(page).getByLabel('SSH address').fill('192.0.2.99');
+        await dialog(page).getByRole('button', { name: 'Add' }).click();
+        await visible(dialog(page).getByText('edge2.bundle', { exact: false }));
+        await page.screenshot({ path: `${options.screens}/core-edge-added.png` });
+        await dialog(page).getByRole('button', { name: 'Close' }).click();
+        await visible(row(page, 'edge2').filter({ hasText: 'waiting' }));
+    });
+    await comes('and removed', async () => {
+        await page.getByRole('button', { name: 'Remove edge2' }).click();
+        await dialog(page).getByRole('button', { name: 'Remove' }).click();
+        await gone(row(page, 'edge2'));
+    });
+}
+
 async function core(page) {
     await visit(page, 'Web bridge');
     await comes('targets and their probes', () => visible(row(page, '10.20.0.20:443').filter({ hasText: 'active' })));
@@ -439,6 +459,7 @@ async function core(page) {
     await allowList(page);
     await config(page);
     await alarmOfCore(page);
+    await edges(page);
 }
 
 async function main() {

@@ -46,6 +46,7 @@ export function edges(view) {
             { label: 'Name', cell: (e) => e.name, sort: (e) => e.name },
             { label: 'SSH', cell: (e) => code(e.ssh) },
             { label: 'Public address', cell: (e) => words(e.public_address) },
+            { label: 'State', cell: (e) => badge(e.state), sort: (e) => e.state },
             { label: 'Pairing', cell: (e) => badge(e.pairing, { paired: 'good', expired: 'bad' }[e.pairing] || 'warn') },
             { label: 'Paired', cell: (e) => time(e.paired) },
             { label: 'Host key', cell: (e) => e.host_key && el('code', { class: 'breaks' }, e.host_key), class: 'wide-cell' },
