@@ -155,6 +155,7 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/stile-core.8 docs/man/stile-edge.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/stile.json.5
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/stile LICENSE
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/stile packaging/stile.schema.json
 	install -D -m 644 packaging/systemd/stile-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
 	install -D -m 644 packaging/systemd/stile-tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/stile.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*.service packaging/systemd/*.path

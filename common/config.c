@@ -438,6 +438,33 @@ const struct schema_row config_rows[] = {
      .help = "which addresses an edge's web ports shut out for a while"},
     SCHEMA_END};
 
+#define HOST_PATTERN "([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])"
+
+const char *config_pattern(const char *(*check)(const char *value))
+{
+    static const struct {
+        const char *(*check)(const char *value);
+        const char *pattern;
+    } patterns[] = {
+        {check_url, "^[Hh][Tt][Tt][Pp][Ss]://" HOST_PATTERN "(:[0-9]{1,5})?/?$"},
+        {config_check_name, "^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$"},
+        {check_hostport, "^(" HOST_PATTERN "(:[0-9]{1,5})?|[0-9A-Fa-f:.]+)$"},
+        {check_ip, "^[0-9A-Fa-f:.]+$"},
+        {check_ip_or_empty, "^[0-9A-Fa-f:.]*$"},
+        {check_relay_address, "^[0-9A-Fa-f:.]+(=[0-9A-Fa-f:.]+)?$"},
+        {check_cidr, "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"},
+        {config_check_key, "^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/=]{43}$"},
+        {check_method, "^[A-Z-]{1,32}$"},
+        {check_file, "^.+$"},
+        {check_log_file, "^(-?|/[^\"\\\\]*)$"},
+        {check_realm, "^[^\"\\\\]{1,127}$"},
+    };
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (patterns[i].check == check)
+            return patterns[i].pattern;
+    return NULL;
+}
+
 /* Checks between keys, and what follows from the values. ------------------------------------------------ */
 
 static enum err check_relay_addresses(const struct schema_source *source, const struct config_edge *e,

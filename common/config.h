@@ -201,6 +201,8 @@ const char *config_check_name(const char *name);
 /* The same for an Ed25519 public key, "ssh-ed25519 AAAA…". */
 const char *config_check_key(const char *value);
 
+/* For the JSON schema: a pattern that every string fulfils which a check of the rows takes; NULL: none. */
+const char *config_pattern(const char *(*check)(const char *value));
 /* The rows, for the manual and the JSON schema. */
 extern const struct schema_row config_rows[], config_edge_rows[];
 

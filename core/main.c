@@ -6,6 +6,7 @@
 #include "core/core.h"
 #include "core/firewall.h"
 #include "core/pairing/init.h"
+#include "core/schema_command.h"
 #include "core/workers.h"
 
 static int core_alarm_command(int argc, char **argv)
@@ -45,6 +46,7 @@ static const struct verb verbs[] = {
     {"backup", core_backup_command, "all that this box has, into one encrypted file"},
     {"restore", core_restore_command, "a box from such a file"},
     {"admin", core_admin_command, "who may use the admin page and the API: user, token, audit"},
+    {"schema", schema_command, NULL},
     {"worker", core_workers_command, NULL},
     {0},
 };
