@@ -423,6 +423,8 @@ static const struct schema_row admin_rows[] = {
 const struct schema_row config_rows[] = {
     {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
      .default_text = "1", .help = "counts up with every change; shown on every box"},
+    {"reload_on_change", SCHEMA_BOOL, TOP(reload_on_change), .edge_live = true, .default_text = "true",
+     .help = "a running box takes over a changed stile.json or secrets.json by itself, as reload does"},
     {"join_url", SCHEMA_STRING, TOP(join_url), .by_policy = true, .required = true, .check = check_url,
      .help = "the URL that guests open, https://HOST[:PORT]"},
     {"web_proxy", SCHEMA_OBJECT, TOP(web_proxy), .rows = web_rows, .help = "HTTPS and WSS to the web bridge"},

@@ -123,6 +123,7 @@ struct config_bans {
 
 struct config {
     long revision;
+    bool reload_on_change;
     char *join_url;
     struct config_web_proxy web_proxy;
     struct schema_objects edges; /* of struct config_edge */

@@ -103,9 +103,11 @@ void config_problem_place(const struct schema_source *source, char *why)
     if (!json_text_find(source->text, pointer))
         return;
     snprintf(words, sizeof words, "%s", why + n + 2);
-    if (sscanf(words, "rule %zu:", &rule) == 1 && rule > 0)
+    const char *rest = strstr(words, ": ");
+    bool numbered = sscanf(words, "rule %zu:", &rule) == 1 && rule > 0 && rest;
+    if (numbered)
         snprintf(pointer + strlen(pointer), 24, "/%zu", rule - 1);
-    (void)schema_problem(source, pointer, why, "%s", words);
+    (void)schema_problem(source, pointer, why, "%s", numbered ? rest + 2 : words);
 }
 
 /* The length of "FILE:LINE" in front of ": ", and the line; 0 when it does not begin so. */

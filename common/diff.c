@@ -137,7 +137,7 @@ static void print_hunks(const struct diff *d, const char *from_name, const char 
         if (end == 0)
             fprintf(d->out, "--- %s\n+++ %s\n", from_name, to_name);
         size_t begin = s > end + DIFF_CONTEXT ? s - DIFF_CONTEXT : end, last = s;
-        for (size_t k = s; k < d->n_steps && k <= last + 2 * DIFF_CONTEXT; k++)
+        for (size_t k = s; k < d->n_steps && k <= last + 2 * DIFF_CONTEXT + 1; k++)
             if (d->steps[k].sign != ' ')
                 last = k;
         end = last + 1 + DIFF_CONTEXT < d->n_steps ? last + 1 + DIFF_CONTEXT : d->n_steps;

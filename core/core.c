@@ -49,6 +49,13 @@ static const struct request_verb core_verbs[] = {
     EVENTS_VERBS,
     {0}};
 
+static void core_on_files(void *core)
+{
+    struct core *c = core;
+    if (c->requests && !c->stopping)
+        requests_submit(c->requests, json_pack("{ss ss}", "type", "reload", "by", "file"));
+}
+
 static enum err core_start(struct core *c, char *why)
 {
     char path[PATH_MAX];
@@ -59,6 +66,7 @@ static enum err core_start(struct core *c, char *why)
         return err;
     }
     core_change_note(c, "file", "as it was at the start");
+    config_watch_start(&c->watch, c->loop, c->box, core_on_files, c);
     c->resolver = resolver_new(c->loop);
     if (!c->resolver) {
         snprintf(why, SCHEMA_WHY, "the DNS resolver cannot start; is /etc/resolv.conf readable?");
@@ -100,6 +108,7 @@ static void core_stop(void *core)
 static void core_free(struct core *c)
 {
     core_change_free(c->change);
+    config_watch_stop(&c->watch);
     requests_free(c->requests);
     admin_free(c->admin);
     core_tunnels_free(c);

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/admin/admin.h"
+#include "common/config_watch.h"
 #include "common/daemon.h"
 #include "common/requests.h"
 #include "common/worker.h"
@@ -61,6 +62,7 @@ struct core {
     TAILQ_HEAD(core_tunnels, core_tunnel) tunnels;
     size_t n_tunnels; /* with those that are leaving */
     struct requests *requests;
+    struct config_watch watch;
     struct change *change; /* core_change.h: while one is under way */
     struct admin *admin;
     bool stopping;

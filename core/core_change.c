@@ -182,6 +182,8 @@ static void change_commit(struct change *r, json_t *rows)
         change_refuse(r);
         return;
     }
+    if (r->what.text)
+        config_watch_seen(&c->watch);
     if (r->edges)
         core_edges_commit(r->edges);
     r->edges = NULL;
@@ -246,6 +248,8 @@ void core_change_begin(struct core *c, struct request *request, struct core_chan
     }
     *r = (struct change){.core = c, .request = request, .what = *what, .waiting = "", .code = "invalid"};
     c->change = r;
+    if (!what->text)
+        config_watch_seen(&c->watch);
     if (!what->dry)
         daemon_tell_reloading();
     snprintf(r->why, sizeof r->why, "out of memory");

@@ -154,6 +154,8 @@ static enum err edge_start(struct edge *e, char *why)
     if (err == ERR_OK)
         err = requests_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), edge_verbs, e, &e->requests,
                            why);
+    if (err == ERR_OK)
+        config_watch_start(&e->watch, e->loop, e->box, edge_on_hangup, e);
     /* A tool that found nobody here may have changed the database since it was read. */
     if (err == ERR_OK && edge_users_refresh(e))
         edge_on_hangup(e);
@@ -175,6 +177,7 @@ static void edge_free(struct edge *e)
     sshd_stop(e->sshd);
     edge_keys_stop(e);
     edge_reload_free(e->reload);
+    config_watch_stop(&e->watch);
     requests_free(e->requests);
     admin_free(e->admin);
     for (size_t i = 0; i < e->n_web; i++)

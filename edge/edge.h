@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "common/admin/admin.h"
+#include "common/config_watch.h"
 #include "common/daemon.h"
 #include "common/local_server.h"
 #include "common/log.h"
@@ -80,6 +81,7 @@ struct edge {
     struct users *users;                          /* NULL: the database does not work, */
     char users_problem[SCHEMA_WHY];               /* for this reason */
     struct edge_reload *reload;                   /* while one is under way */
+    struct config_watch watch;
     char config_from[64];                         /* which core brought the config in force; "": the file */
     char config_waiting[512];                     /* its keys that count from the next start */
     char config_unsaved[SCHEMA_WHY];              /* why stile.json is not what a core brought; "": it is */

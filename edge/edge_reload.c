@@ -145,6 +145,8 @@ static void reload_save(struct edge_reload *r)
     *e->config_unsaved = '\0';
     if (r->carrier && box_replace_config(e->box, r->fresh.config.text, e->config_unsaved) != ERR_OK)
         log_event(LOG_WARNING, "Config Not Saved", "core=%s reason=\"%s\"", r->core, e->config_unsaved);
+    if (r->carrier)
+        config_watch_seen(&e->watch);
     if (r->carrier || !*e->config_from || e->box->config.revision != r->fresh.config.revision)
         snprintf(e->config_from, sizeof e->config_from, "%s", r->core);
     snprintf(e->config_waiting, sizeof e->config_waiting, "%s", r->waiting);
@@ -426,6 +428,7 @@ void edge_reload_request(void *edge, struct request *request, const json_t *msg)
         return;
     }
     daemon_tell_reloading();
+    config_watch_seen(&r->edge->watch);
     reload_begin(r, NULL);
 }
 

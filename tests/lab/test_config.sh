@@ -120,8 +120,20 @@ is "which is" "$(jq .revision "$FILE")" 5
 check "the edge has it" wait_for 5 "revision 5 on the edge" says edge '.config_revision == 5'
 is "history: revisions" "$(config history --json | jq -c '[.items[].revision]')" "[5,4,3,2,1]"
 is "history: who" "$(config history --json | jq -r '.items[0].by, .items[4].by')" $'alice (sudo), back to 2\nfile'
-is "history: what" "$(config history --json | jq -r '.items[1].summary')" "turn.relay_ports, web_proxy.methods"
+is "history: what" "$(config history --json | jq -r '.items[1].summary | split(", ") | sort | join(" ")')" "turn.relay_ports web_proxy.methods"
 is "a revision as it was written" "$(config history 2)" "$(cat "$LAB/tmp/right/stile.json")"
 refute "one that is not kept" config rollback 99
+
+# By itself --------------------------------------------------------------------------------------------------------
+
+edit '.turn.user_quota = 9'
+check "a changed file is taken over by itself" wait_for 10 "revision 6" says edge '.config_revision == 6'
+is "history says so" "$(config history --json | jq -r '.items[0].by')" file
+edit '.turn.user_quota = "many"'
+check "a wrong one is refused" wait_for 10 "the refusal" grep -q 'event="Reload Refused" by="file" .*turn.user_quota: ' "$LAB/log/core-core.log"
+check "and an alarm until it is right" says core 'any(.alarms[]; .name == "config_refused")'
+edit '.turn.user_quota = 9 | .reload_on_change = false'
+check "the next is right" wait_for 10 "revision 8" says edge '.config_revision == 8'
+check "and the alarm over" says core 'all(.alarms[]; .name != "config_refused")'
 is "mode and owner of the file" "$(stat -c '%a %u' "$FILE")" "644 64711"
 tap_done
