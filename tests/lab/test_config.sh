@@ -11,7 +11,14 @@ lab_up
 lab_ca
 lab_dns
 bridge_start
-pair_start
+pair_init
+# Until it is their turn, changed files wait for a reload.
+for box in core edge; do
+    jq '.reload_on_change = false' "$RUN/$box/stile.json" >"$LAB/tmp/edit.json" && cat "$LAB/tmp/edit.json" >"$RUN/$box/stile.json"
+done
+edge_start
+core_start
+need 10 "a request through both boxes" guest_gets_through
 
 says() { "$1_status" --json | jq -e "$2" >/dev/null; }
 config() { lab_in core "$CORE" config "$@" --dir "$RUN/core"; }
@@ -126,14 +133,16 @@ refute "one that is not kept" config rollback 99
 
 # By itself --------------------------------------------------------------------------------------------------------
 
+edit '.reload_on_change = true'
+check "core shall take files over by itself" reload
 edit '.turn.user_quota = 9'
-check "a changed file is taken over by itself" wait_for 10 "revision 6" says edge '.config_revision == 6'
+check "a changed file is taken over by itself" wait_for 20 "revision 7" says edge '.config_revision == 7'
 is "history says so" "$(config history --json | jq -r '.items[0].by')" file
 edit '.turn.user_quota = "many"'
 check "a wrong one is refused" wait_for 10 "the refusal" grep -q 'event="Reload Refused" by="file" .*turn.user_quota: ' "$LAB/log/core-core.log"
 check "and an alarm until it is right" says core 'any(.alarms[]; .name == "config_refused")'
 edit '.turn.user_quota = 9 | .reload_on_change = false'
-check "the next is right" wait_for 10 "revision 8" says edge '.config_revision == 8'
+check "the next is right" wait_for 10 "revision 9" says edge '.config_revision == 9'
 check "and the alarm over" says core 'all(.alarms[]; .name != "config_refused")'
 is "mode and owner of the file" "$(stat -c '%a %u' "$FILE")" "644 64711"
 tap_done

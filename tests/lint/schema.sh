@@ -11,8 +11,9 @@ trap 'rm -rf "$work"' EXIT
 cmp -s "$work/schema.json" packaging/stile.schema.json ||
     fail "packaging/stile.schema.json is not what the program says; run: $build/stile-core schema >packaging/stile.schema.json"
 "$build/stile-core" init --dir "$work/core" --join-url https://join.example.com --join-url https://meet.example.org:8443 --core core1 \
-    --edge 'edge1=192.0.2.10,public=203.0.113.10,relay=192.0.2.10=203.0.113.10,https_port=8443' --allow-peer 10.0.0.0/8 \
-    --user "$(id -un)" > /dev/null || fail 'stile-core init does not work'
+    --edge 'edge1=192.0.2.10,public=203.0.113.10,relay=192.0.2.10=203.0.113.10,https_port=8443' --allow-peer 10.0.0.0/8 --user "$(id -un)" \
+    > "$work/init" 2>&1 # as root, without an account for the daemons, it makes no admin user and says so
+[ -s "$work/core/stile.json" ] || fail "stile-core init does not work: $(cat "$work/init")"
 jq '.web_proxy.extra_rules = [{"host": "join.example.com", "path": "/x", "match": "exact", "methods": ["GET"]}]' \
     "$work/core/stile.json" > "$work/right.json"
 sed -n '/^\.Bd -literal/,/^\.Ed/p' docs/man/stile.json.5 | sed '1d;$d;s/\\e/\\/g;s/\\&//g' | sed "s/AAAA\.\.\./AAAAC3NzaC1lZDI1NTE5AAAAI$(printf "%043d" 0)/" > "$work/manual.json"
