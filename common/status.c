@@ -161,6 +161,18 @@ void status_print_allowlist(const json_t *status)
                 "empty: no request passes");
 }
 
+/* The fingerprint is for who opens the page for the first time. */
+static void status_print_admin(const json_t *admin)
+{
+    const char *at = json_string_value(json_object_get(admin, "listening")),
+               *problem = json_string_value(json_object_get(admin, "problem")),
+               *fingerprint = json_string_value(json_object_get(admin, "fingerprint"));
+    if (at && *at)
+        printf("\nAdmin page on %s, certificate SHA-256 %s\n", at, fingerprint ? fingerprint : "");
+    if (problem && *problem)
+        printf("\nAdmin service: %s\n", problem);
+}
+
 void status_print_workers(const json_t *status)
 {
     static const struct table_column columns[] = {{"Worker", "worker", TABLE_TEXT},
@@ -169,4 +181,5 @@ void status_print_workers(const json_t *status)
                                                   {"Restarts", "restarts", TABLE_TEXT},
                                                   {0}};
     table_print(stdout, "Workers", columns, json_object_get(status, "workers"), "none");
+    status_print_admin(json_object_get(status, "admin"));
 }
