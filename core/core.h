@@ -73,7 +73,6 @@ struct core {
     json_int_t keys_id; /* of what edges are told of keys; counts up with every change */
     double linger;      /* seconds that replaced tunnels may last */
     json_t *acks;       /* { edge: its newest keys_ack } */
-    unsigned long bundles_refused;
 };
 
 /* Reads and judges them for core's name; its domains ask nobody yet. *out is set only on success. why has

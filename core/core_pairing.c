@@ -153,7 +153,7 @@ void core_keys_save(struct core *c)
  */
 
 /* A box that is not, or is not any more, the edge's. */
-static void keys_refuse(struct core *c, struct core_tunnel *t)
+static void keys_refuse(struct core_tunnel *t)
 {
     char words[300];
     snprintf(words, sizeof words,
@@ -162,7 +162,6 @@ static void keys_refuse(struct core *c, struct core_tunnel *t)
              "edge renew %s",
              t->edge, t->edge);
     log_event(LOG_ERR, "Bundle Used Twice", "edge=%s target=%s tunnel=%u", t->edge, t->target, t->index);
-    c->bundles_refused++;
     (void)worker_send(t->worker, json_pack("{ss ss}", "type", "refuse", "reason", words), NULL, 0);
 }
 
@@ -189,7 +188,7 @@ static void keys_offered(struct core *c, struct core_tunnel *t, const struct con
         core_keys_tell(c);
         break;
     case PAIRING_OFFER_OTHER:
-        keys_refuse(c, t);
+        keys_refuse(t);
         break;
     default:
         break;
@@ -213,7 +212,7 @@ void core_keys_heard(struct core_tunnel *t, const json_t *msg)
     if (!edge || t->leaving)
         return;
     if (!pairing_knows(&c->pairing, edge, shown) && !pairing_knows(&c->pairing, edge, key)) {
-        keys_refuse(c, t); /* what it showed counted when the tunnel began, and does not any more */
+        keys_refuse(t); /* what it showed counted when the tunnel began, and does not any more */
         return;
     }
     keys_note(c, t, msg);
