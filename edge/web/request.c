@@ -482,13 +482,13 @@ size_t request_queued(const struct request *r)
     return r && r->stream ? h2_stream_queued(r->stream) : 0;
 }
 
-/* Whose reader has taken a narrow window's worth reads. */
+/* Whose reader has taken a wide window's worth reads: the kernel alone takes more than a narrow one for a guest that does not. */
 static void widen_window(struct request *r, size_t n)
 {
-    if (r->consumed >= h2_limits_uplink.stream_window)
+    if (r->consumed >= h2_limits_tunnel.stream_window)
         return;
     r->consumed += (uint32_t)n;
-    if (r->consumed >= h2_limits_uplink.stream_window)
+    if (r->consumed >= h2_limits_tunnel.stream_window)
         h2_stream_set_window(r->stream, h2_limits_tunnel.stream_window);
 }
 

@@ -35,16 +35,18 @@ box_descriptors() {
     find $folders -mindepth 1 2>/dev/null | wc -l
 }
 
-# memory_watch NAME BOX PROGRAM : from now on keeps the greatest value of box_memory, until memory_peak NAME asks for it.
+# memory_watch NAME BOX PROGRAM : from now on keeps the greatest value of box_memory, until memory_peak NAME asks for it. Of the
+# processes of now, which are found once: looking for them takes more than asking them.
 memory_watch() {
     local name=$1
     shift
     (
         peak=0
+        files=$(box_pids "$@" | sed 's|.*|/proc/&/smaps_rollup|')
         while sleep 1; do
-            now=$(box_memory "$@")
-            [ "$now" -le "$peak" ] || { peak=$now; echo "$peak" >"$LAB/tmp/peak-$name.new"; }
-            mv "$LAB/tmp/peak-$name.new" "$LAB/tmp/peak-$name" 2>/dev/null
+            # shellcheck disable=SC2086 # a list of files
+            now=$(awk '/^Pss:/ { sum += $2 } END { print sum + 0 }' $files /dev/null 2>/dev/null)
+            [ "$now" -le "$peak" ] || { peak=$now; echo "$peak" >"$LAB/tmp/peak-$name.new"; mv "$LAB/tmp/peak-$name.new" "$LAB/tmp/peak-$name"; }
         done
     ) &
     echo $! >"$LAB/pid/watch-$name"

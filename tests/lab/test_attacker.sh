@@ -51,7 +51,7 @@ says "no password is asked for" 'Permission denied \(publickey\)' "$(ssh_edge /d
 
 # The edge's files ----------------------------------------------------------------------------------------------
 
-is "core listens to nobody" "$(lab_in core ss -Hlntu)" ""
+is "core listens to its administrators alone" "$(lab_in core ss -Hlntu | awk '{ sub(/.*:/, "", $5); print $1, $5 }' | sort -u)" "tcp 445"
 body=$(tail -n 3 "$CORE_KEY" | head -n 1)
 refute "core's key is not among the edge's files" grep -rqF "$body" "$RUN/edge"
 keys=0
