@@ -63,7 +63,7 @@ debian_put edge "$(deb edge)" /root/stile-edge.deb
 debian_put edge "$LAB/edge1.pem" /root/fullchain.pem
 debian_put edge "$LAB/edge1.key" /root/privkey.pem
 
-# From here on as docs/deploy.md has it: what apt needs is in its archive, for the lab has no mirror.
+# From here on as docs/deploy-core.md and docs/deploy-edge.md have it: what apt needs is in its archive, for the lab has no mirror.
 typed core "apt-get install -y ./stile-core.deb"
 typed edge "apt-get install -y ./stile-edge.deb"
 typed core "stile-core init --join-url https://$JOIN_HOST --core core1 --edge edge1=$EDGE_INNER,public=$EDGE_PUBLIC --bridge-ca bridge-ca.pem --allow-peer $LAN_NET"

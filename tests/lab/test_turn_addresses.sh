@@ -44,7 +44,7 @@ addresses fwin lan 10.20.0.1
 addresses core net0 $CORE_ADDRESS
 ip -n "$(lab_ns guest)" route add default via 198.51.100.1
 ip -n "$(lab_ns core)" route add default via 10.20.0.1
-# A default route on each interface, the inner one preferred, and docs/deploy.md's rules.
+# A default route on each interface, the inner one preferred, and docs/deploy-edge.md's rules.
 ip -n "$(lab_ns edge)" -batch - <<END
 route add default via 192.0.2.1 dev inner metric 100
 route add default via 203.0.113.1 dev outer metric 200
