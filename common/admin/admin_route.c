@@ -148,9 +148,12 @@ static enum err query_pair(const struct admin_route *r, const char *at, size_t n
     json_t *v = f->kind == ADMIN_NUMBER ? number_of(value, n_value)
                 : f->kind == ADMIN_FLAG ? json_boolean(n_value == 4 && memcmp(value, "true", 4) == 0)
                                         : decode_text(value, n_value, true);
-    if (v && !json_object_get(args, f->name) && json_object_set_new(args, f->name, v) == 0)
+    bool twice = json_object_get(args, f->name) != NULL;
+    if (!twice && v && json_object_set_new(args, f->name, v) == 0)
         return ERR_OK;
-    snprintf(why, size, "%s: %s", f->name, v ? "given twice" : "not of the right kind");
+    snprintf(why, size, "%s: %s", f->name, twice ? "given twice" : "not of the right kind");
+    if (twice)
+        json_decref(v);
     return ERR_MALFORMED;
 }
 
