@@ -487,10 +487,10 @@ int init_command(int argc, char **argv)
             e = init_write(in, why);
         if (e == ERR_OK)
             init_report(in);
-        if (e == ERR_OK)
-            e = init_admin(in, why);
         if (e != ERR_OK)
             fprintf(stderr, "stile-core init: %s\n", why);
+        else if (init_admin(in, why) != ERR_OK) /* the config is there all the same */
+            fprintf(stderr, "stile-core init: warning: %s\n", why);
         status = e == ERR_OK ? EXIT_OK : EXIT_FAILED;
     }
     init_free(in);
