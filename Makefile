@@ -106,15 +106,16 @@ $(BUILD)/protocol%/stile-core: $(SPEAKERS_core) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -DCTL_PROTOCOL=$* $(LDFLAGS) -o $@ $(SPEAKERS_core) $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a $(LIBS)
 
-unit-build: $(UNITBIN) $(REPLAY) $(LABBIN) bench-build
+unit-build: $(UNITBIN) $(REPLAY)
+lab-build: $(LABBIN) bench-build
 
 deps:
 	@packaging/deps all
 
 check:
 	@packaging/deps check
-	$(MAKE) $(JOBS) BUILD=$(BUILD) all unit-build
-	$(MAKE) $(JOBS) BUILD=$(BUILD)/san SAN=1 all unit-build
+	$(MAKE) $(JOBS) BUILD=$(BUILD) all lab-build
+	$(MAKE) $(JOBS) BUILD=$(BUILD)/san SAN=1 unit-build
 	tests/run $(BUILD)
 
 lint: all
@@ -176,5 +177,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: all check unit-build deps lint san fuzz fuzz-link fuzz-run bench bench-build demo install deb clean
+.PHONY: all check unit-build lab-build deps lint san fuzz fuzz-link fuzz-run bench bench-build demo install deb clean
 .SECONDARY:

@@ -125,6 +125,7 @@ need 30 "service" guest_gets_through
 
 # One more edge on a running core -------------------------------------------------------------------------------
 
+need 30 "both tunnels of the first one" edges '.[0].tunnels_active == 2'
 # The second edge lives on the same box, on other ports.
 lab_in fwin nft add rule inet stile from_core tcp dport 2299 accept
 lab_in fwout nft add rule inet stile to_edge tcp dport 8443 accept
