@@ -101,10 +101,10 @@ SPEAKERS_edge := edge/main.c edge/join.c edge/tunnel/control.c proto/ctl_msg.c
 SPEAKERS_core := core/main.c core/pairing/edges.c core/tunnel/core_control.c proto/ctl_msg.c
 $(BUILD)/protocol%/stile-edge: $(SPEAKERS_edge) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -DCTL_PROTOCOL=$* $(LDFLAGS) -o $@ $(SPEAKERS_edge) $(BUILD)/libedge.a $(BUILD)/libproto.a $(BUILD)/libcommon.a $(LIBS)
+	$(CC) $(CFLAGS) -DCTL_PROTOCOL=$* $(LDFLAGS) -o $@ $(SPEAKERS_edge) $(BUILD)/libedge.a $(BUILD)/libadmin.a $(BUILD)/libproto.a $(BUILD)/libcommon.a $(LIBS)
 $(BUILD)/protocol%/stile-core: $(SPEAKERS_core) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -DCTL_PROTOCOL=$* $(LDFLAGS) -o $@ $(SPEAKERS_core) $(BUILD)/libcore.a $(BUILD)/libproto.a $(BUILD)/libcommon.a $(LIBS)
+	$(CC) $(CFLAGS) -DCTL_PROTOCOL=$* $(LDFLAGS) -o $@ $(SPEAKERS_core) $(BUILD)/libcore.a $(BUILD)/libadmin.a $(BUILD)/libproto.a $(BUILD)/libcommon.a $(LIBS)
 
 unit-build: $(UNITBIN) $(REPLAY)
 lab-build: $(LABBIN) bench-build
