@@ -168,10 +168,23 @@ static enum err prepare_core_key(struct core *c, json_t *r, char *why)
     return e;
 }
 
+/* Core was killed when its file had the next key, and the rotation did not say so yet. */
+static bool is_used_already(const struct core *c)
+{
+    char *line = c->material.client_key ? ssh_key_public_of(c->material.client_key) : NULL;
+    bool used = line && strcmp(line, text_of(json_object_get(rotation(c), "core"), "to")) == 0;
+    free(line);
+    return used;
+}
+
 /* The next key becomes the one in use: in its file first, as every edge accepts both. */
 static enum err use_core_key(struct core *c, char *why)
 {
     char *pem, *line, path[PATH_MAX];
+    if (is_used_already(c)) {
+        unlink(box_file(c->box, BOX_NEXT_CORE_KEY, path));
+        return ERR_OK;
+    }
     enum err e = read_key(c, BOX_NEXT_CORE_KEY, &pem, &line, why);
     if (e != ERR_OK)
         return e;
@@ -299,7 +312,7 @@ static void begin_overlap(struct core *c)
         if (!old)
             json_object_set_new(c->pairing.json, "core_keys", old = json_array());
         if (json_array_size(old) >= PAIRING_KEYS_MAX)
-            json_array_remove(old, 0);
+            json_array_remove(old, 1); /* the first may be that of stile.json: core_keys_of */
         json_array_append_new(old, json_string(text_of(json_object_get(r, "core"), "from")));
     }
     set_phase(c, "overlap");

@@ -59,6 +59,11 @@ static enum err join_passphrase(const struct join *j, const char *text, char **o
 {
     char typed[1024];
     *out = NULL;
+    if (!bundle_is_encrypted(text) && j->passphrase_file) {
+        snprintf(why, SCHEMA_WHY, "%s: is not encrypted, though a passphrase was given: is it the bundle that core made?",
+                 j->bundle_file);
+        return ERR_REFUSED;
+    }
     if (!bundle_is_encrypted(text))
         return ERR_OK;
     enum err e = j->passphrase_file

@@ -325,7 +325,7 @@ enum err edges_remove(const struct box *box, struct pairing *p, const char *name
     if (e == ERR_OK && !change->text_only)
         e = change_write(box, p, change, user, why);
     if (e == ERR_OK && !change->text_only)
-        e = edges_forget(box, p, name, user, why);
+        e = edges_forget(box, p, config_edge_at(&now, i)->name, user, why); /* as it is written there */
     config_free(&judged);
     config_free(&now);
     return e;

@@ -119,14 +119,15 @@ static json_t *list_of(json_t *entry, const char *name)
     return json_object_get(entry, name);
 }
 
-/* Puts key into the list if it is not there; of more than PAIRING_KEYS_MAX the oldest goes. */
+/* Puts key into the list if it is not there; of more than PAIRING_KEYS_MAX the oldest but one goes: the oldest may be that of
+ * stile.json, which would count alone once nothing is known of it (is_other_key). */
 static bool put(json_t *entry, const char *name, const char *key)
 {
     json_t *list = list_of(entry, name);
     if (!list || has(list, key))
         return list != NULL;
     if (json_array_size(list) >= PAIRING_KEYS_MAX)
-        json_array_remove(list, 0);
+        json_array_remove(list, 1);
     return json_array_append_new(list, json_string(key)) == 0;
 }
 
