@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "common/throughput.h"
 #include "core/tunnel/core_control.h"
-#include "core/tunnel/data_channel.h"
+#include "core/tunnel/data_channels.h"
 #include "core/tunnel/host_key.h"
 #include "core/tunnel/reach.h"
 #include "core/tunnel/reconnect.h"
@@ -23,7 +23,6 @@
 #include "proto/ctl_msg.h"
 
 static const double tick_seconds = 1, dns_retry = 2;
-static const double reopen_first = 0.1, reopen_longest = 10, reopen_steady = 5;
 
 enum tunnel_phase {
     PHASE_REACHING,  /* DNS, TCP */
@@ -33,15 +32,6 @@ enum tunnel_phase {
     PHASE_FALLING, /* the reaper is due */
     PHASE_WAITING,
     PHASE_ENDING, /* drained: goodbye is on its way */
-};
-
-struct data_slot {
-    struct tunnel *tunnel;
-    unsigned index;
-    struct data_channel *channel; /* NULL: to be opened when the timer says so */
-    double wait;
-    double open_since; /* 0: not open */
-    ev_timer reopen;
 };
 
 struct tunnel {
@@ -82,8 +72,7 @@ struct tunnel {
     struct core_control_peer peer;
     int64_t acked;
     char ack_error[CORE_CONTROL_WORDS];
-    struct data_slot slots[CORE_CONTROL_DATA_CHANNELS_MAX];
-    size_t n_slots;
+    struct data_channels data;
 };
 
 static void tunnel_attempt(struct tunnel *t);
@@ -142,12 +131,7 @@ static void tunnel_take_down(struct tunnel *t)
     ev_timer_stop(t->loop, &t->wait);
     if (t->reach)
         reach_stop(t->reach);
-    for (size_t i = 0; i < t->n_slots; i++) {
-        ev_timer_stop(t->loop, &t->slots[i].reopen);
-        data_channel_free(t->slots[i].channel);
-        t->slots[i].channel = NULL;
-    }
-    t->n_slots = 0;
+    data_channels_close(&t->data);
     ssh_channel_free(t->control_channel);
     t->control_channel = NULL;
     core_control_free(t->control);
@@ -190,80 +174,33 @@ static void tunnel_on_waited(struct ev_loop *loop, ev_timer *timer, int revents)
 
 /* Data channels ------------------------------------------------------------------------------------------ */
 
-static void slot_open(struct data_slot *slot);
-
-static void slot_on_reopen(struct ev_loop *loop, ev_timer *timer, int revents)
+static void tunnel_on_data_open(void *ctx)
 {
-    (void)loop, (void)revents;
-    slot_open(timer->data);
-}
-
-static void slot_wait(struct data_slot *slot)
-{
-    ev_timer_stop(slot->tunnel->loop, &slot->reopen);
-    ev_timer_set(&slot->reopen, slot->wait, 0);
-    ev_timer_start(slot->tunnel->loop, &slot->reopen);
-    slot->wait = slot->wait * 2 < reopen_longest ? slot->wait * 2 : reopen_longest;
-}
-
-static size_t tunnel_open_channels(const struct tunnel *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->n_slots; i++)
-        n += t->slots[i].channel && data_channel_is_open(t->slots[i].channel);
-    return n;
-}
-
-static void slot_on_open(void *ctx)
-{
-    struct data_slot *slot = ctx;
-    struct tunnel *t = slot->tunnel;
-    slot->open_since = clock_monotonic();
+    struct tunnel *t = ctx;
     if (t->state != TUNNEL_ACTIVE)
         reconnect_up(&t->reconnect, clock_monotonic());
     if (t->phase == PHASE_UP)
         tunnel_set_state(t, TUNNEL_ACTIVE, "");
 }
 
-static void slot_on_close(void *ctx, const char *words)
+static void tunnel_on_data_close(void *ctx, size_t open, const char *words)
 {
-    struct data_slot *slot = ctx;
-    struct tunnel *t = slot->tunnel;
-    data_channel_free(slot->channel);
-    slot->channel = NULL;
-    /* An edge that closes what it has just opened must not keep us, and our log, busy. */
-    if (slot->open_since > 0 && clock_monotonic() - slot->open_since >= reopen_steady)
-        slot->wait = reopen_first;
-    slot->open_since = 0;
-    log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=\"%s\"", t->edge, slot->index,
-              words);
-    if (t->draining)
-        return; /* the drain timer looks */
-    slot_wait(slot);
-    if (t->phase == PHASE_UP && tunnel_open_channels(t) == 0)
+    struct tunnel *t = ctx;
+    if (t->phase == PHASE_UP && open == 0 && !t->draining) /* else the drain timer looks */
         tunnel_set_state(t, TUNNEL_FAILED, words);
 }
 
-static const struct data_channel_events slot_events = {slot_on_open, slot_on_close};
-
-static void slot_open(struct data_slot *slot)
+static void tunnel_open_data(struct tunnel *t)
 {
-    struct tunnel *t = slot->tunnel;
-    slot->channel = data_channel_open(t->session, t->egress, slot->index, &slot_events, slot);
-    if (!slot->channel)
-        slot_wait(slot);
-}
-
-static void tunnel_open_slots(struct tunnel *t)
-{
-    t->n_slots = t->peer.data_channels;
-    for (unsigned i = 0; i < t->n_slots; i++) {
-        struct data_slot *slot = &t->slots[i];
-        *slot = (struct data_slot){.tunnel = t, .index = i, .wait = reopen_first};
-        ev_init(&slot->reopen, slot_on_reopen);
-        slot->reopen.data = slot;
-        slot_open(slot);
-    }
+    static const struct data_channels_events events = {tunnel_on_data_open, tunnel_on_data_close};
+    t->data = (struct data_channels){.loop = t->loop,
+                                     .session = t->session,
+                                     .egress = t->egress,
+                                     .edge = t->edge,
+                                     .events = &events,
+                                     .ctx = t,
+                                     .draining = t->draining};
+    data_channels_open(&t->data, t->peer.data_channels);
 }
 
 /* Control channel ---------------------------------------------------------------------------------------- */
@@ -367,7 +304,7 @@ static void tunnel_on_welcome(void *ctx, const struct core_control_peer *peer)
         tunnel_send_policy(t);
     tunnel_offer_config(t);
     tunnel_send_keys(t);
-    tunnel_open_slots(t);
+    tunnel_open_data(t);
 }
 
 static void tunnel_on_keys_ack(void *ctx, const json_t *msg)
@@ -567,9 +504,7 @@ void tunnel_drain(struct tunnel *t, double seconds)
     if (t->draining)
         return;
     t->draining = true;
-    for (size_t i = 0; i < t->n_slots; i++)
-        if (t->slots[i].channel)
-            data_channel_drain(t->slots[i].channel);
+    data_channels_drain(&t->data);
     tunnel_restart_timer(t, &t->drain, 0, 0.1);
 }
 
@@ -722,7 +657,7 @@ json_t *tunnel_status(const struct tunnel *t)
     snprintf(target, sizeof target, strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host, t->port);
     json_t *o = json_pack("{ss si ss ss ss sI si}", "edge", t->edge, "index", (int)t->index, "target", target,
                           "state", tunnel_state_str(t->state), "reason", t->reason, "since",
-                          (json_int_t)t->since, "channels", (int)tunnel_open_channels(t));
+                          (json_int_t)t->since, "channels", (int)data_channels_count(&t->data));
     if (o && t->phase == PHASE_UP)
         tunnel_status_figures(t, o);
     return o;

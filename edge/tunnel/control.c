@@ -37,7 +37,6 @@ struct control {
     unsigned configs; /* asked for, not answered */
     ev_timer timer;
     bool over, skewed;
-    bool taking, gone; /* control_on_data runs; freed, but for that */
 };
 
 /* The owner may free c inside: nothing touches it afterwards. */
@@ -234,8 +233,9 @@ static bool control_message(struct control *c, const json_t *msg, char *why, siz
 
 /* The stream -------------------------------------------------------------------------------------------- */
 
-static size_t control_take(struct control *c, const uint8_t *data, size_t n)
+static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
 {
+    struct control *c = ctx;
     char why[320];
     c->last_heard = clock_monotonic();
     if (buf_append(&c->in, data, n) != ERR_OK) {
@@ -255,30 +255,11 @@ static size_t control_take(struct control *c, const uint8_t *data, size_t n)
         buf_consume(&c->in, used);
         bool ok = control_message(c, msg, why, sizeof why);
         json_decref(msg);
-        if (c->gone) /* a config in which this core is not */
-            return n;
         if (!ok) {
             control_end(c, why);
             return n;
         }
     }
-}
-
-static void control_release(struct control *c)
-{
-    buf_free(&c->in);
-    free(c);
-}
-
-static size_t control_on_data(void *ctx, const uint8_t *data, size_t n)
-{
-    struct control *c = ctx;
-    c->taking = true;
-    n = control_take(c, data, n);
-    c->taking = false;
-    if (c->gone)
-        control_release(c);
-    return n;
 }
 
 static void control_on_eof(void *ctx)
@@ -351,9 +332,8 @@ void control_free(struct control *c)
         return;
     ev_timer_stop(c->loop, &c->timer);
     stream_free(c->stream);
-    c->gone = true;
-    if (!c->taking) /* else when what it says has been taken */
-        control_release(c);
+    buf_free(&c->in);
+    free(c);
 }
 
 const char *control_core(const struct control *c)
