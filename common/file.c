@@ -63,17 +63,21 @@ static enum err file_read_fd(int fd, const char *path, size_t most, char **text,
     return ERR_OK;
 }
 
-static enum err file_read_judged(const char *path, size_t most, bool secret, char **text, size_t *n,
-                                 char *why, size_t why_size)
+/* regular: nothing else, which might have us wait for what it says. */
+static enum err file_read_judged(const char *path, size_t most, bool secret, bool regular, char **text,
+                                 size_t *n, char *why, size_t why_size)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (regular ? O_NONBLOCK : 0));
     if (fd < 0)
         return file_system_error(path, "cannot be opened", why, why_size);
     enum err e = ERR_OK;
     if (fstat(fd, &st) < 0)
         e = file_system_error(path, "cannot be examined", why, why_size);
-    else if (secret && (st.st_mode & 077)) {
+    else if (regular && !S_ISREG(st.st_mode)) {
+        snprintf(why, why_size, "%s: is no regular file; put what is in it into one", path);
+        e = ERR_REFUSED;
+    } else if (secret && (st.st_mode & 077)) {
         snprintf(why, why_size, "%s: holds secrets, but others may read it (mode %04o); run: chmod 600 %s",
                  path, (unsigned)st.st_mode & 07777, path);
         e = ERR_REFUSED;
@@ -86,12 +90,17 @@ static enum err file_read_judged(const char *path, size_t most, bool secret, cha
 
 enum err file_read(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size)
 {
-    return file_read_judged(path, most, false, text, n, why, why_size);
+    return file_read_judged(path, most, false, true, text, n, why, why_size);
+}
+
+enum err file_read_any(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size)
+{
+    return file_read_judged(path, most, false, false, text, n, why, why_size);
 }
 
 enum err file_read_secret(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size)
 {
-    return file_read_judged(path, most, true, text, n, why, why_size);
+    return file_read_judged(path, most, true, false, text, n, why, why_size);
 }
 
 static bool file_write_all(int fd, const char *data, size_t n)

@@ -8,9 +8,11 @@
 #include "common/err.h"
 
 /* Text of the file with a NUL behind it, malloc'd. why gets "PATH: reason". ERR_NOT_FOUND, ERR_TOO_LONG,
- * ERR_SYSTEM. n may be NULL. */
+ * ERR_SYSTEM; ERR_REFUSED: a pipe or the like, which a daemon would wait for. n may be NULL. */
 enum err file_read(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
-/* Like file_read, but refuses (ERR_REFUSED) a file that group or others may read: for secrets. */
+/* The same for tools, also of a pipe: what somebody has typed behind a command. */
+enum err file_read_any(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
+/* Like file_read_any, but refuses (ERR_REFUSED) a file that group or others may read: for secrets. */
 enum err file_read_secret(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
 /* Writes a temporary file in the same folder with that mode, syncs, renames. */
 enum err file_write(const char *path, const void *data, size_t n, mode_t mode, char *why, size_t why_size);

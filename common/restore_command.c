@@ -138,7 +138,7 @@ static enum err restore_read(struct restore *r)
     struct backup_options *o = &r->options;
     char *sealed, problem[BACKUP_WHY];
     size_t n;
-    enum err e = file_read(o->file, backup_sealed_size(BACKUP_MAX), &sealed, &n, o->why, SCHEMA_WHY);
+    enum err e = file_read_any(o->file, backup_sealed_size(BACKUP_MAX), &sealed, &n, o->why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
     e = backup_unseal((const uint8_t *)sealed, n, o->passphrase, &r->text, problem);

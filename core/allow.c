@@ -76,7 +76,7 @@ static enum err allow_read(struct allow *a, const char *path, char **text)
 {
     size_t n;
     enum err e =
-        file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, CSV_MAX, text, &n, a->why, sizeof a->why);
+        file_read_any(strcmp(path, "-") == 0 ? "/dev/stdin" : path, CSV_MAX, text, &n, a->why, sizeof a->why);
     if (e == ERR_OK && strlen(*text) != n) {
         snprintf(a->why, sizeof a->why, "%s: not text: it has a NUL byte", path);
         free(*text);

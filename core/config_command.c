@@ -168,7 +168,7 @@ static int run_check(struct config_options *o)
     long revision = 0;
     enum err asked;
     json_t *answer = NULL;
-    enum err e = file_read(name, READ_MAX, &text, NULL, o->why, sizeof o->why);
+    enum err e = file_read_any(name, READ_MAX, &text, NULL, o->why, sizeof o->why);
     if (e == ERR_OK)
         e = judge_here(o, name, text, &revision);
     if (e == ERR_OK) {
@@ -202,7 +202,7 @@ static int run_show(struct config_options *o)
 static int run_diff(struct config_options *o)
 {
     char path[PATH_MAX], running[64], *text = NULL, *diff = NULL;
-    enum err e = file_read(config_file(o, path), READ_MAX, &text, NULL, o->why, sizeof o->why);
+    enum err e = file_read_any(config_file(o, path), READ_MAX, &text, NULL, o->why, sizeof o->why);
     json_t *answer = e == ERR_OK ? ask_core(o, json_pack("{ss}", "type", "config_show"), &e) : NULL;
     if (answer) {
         snprintf(running, sizeof running, "running (revision %lld)",

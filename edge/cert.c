@@ -246,8 +246,8 @@ static enum err install_read(struct cert_command *c, struct install *in)
 {
     struct tls_identity readable;
     char words[256];
-    enum err e = file_read(strcmp(in->file, "-") == 0 ? "/dev/stdin" : in->file, CERTIFICATE_PEM_MAX,
-                           &in->cert, NULL, c->why, sizeof c->why);
+    enum err e = file_read_any(strcmp(in->file, "-") == 0 ? "/dev/stdin" : in->file, CERTIFICATE_PEM_MAX,
+                               &in->cert, NULL, c->why, sizeof c->why);
     if (e == ERR_OK && c->ocsp_file)
         e = file_read(c->ocsp_file, OCSP_RESPONSE_MAX, &in->ocsp, &in->n_ocsp, c->why, sizeof c->why);
     if (e != ERR_OK)

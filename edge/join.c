@@ -60,7 +60,8 @@ static enum err join_passphrase(const struct join *j, const char *text, char **o
     char typed[1024];
     *out = NULL;
     if (!bundle_is_encrypted(text) && j->passphrase_file) {
-        snprintf(why, SCHEMA_WHY, "%s: is not encrypted, though a passphrase was given: is it the bundle that core made?",
+        snprintf(why, SCHEMA_WHY,
+                 "%s: is not encrypted, though a passphrase was given: is it the bundle that core made?",
                  j->bundle_file);
         return ERR_REFUSED;
     }
@@ -98,7 +99,7 @@ static enum err join_judge(const struct join *j, char *why)
 static enum err join_open_bundle(struct join *j, char *why)
 {
     char *text, *passphrase = NULL;
-    enum err e = file_read(j->bundle_file, BUNDLE_MAX, &text, NULL, why, SCHEMA_WHY);
+    enum err e = file_read_any(j->bundle_file, BUNDLE_MAX, &text, NULL, why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
     e = join_passphrase(j, text, &passphrase, why);
@@ -146,9 +147,9 @@ static enum err join_certificate(struct join *j, char *why)
             snprintf(why, SCHEMA_WHY, "self-signed certificate: %s", err_str(e));
         return e;
     }
-    e = file_read(j->cert_file, PEM_MAX, &j->cert, NULL, why, SCHEMA_WHY);
+    e = file_read_any(j->cert_file, PEM_MAX, &j->cert, NULL, why, SCHEMA_WHY);
     if (e == ERR_OK)
-        e = file_read(j->key_file, PEM_MAX, &j->key, NULL, why, SCHEMA_WHY);
+        e = file_read_any(j->key_file, PEM_MAX, &j->key, NULL, why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
     e = tls_identity_read(j->cert, j->key, &id, problem, sizeof problem);
@@ -277,8 +278,8 @@ int edge_join_command(int argc, char **argv)
                     j.config.join_host, j.box.dir);
         printf("Delete the bundle, then start the edge: stile-edge run%s%s\n",
                strcmp(j.box.dir, BOX_DIR) ? " --dir " : "", strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
-        if (admin_first_user(&j.box, j.user, ADMIN_EDGE, config_edge_find(&j.config, j.bundle.edge)->admin.port,
-                             j.cert, why) != ERR_OK)
+        if (admin_first_user(&j.box, j.user, ADMIN_EDGE,
+                             config_edge_find(&j.config, j.bundle.edge)->admin.port, j.cert, why) != ERR_OK)
             fprintf(stderr, "stile-edge join: warning: %s\n", why); /* joined all the same */
     } else {
         fprintf(stderr, "stile-edge join: %s\n", why);

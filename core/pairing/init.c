@@ -359,7 +359,7 @@ static enum err init_write_ca(struct init *in, size_t i, char *why)
     size_t n;
     if (!file)
         return ERR_OK;
-    enum err e = file_read(file, 4 * 1024 * 1024, &text, &n, why, SCHEMA_WHY);
+    enum err e = file_read_any(file, 4 * 1024 * 1024, &text, &n, why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
     if (!strstr(text, "-----BEGIN CERTIFICATE-----")) {
