@@ -113,11 +113,24 @@ static void edge_on_tunnel(void *edge, const char *core, unsigned tunnel, const 
         edge_bans_configure(e);
 }
 
+static bool edge_key_counts(void *edge, const char *name, const char *key)
+{
+    const struct edge *e = edge;
+    const struct config_core *core = config_core_find(&e->box->config, name);
+    const char *keys[CORE_KEYS_MAX];
+    size_t n = core ? core_keys_of(&e->core_keys, core, keys) : 0;
+    while (n-- > 0)
+        if (strcmp(keys[n], key) == 0)
+            return true;
+    return false;
+}
+
 static const struct attachments_events edge_attachment_events = {.uplink = edge_web_uplink,
                                                                  .uplink_close = edge_web_uplink_close,
                                                                  .policy = edge_web_policy,
                                                                  .config = edge_carry_begin,
                                                                  .config_end = edge_carry_end,
+                                                                 .key_counts = edge_key_counts,
                                                                  .keys = edge_keys_heard,
                                                                  .tunnel_changed = edge_on_tunnel,
                                                                  .self = edge_control_self};

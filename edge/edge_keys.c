@@ -40,6 +40,9 @@ static enum err keys_accept(struct edge *e, const char *core, const json_t *msg,
         core_keys_set(&e->core_keys, e->box, core, keys, json_object_get(msg, "replaced"), &changed, why);
     if (err == ERR_OK && e->sshd) /* also where a crash kept this from following the file */
         err = sshd_update_keys(e->sshd, why);
+    if (err == ERR_OK && changed &&
+        e->attachments) /* also the one that said so, when its own key counts no longer */
+        attachments_drop_cores(e->attachments);
     if (err == ERR_OK && changed)
         log_event(LOG_NOTICE, "Core Keys Changed", "core=%s keys=%zu", core, json_array_size(keys));
     return err;
@@ -63,9 +66,12 @@ static char *key_line(const struct edge *e, const char *file)
 static enum err host_key_make(const struct edge *e, char *why)
 {
     struct ssh_key key;
-    char *there = key_line(e, BOX_NEXT_HOST_KEY);
+    char *there = key_line(e, BOX_NEXT_HOST_KEY), *used = key_line(e, BOX_HOST_KEY);
+    /* Killed between the two files of host_key_use, the "next" one is in use already. */
+    bool is_next = there && !(used && strcmp(there, used) == 0);
     free(there);
-    if (there)
+    free(used);
+    if (is_next)
         return ERR_OK;
     snprintf(why, SCHEMA_WHY, "a host key cannot be made");
     enum err err = ssh_key_make(&key);

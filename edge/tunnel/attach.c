@@ -18,23 +18,23 @@
 enum { ATTACH_CHANNELS_MAX = 64 };
 
 static const char help[] =
-    "usage: stile-edge attach --core NAME --run-dir DIR\n"
+    "usage: stile-edge attach --core NAME --key LINE --run-dir DIR\n"
     "\n"
     "The forced command of a core's SSH key; sshd runs it, nobody else. What core asked for comes in\n"
     "SSH_ORIGINAL_COMMAND: 'control' or 'data N'.\n";
 
 /* "control" or "data N" to a message; NULL for anything else: there is no shell here. */
-static json_t *attach_message(const char *core, const char *command)
+static json_t *attach_message(const char *core, const char *key, const char *command)
 {
     const char *connection = getenv("SSH_CONNECTION");
     unsigned index;
     int end = 0;
     if (strcmp(command, "control") == 0)
-        return json_pack("{ss ss ss ss}", "type", "attach", "core", core, "channel", "control", "connection",
-                         connection ? connection : "");
+        return json_pack("{ss ss ss ss ss}", "type", "attach", "core", core, "key", key, "channel", "control",
+                         "connection", connection ? connection : "");
     if (sscanf(command, "data %2u%n", &index, &end) == 1 && !command[end] && index < ATTACH_CHANNELS_MAX)
-        return json_pack("{ss ss ss si ss}", "type", "attach", "core", core, "channel", "data", "index",
-                         (int)index, "connection", connection ? connection : "");
+        return json_pack("{ss ss ss ss si ss}", "type", "attach", "core", core, "key", key, "channel", "data",
+                         "index", (int)index, "connection", connection ? connection : "");
     return NULL;
 }
 
@@ -53,15 +53,18 @@ static int attach_wait(int fd)
 int attach_command(int argc, char **argv)
 {
     static const struct option options[] = {{"core", required_argument, NULL, 'c'},
+                                            {"key", required_argument, NULL, 'k'},
                                             {"run-dir", required_argument, NULL, 'r'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    const char *core = NULL, *run_dir = NULL, *command = getenv("SSH_ORIGINAL_COMMAND");
+    const char *core = NULL, *key = NULL, *run_dir = NULL, *command = getenv("SSH_ORIGINAL_COMMAND");
     char path[4096];
     int option, fds[2] = {0, 1}, null;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'c')
             core = optarg;
+        else if (option == 'k')
+            key = optarg;
         else if (option == 'r')
             run_dir = optarg;
         else if (option == 'h')
@@ -69,10 +72,10 @@ int attach_command(int argc, char **argv)
         else
             return verb_usage("attach");
     }
-    if (!core || !run_dir || optind < argc)
+    if (!core || !key || !run_dir || optind < argc)
         return verb_usage("attach");
     sandbox_harden();
-    json_t *msg = attach_message(core, command ? command : "");
+    json_t *msg = attach_message(core, key, command ? command : "");
     if (!msg) {
         fprintf(stderr, "stile-edge: this key attaches tunnels; it gets no shell\n");
         return EXIT_FAILED;

@@ -16,6 +16,7 @@ struct attachment {
     struct control *control; /* of a control channel; NULL for a data channel */
     long id;                 /* from 1 */
     char core[64];
+    char key[128];    /* that it has logged in with */
     char ssh[128];    /* which SSH connection it belongs to */
     unsigned channel; /* data: web worker */
     long uplink;      /* data: id; -1: none */
@@ -28,6 +29,7 @@ struct attachments {
     const struct attachments_events *events;
     void *ctx;
     struct local_server *server;
+    ev_timer drop; /* tunnels that may not be here any more */
     long last_uplink, last_id;
     LIST_HEAD(, attachment) list;
 };
@@ -68,6 +70,16 @@ static void attachments_end_connection(struct attachments *all, const char *core
         all->events->uplink_close(all->ctx, a->channel, a->uplink);
         attachment_close(a, NULL);
     }
+}
+
+/* Why its core may not be here; NULL: it may. */
+static const char *attachments_refuse(const struct attachments *all, const struct attachment *a)
+{
+    if (!config_core_find(&all->box->config, a->core))
+        return "this core is not in the config of this edge";
+    return all->events->key_counts(all->ctx, a->core, a->key)
+               ? NULL
+               : "the key that this core has logged in with does not count any more";
 }
 
 /* Control channels -------------------------------------------------------------------------------------- */
@@ -224,6 +236,7 @@ static void attachments_on_message(void *ctx, struct local_connection *connectio
 {
     struct attachments *all = ctx;
     const char *core = json_string_value(json_object_get(msg, "core"));
+    const char *key = json_string_value(json_object_get(msg, "key"));
     const char *channel = json_string_value(json_object_get(msg, "channel"));
     const char *ssh = json_string_value(json_object_get(msg, "connection"));
     const char *problem = "not an attach message";
@@ -239,12 +252,12 @@ static void attachments_on_message(void *ctx, struct local_connection *connectio
     a->uplink = -1;
     LIST_INSERT_HEAD(&all->list, a, next);
     local_connection_set_data(connection, a);
-    if (strcmp(type, "attach") == 0 && core && channel && ssh && n_fds == 2) {
+    if (strcmp(type, "attach") == 0 && core && key && channel && ssh && n_fds == 2) {
         snprintf(a->core, sizeof a->core, "%s", core);
+        snprintf(a->key, sizeof a->key, "%s", key);
         snprintf(a->ssh, sizeof a->ssh, "%s", ssh);
-        if (!config_core_find(&all->box->config, core))
-            problem = "this core is not in the config of this edge";
-        else
+        problem = attachments_refuse(all, a);
+        if (!problem)
             problem = strcmp(channel, "control") == 0 ? attachment_take_control(a, fds)
                                                       : attachment_take_data(a, msg, fds);
     }
@@ -255,6 +268,27 @@ static void attachments_on_message(void *ctx, struct local_connection *connectio
 static const struct local_events attachments_local_events = {attachments_on_message, attachments_on_gone};
 
 /* ------------------------------------------------------------------------------------------------------- */
+
+static struct attachment *attachments_find_stranger(struct attachments *all)
+{
+    struct attachment *a;
+    LIST_FOREACH (a, &all->list, next)
+        if (a->control && attachments_refuse(all, a))
+            return a;
+    return NULL;
+}
+
+static void attachments_on_drop(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    struct attachments *all = t->data;
+    struct attachment *a;
+    (void)loop, (void)revents;
+    while ((a = attachments_find_stranger(all)) != NULL) {
+        const char *reason = attachments_refuse(all, a);
+        attachments_control_over(a, reason);
+        attachment_close(a, reason);
+    }
+}
 
 enum err attachments_new(struct ev_loop *loop, const struct box *box, const struct attachments_events *events,
                          void *ctx, struct attachments **out, char *why)
@@ -268,6 +302,8 @@ enum err attachments_new(struct ev_loop *loop, const struct box *box, const stru
     all->events = events;
     all->ctx = ctx;
     LIST_INIT(&all->list);
+    ev_timer_init(&all->drop, attachments_on_drop, 0, 0);
+    all->drop.data = all;
     enum err e = local_server_new(loop, box_run_file(box, BOX_ATTACH_SOCKET, path), &attachments_local_events,
                                   all, &all->server, why);
     if (e != ERR_OK) {
@@ -287,29 +323,16 @@ void attachments_say_bye(struct attachments *all, const char *reason)
     }
 }
 
-static struct attachment *attachments_find_stranger(struct attachments *all)
-{
-    struct attachment *a;
-    LIST_FOREACH (a, &all->list, next)
-        if (a->control && !config_core_find(&all->box->config, a->core))
-            return a;
-    return NULL;
-}
-
 void attachments_drop_cores(struct attachments *all)
 {
-    static const char reason[] = "this core is not in the config of this edge any more";
-    struct attachment *a;
-    while ((a = attachments_find_stranger(all)) != NULL) {
-        attachments_control_over(a, reason);
-        attachment_close(a, reason);
-    }
+    ev_timer_start(all->loop, &all->drop);
 }
 
 void attachments_free(struct attachments *all)
 {
     if (!all)
         return;
+    ev_timer_stop(all->loop, &all->drop);
     while (!LIST_EMPTY(&all->list)) {
         struct attachment *a = LIST_FIRST(&all->list);
         control_free(a->control);

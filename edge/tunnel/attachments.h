@@ -26,6 +26,8 @@ struct attachments_events {
      * it says how it ended; a channel that goes says rollback, of any revision (0). */
     void (*config)(void *ctx, long id, const char *core, long revision, const char *text);
     void (*config_end)(void *ctx, long id, long revision, bool commit);
+    /* Whether a core may be here that has logged in with this key (a line of authorized_keys). */
+    bool (*key_counts)(void *ctx, const char *core, const char *key);
     /* As control_events' on_keys. */
     json_t *(*keys)(void *ctx, const char *core, const json_t *msg);
     /* A tunnel came up or went down: reason is NULL or in words. */
@@ -40,7 +42,8 @@ enum err attachments_new(struct ev_loop *loop, const struct box *box, const stru
 void attachments_config_answer(struct attachments *a, long id, bool committed, long revision,
                                const char *error, const char *waiting);
 bool attachments_has(const struct attachments *a, long id);
-/* Ends the tunnels of cores that are not in the config any more. */
+/* Ends the tunnels of cores that are not in the config any more, or have logged in with a key that does not
+ * count any more; in the loop's next round: it may be one of them that has asked for it. */
 void attachments_drop_cores(struct attachments *a);
 /* Says goodbye to every core; it leaves at the end of the loop's round. */
 void attachments_say_bye(struct attachments *a, const char *reason);

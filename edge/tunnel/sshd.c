@@ -67,8 +67,9 @@ enum err sshd_update_keys(struct sshd *s, char *why)
         const char *keys[CORE_KEYS_MAX];
         size_t n = core_keys_of(s->keys, core, keys);
         for (size_t k = 0; k < n && e == ERR_OK; k++)
-            e = buf_printf(&text, "restrict,command=\"exec '%s' attach --core '%s' --run-dir '%s'\" %s %s\n",
-                           s->program, core->name, s->box->run, keys[k], core->name);
+            e = buf_printf(
+                &text, "restrict,command=\"exec '%s' attach --core '%s' --key '%s' --run-dir '%s'\" %s %s\n",
+                s->program, core->name, keys[k], s->box->run, keys[k], core->name);
     }
     if (e == ERR_OK)
         e = sshd_write(s, "authorized_keys", &text, why);

@@ -370,18 +370,12 @@ static const struct {
     void (*take)(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
     bool before_setup;
 } messages[] = {
-    {"setup", on_setup, true},
-    {"tls", on_tls, false},
-    {"policy", on_policy, false},
-    {"limits", on_limits, false},
-    {"handed", on_handed, false},
-    {"tickets", on_tickets, false},
-    {"uplink", on_uplink, false},
-    {"acme", on_acme, false},
-    {"status", on_status, true},
-    {"uplink_close", on_uplink_close, false},
-    {"bans", on_bans, false},
-    {"access_log", on_access_log, false},
+    {"setup", on_setup, true},    {"tls", on_tls, false},
+    {"policy", on_policy, false}, {"limits", on_limits, false},
+    {"handed", on_handed, false}, {"tickets", on_tickets, false},
+    {"uplink", on_uplink, false}, {"acme", on_acme, false},
+    {"status", on_status, true},  {"uplink_close", on_uplink_close, false},
+    {"bans", on_bans, false},     {"access_log", on_access_log, false},
 };
 
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds)

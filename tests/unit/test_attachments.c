@@ -33,6 +33,7 @@ static struct {
     long last_id;
     int uplink_fd;
     char reason[256];
+    const char *ended; /* a key that does not count */
 } edge;
 
 static bool on_uplink(void *ctx, unsigned channel, long id, const char *core, unsigned tunnel,
@@ -61,9 +62,20 @@ static const char *on_policy(void *ctx, const char *core, long revision, const j
     return revision > 1 ? NULL : "too old";
 }
 
+static bool on_key_counts(void *ctx, const char *core, const char *key)
+{
+    (void)ctx, (void)core;
+    return !edge.ended || strcmp(key, edge.ended) != 0;
+}
+
+/* What the message replaces does not count any more, if that is the one it was said with. */
 static json_t *on_keys(void *ctx, const char *core, const json_t *msg)
 {
-    (void)ctx, (void)msg;
+    (void)ctx;
+    if (json_object_get(msg, "replaced")) {
+        edge.ended = "key of core1";
+        attachments_drop_cores(edge.all);
+    }
     return json_pack("{ss ss}", "host_key", core, "secrets", "");
 }
 
@@ -90,8 +102,9 @@ static void on_config_end(void *ctx, long id, long revision, bool commit)
     (void)ctx, (void)id, (void)revision, (void)commit;
 }
 
-static const struct attachments_events events = {on_uplink,     on_uplink_close, on_policy, on_config,
-                                                 on_config_end, on_keys,         on_tunnel, on_self};
+static const struct attachments_events events = {on_uplink, on_uplink_close, on_policy,
+                                                 on_config, on_config_end,   on_key_counts,
+                                                 on_keys,   on_tunnel,       on_self};
 
 static void setup(void)
 {
@@ -128,12 +141,13 @@ static struct peer peer_attach(const char *core, const char *channel, int index,
 {
     struct peer p;
     int pair[2];
-    char path[PATH_MAX];
+    char path[PATH_MAX], key[80];
+    snprintf(key, sizeof key, "key of %s", core);
     ck_assert_int_eq(sock_pair(pair, true), 0);
     p.attach = sock_connect_unix(box_run_file(&edge.box, BOX_ATTACH_SOCKET, path));
     ck_assert_int_ge(p.attach, 0);
-    json_t *msg = json_pack("{ss ss ss si ss}", "type", "attach", "core", core, "channel", channel, "index",
-                            index, "connection", ssh);
+    json_t *msg = json_pack("{ss ss ss ss si ss}", "type", "attach", "core", core, "key", key, "channel",
+                            channel, "index", index, "connection", ssh);
     ck_assert_int_eq(ipc_send_fd(p.attach, msg, (int[]){pair[1], pair[1]}, 2), ERR_OK);
     close(pair[1]);
     p.channel = pair[0];
@@ -372,6 +386,31 @@ START_TEST(test_the_newer_connection_wins)
 }
 END_TEST
 
+/* A session outlives the key that it was opened with, but not as a tunnel: also when it says so itself. */
+START_TEST(test_a_key_that_ends)
+{
+    setup();
+    edge.ended = NULL;
+    struct peer other = peer_up("core2", 0, "zero"), c = peer_up("core1", 0, "one"),
+                d = peer_attach("core1", "data", 0, "one");
+    const char *lines[] = {KEY "DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD",
+                           KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"};
+    peer_say(&c, json_pack("{ss si s[s] s[s]}", "type", "keys", "id", 1, "core_keys", lines[0], "replaced",
+                           lines[1]));
+    peer_refused(&c, "does not count any more");
+    peer_refused(&d, NULL);
+    ck_assert_uint_eq(edge.closed, 1);
+    peer_free(&d);
+    d = peer_attach("core1", "control", 0, "one");
+    peer_refused(&d, "does not count any more");
+    ck_assert(!closed(other.attach));
+    peer_free(&c);
+    peer_free(&d);
+    peer_free(&other);
+    teardown();
+}
+END_TEST
+
 /* Not what our attach does, but what another process of our user could. */
 START_TEST(test_second_message_ends_it)
 {
@@ -412,4 +451,4 @@ END_TEST
 
 UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel,
           test_other_releases, test_the_newer_connection_wins, test_second_message_ends_it,
-          test_a_core_that_does_not_read)
+          test_a_key_that_ends, test_a_core_that_does_not_read)
