@@ -119,8 +119,8 @@ static json_t *list_of(json_t *entry, const char *name)
     return json_object_get(entry, name);
 }
 
-/* Puts key into the list if it is not there; of more than PAIRING_KEYS_MAX the oldest but one goes: the oldest may be that of
- * stile.json, which would count alone once nothing is known of it (is_other_key). */
+/* Puts key into the list if it is not there; of more than PAIRING_KEYS_MAX the oldest but one goes: the
+ * oldest may be that of stile.json, which would count alone once nothing is known of it (is_other_key). */
 static bool put(json_t *entry, const char *name, const char *key)
 {
     json_t *list = list_of(entry, name);
@@ -188,12 +188,24 @@ static bool is_other_key(const json_t *entry, const char *configured)
            strcmp(bundle_key(entry), configured) != 0;
 }
 
+/* What a box with this key wanted to have in its place counts no longer. */
+static void withdraw_offers(json_t *entry, const char *key)
+{
+    json_t *keys = json_object_get(entry, "host_keys"), *offer;
+    size_t i;
+    json_array_foreach (json_object_get(entry, "offers"), i, offer)
+        for (size_t k = json_array_size(keys); k-- > 0 && strcmp(text_of(offer, "key"), key) == 0;)
+            if (strcmp(json_string_value(json_array_get(keys, k)), text_of(offer, "next")) == 0)
+                json_array_remove(keys, k);
+}
+
 bool pairing_add_bundle(struct pairing *p, const struct config_edge *edge, const struct pairing_bundle *b)
 {
     json_t *entry = entry_of(p, edge, strcmp(edge->host_key, b->key) != 0);
     const char *old = bundle_key(entry);
     if (!entry || (*old && !put(entry, "bundle_keys", old)))
         return false;
+    withdraw_offers(entry, old);
     json_object_del(entry, "offers");
     return json_object_set_new(entry, "bundle",
                                json_pack("{ss ss sI sI sb}", "id", b->id, "key", b->key, "created",
