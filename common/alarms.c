@@ -259,7 +259,15 @@ static size_t alarms_held_by(const char *source)
     return n;
 }
 
-void alarms_from_worker(const char *worker, const char *role, const json_t *msg)
+static bool may_begin(unsigned number, const char *subject, struct log_limit *limit)
+{
+    const struct alarm *a = alarm_find(number, subject);
+    unsigned dropped;
+    return (a && alarm_active(a)) ||
+           log_limit_allow(limit, (int64_t)clock_monotonic(), ALARMS_BEGUN, ALARMS_BEGUN_SECONDS, &dropped);
+}
+
+void alarms_from_worker(const char *worker, const char *role, struct log_limit *limit, const json_t *msg)
 {
     json_int_t number = json_integer_value(json_object_get(msg, "number"));
     const struct alarm_row *row = number > 0 && number < 10000 ? alarm_row((unsigned)number) : NULL;
@@ -269,7 +277,7 @@ void alarms_from_worker(const char *worker, const char *role, const json_t *msg)
         return;
     if (!json_is_true(json_object_get(msg, "raised")))
         clear_from(worker, row->number, subject);
-    else if (alarms_held_by(worker) < ALARMS_OF_WORKER)
+    else if (alarms_held_by(worker) < ALARMS_OF_WORKER && may_begin(row->number, subject, limit))
         raise_from(worker, row, subject, detail);
 }
 

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/alarm_table.h"
+#include "common/log.h"
 #include "common/store.h"
 
 enum {
@@ -27,7 +28,9 @@ enum {
     ALARM_DETAIL = 512,
     ALARM_BY = 64,
     ALARMS_MAX = 1000,     /* with those that are cleared; the oldest of these make room */
-    ALARMS_OF_WORKER = 64, /* that one worker may hold */
+    ALARMS_OF_WORKER = 64, /* that one worker may hold, */
+    ALARMS_BEGUN = 20,     /* and begin in */
+    ALARMS_BEGUN_SECONDS = 60,
 };
 
 /* subject and detail are copied, and cleaned of control characters; detail may be NULL. */
@@ -42,8 +45,9 @@ void alarms_set_forward(void (*send)(void *ctx, json_t *msg), void *ctx);
 /* In main: from here on alarms are kept. changed() is called after each change, from inside of it. */
 void alarms_open(void (*changed)(void));
 void alarms_close(void);
-/* A worker's message "alarm". */
-void alarms_from_worker(const char *worker, const char *role, const json_t *msg);
+/* A worker's message "alarm". Each that begins is an event in main's name: limit (the worker's own) keeps
+ * them few, so that they push out no other. One that is over always counts. */
+void alarms_from_worker(const char *worker, const char *role, struct log_limit *limit, const json_t *msg);
 /* It has ended: what it alone had raised is over. */
 void alarms_worker_gone(const char *worker);
 /* What was loaded and not raised again since is over. */

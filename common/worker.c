@@ -40,7 +40,7 @@ struct worker {
     json_t *updates; /* those, by what they are about; NULL: none */
     double started, backoff;
     bool stopping, behind;
-    struct log_limit said, alarmed; /* what it may tell main */
+    struct log_limit said, alarmed, raised; /* what it may tell main */
 };
 
 static void worker_start(struct worker *w);
@@ -50,7 +50,7 @@ static void worker_on_alarm(struct worker *w, const json_t *msg)
     unsigned dropped;
     if (log_limit_allow(&w->alarmed, (int64_t)clock_monotonic(), EVENTS_OF_WORKER, EVENTS_WORKER_SECONDS,
                         &dropped))
-        alarms_from_worker(w->name, w->role, msg);
+        alarms_from_worker(w->name, w->role, &w->raised, msg);
 }
 
 static void worker_on_message(void *ctx, const char *type, json_t *msg, int *fds, size_t n_fds)

@@ -348,13 +348,32 @@ END_TEST
 
 /* Alarms of workers -------------------------------------------------------------------------------------- */
 
+static struct log_limit begun;
+
 static void worker_alarm(const char *worker, const char *role, int number, const char *subject, bool on)
 {
     json_t *msg =
         json_pack("{si ss sb ss}", "number", number, "subject", subject, "raised", on, "detail", "");
-    alarms_from_worker(worker, role, msg);
+    alarms_from_worker(worker, role, &begun, msg);
     json_decref(msg);
 }
+
+START_TEST(workers_raise_few_anew)
+{
+    char subject[16];
+    for (int i = 0; i < 10 * ALARMS_BEGUN; i++) { /* each is another one */
+        snprintf(subject, sizeof subject, "%d", i);
+        worker_alarm("turn0", "turn", ALARM_RELAY_PORTS, subject, true);
+        worker_alarm("turn0", "turn", ALARM_RELAY_PORTS, subject, i == 0);
+    }
+    ck_assert_uint_eq(raised(), 1);
+    ck_assert_uint_eq(count((struct events_question){.text = "Alarm Raised"}), ALARMS_BEGUN);
+    for (int i = 0; i < 10 * ALARMS_BEGUN; i++) /* what is said again is no other one */
+        worker_alarm("turn0", "turn", ALARM_RELAY_PORTS, "0", true);
+    worker_alarm("turn0", "turn", ALARM_RELAY_PORTS, "0", false);
+    ck_assert_uint_eq(raised(), 0);
+}
+END_TEST
 
 START_TEST(workers_raise_what_is_theirs)
 {
@@ -372,6 +391,7 @@ START_TEST(workers_raise_what_is_theirs)
     char subject[32];
     for (int i = 0; i < 1000; i++) {
         snprintf(subject, sizeof subject, "%d", i);
+        begun = (struct log_limit){0}; /* it takes its time */
         worker_alarm("turn0", "turn", ALARM_RELAY_PORTS, subject, true);
     }
     ck_assert_uint_eq(raised(), ALARMS_OF_WORKER);
@@ -397,7 +417,7 @@ START_TEST(in_a_worker)
     json_t *msg = json_incref(forwarded);
     alarms_set_forward(NULL, NULL);
     box_up();
-    alarms_from_worker("turn0", "turn", msg);
+    alarms_from_worker("turn0", "turn", &begun, msg);
     ck_assert_str_eq(alarm_text(ALARM_RELAY_PORTS, "ports", "detail"), "none");
     json_decref(msg);
     json_decref(forwarded);
@@ -511,6 +531,7 @@ int main(void)
     tcase_add_test(t, a_worker_is_held_to_its_share);
     tcase_add_test(t, a_worker_speaks_for_itself);
     tcase_add_test(t, workers_raise_what_is_theirs);
+    tcase_add_test(t, workers_raise_few_anew);
     tcase_add_test(t, in_a_worker);
     tcase_add_test(t, damaged_and_mended);
     tcase_add_test(t, listeners_hear_each_once);
