@@ -89,8 +89,10 @@ static void call_verb(struct admin_task *t)
     }
 }
 
+/* No change: a reader cannot fill the audit with what he may not do. */
 static void call_refuse(struct admin_task *t, unsigned status)
 {
+    t->refused = true;
     admin_task_refuse(t, status,
                       status == 401 ? "log in first"
                       : t->role < t->route->role

@@ -100,6 +100,17 @@ static void own_busy(struct admin_task *t)
                             "status", 503, "retry_after", 2));
 }
 
+/* The user's password is still the one that was judged: somebody may have changed it meanwhile. */
+static bool own_is_same(const struct admin_task *t, const char *user)
+{
+    struct admin_user u;
+    char why[SCHEMA_WHY];
+    bool same = t->admin->book && admin_user_find(t->admin->book, user, &u, why) == ERR_OK &&
+                strcmp(u.record, t->record) == 0;
+    OPENSSL_cleanse(&u, sizeof u);
+    return same;
+}
+
 /* An id of its own for each login: one that the browser came with ends. */
 static void login_done(void *task, bool matches, const char *record)
 {
@@ -108,7 +119,8 @@ static void login_done(void *task, bool matches, const char *record)
     struct admin_user u;
     char token[ADMIN_TOKEN_TEXT], csrf[ADMIN_TOKEN_TEXT], why[SCHEMA_WHY];
     (void)record;
-    if (!matches || !a->book || admin_user_find(a->book, arg(t, "user"), &u, why) != ERR_OK) {
+    if (!matches || !own_is_same(t, arg(t, "user")) ||
+        admin_user_find(a->book, arg(t, "user"), &u, why) != ERR_OK) {
         login_failed(t, "wrong user or password");
         admin_task_refuse(t, 401, "wrong user or password");
         return;
@@ -139,6 +151,7 @@ static void own_login(struct admin_task *t)
     if (own_limited(t, name))
         return;
     (void)admin_user_find(t->admin->book, name, &u, why);
+    memcpy(t->record, u.record, sizeof t->record);
     if (strlen(password) > ADMIN_PASSWORD_MOST)
         password = "";
     if (!admin_hasher_submit(t->admin->hasher, password, u.record, login_done, t))
@@ -154,6 +167,12 @@ static void own_password_made(void *task, bool matches, const char *record)
     struct admin_task *t = task;
     char why[SCHEMA_WHY] = "out of memory";
     (void)matches;
+    enum admin_role role;
+    if (!own_is_same(t, t->who) ||
+        !admin_sessions_find(t->admin->sessions, t->session, false, clock_monotonic(), &role)) {
+        admin_task_refuse(t, 409, "the password was changed by somebody else meanwhile; log in again");
+        return;
+    }
     enum err e = *record ? admin_user_change(t->admin->book, t->who, ADMIN_ANYONE, record, time(NULL), why)
                          : ERR_MEMORY;
     if (e == ERR_OK)
@@ -188,7 +207,7 @@ static bool own_right(struct admin_task *t, const char *key, const char *wrong)
 
 static void own_password(struct admin_task *t)
 {
-    struct admin_user u;
+    struct admin_user u = {0};
     char why[SCHEMA_WHY];
     if (!*t->session) {
         admin_task_refuse(t, 403, "a token has no password");
@@ -197,6 +216,7 @@ static void own_password(struct admin_task *t)
     if (!own_right(t, "new", admin_password_check(arg(t, "new"))) || own_limited(t, t->who))
         return;
     (void)admin_user_find(t->admin->book, t->who, &u, why);
+    memcpy(t->record, u.record, sizeof t->record);
     const char *old = strlen(arg(t, "old")) > ADMIN_PASSWORD_MOST ? "" : arg(t, "old");
     if (!admin_hasher_submit(t->admin->hasher, old, u.record, own_password_checked, t))
         own_busy(t);

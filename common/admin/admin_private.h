@@ -50,9 +50,11 @@ struct admin_task {
     char who[ADMIN_WHO_MAX], from[NETADDR_TEXT];
     enum admin_role role;
     struct netaddr client;
-    char session[128]; /* it came with; "": none */
-    bool proven;       /* it is known who asks */
-    json_int_t call;   /* of the worker process with this pid, */
+    char session[128];             /* it came with; "": none */
+    bool proven;                   /* it is known who asks, */
+    bool refused;                  /* who may not */
+    char record[ADMIN_RECORD_MAX]; /* of the password that was judged */
+    json_int_t call;               /* of the worker process with this pid, */
     pid_t worker;
     /* Or of a tool. */
     void (*reply)(void *data, const json_t *answer);

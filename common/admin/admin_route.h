@@ -41,6 +41,7 @@ struct admin_route {
     bool big;           /* texts of ADMIN_BIG_MAX instead of ADMIN_TEXT_MAX */
     bool live;          /* server-sent events */
     bool text;          /* the answer is its member "text" */
+    bool asks;          /* changes nothing, though it is no GET */
     const char *schema; /* of the answer, in openapi.json */
     const char *help;
     struct admin_field fields[ADMIN_FIELDS_MAX];

@@ -56,8 +56,8 @@ const struct admin_route admin_routes[] = {
     /* The config, on core */
     {"GET", API "/config", ADMIN_READER, ADMIN_BOTH, "config_show", .schema = "Config",
      .help = "stile.json, as it is in force"},
-    {"POST", API "/config/check", ADMIN_READER, ADMIN_CORE, "config_check", .schema = "ConfigChecked",
-     .big = true, .help = "What would be if this were the config",
+    {"POST", API "/config/check", ADMIN_WRITER, ADMIN_CORE, "config_check", .schema = "ConfigChecked",
+     .big = true, .asks = true, .help = "What would be if this were the config",
      .fields = {{"text", ADMIN_TEXT, .required = true, .help = "a whole stile.json"}}},
     {"PUT", API "/config", ADMIN_WRITER, ADMIN_CORE, "config_put", .schema = "ConfigChanged", .big = true,
      .help = "Take this config over, on every box or nowhere",

@@ -83,7 +83,8 @@ static void audit(struct admin *a, const struct admin_route *r, const char *who,
 /* What only asks is no change, though it has a body. */
 static bool route_changes(const struct admin_route *r)
 {
-    return strcmp(r->method, "GET") != 0 && (r->role == ADMIN_WRITER || strcmp(r->verb, "admin") == 0);
+    return strcmp(r->method, "GET") != 0 && !r->asks &&
+           (r->role == ADMIN_WRITER || strcmp(r->verb, "admin") == 0);
 }
 
 /* The row of a change that a verb makes. */
@@ -190,7 +191,7 @@ void admin_task_end(struct admin_task *t, const json_t *answer)
 {
     const struct admin_route *r = t->route ? t->route : route_of("admin", t->word);
     /* What strangers try is an event (admin_own.c): the audit is no place that they could fill. */
-    if (r && route_changes(r) && (t->proven || t->reply))
+    if (r && route_changes(r) && !t->refused && (t->proven || t->reply))
         audit(t->admin, r, t->who, t->from, t->args, answer);
     if (t->reply)
         t->reply(t->data, answer);

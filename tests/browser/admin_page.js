@@ -221,6 +221,7 @@ async function users(page) {
         await dialog(page).getByRole('button', { name: 'Make' }).click();
         const token = await dialog(page).locator('.secret').textContent({ timeout: PATIENCE });
         await dialog(page).getByRole('button', { name: 'Close' }).click();
+        await gone(dialog(page));
         await visible(row(page, 'monitoring'));
         if (token.length < 20 || (await page.content()).includes(token))
             throw new Error('the token is short, or still in the page');
