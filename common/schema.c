@@ -382,6 +382,28 @@ void schema_free(const struct schema_row *rows, void *target)
     }
 }
 
+enum err schema_document(const char *file, const char *text, const struct schema_row *rows, size_t size,
+                         json_t **out, char *why)
+{
+    struct schema_source source = {file, text};
+    json_error_t error;
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!json) {
+        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", file, error.line, error.text);
+        return ERR_CONFIG;
+    }
+    void *unused = calloc(1, size);
+    enum err e = unused ? schema_read(&source, json, rows, unused, why) : ERR_MEMORY;
+    if (unused)
+        schema_free(rows, unused);
+    free(unused);
+    if (e == ERR_OK)
+        *out = json;
+    else
+        json_decref(json);
+    return e;
+}
+
 /* Merging ------------------------------------------------------------------------------------------------ */
 
 struct merge {

@@ -73,6 +73,10 @@ struct schema_source {
 enum err schema_read(const struct schema_source *source, const json_t *object, const struct schema_row *rows,
                      void *target, char *why);
 void schema_free(const struct schema_row *rows, void *target);
+/* A whole document that is kept as JSON: text is parsed and judged by rows, of a struct with that size. *out
+ * is the caller's. Errors as schema_read's. */
+enum err schema_document(const char *file, const char *text, const struct schema_row *rows, size_t size,
+                         json_t **out, char *why);
 /* Puts "FILE:LINE: KEY: problem" for a JSON pointer ("/edges/0/ssh") into why. For checks between keys. */
 enum err schema_problem(const struct schema_source *source, const char *pointer, char *why,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));

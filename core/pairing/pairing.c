@@ -47,25 +47,6 @@ static const struct schema_row document_rows[] = {
     {"last_rotation", SCHEMA_ANY, offsetof(struct document, last_rotation), .help = "the one before"},
     SCHEMA_END};
 
-static enum err judge(const char *path, const char *text, json_t **out, char *why)
-{
-    struct schema_source source = {path, text};
-    struct document d = {0};
-    json_error_t error;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!json) {
-        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", path, error.line, error.text);
-        return ERR_CONFIG;
-    }
-    enum err e = schema_read(&source, json, document_rows, &d, why);
-    schema_free(document_rows, &d);
-    if (e == ERR_OK)
-        *out = json;
-    else
-        json_decref(json);
-    return e;
-}
-
 enum err pairing_load(const struct box *box, struct pairing *out, char *why)
 {
     char path[PATH_MAX], *text;
@@ -75,7 +56,7 @@ enum err pairing_load(const struct box *box, struct pairing *out, char *why)
         json = json_pack("{s[]}", "edges");
         e = json ? ERR_OK : ERR_MEMORY;
     } else if (e == ERR_OK) {
-        e = judge(path, text, &json, why);
+        e = schema_document(path, text, document_rows, sizeof(struct document), &json, why);
         free(text);
     }
     if (e == ERR_OK)

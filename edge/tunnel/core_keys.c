@@ -36,25 +36,6 @@ static const struct schema_row document_rows[] = {{"cores", SCHEMA_OBJECTS, offs
                                                    .size = sizeof(struct core_entry), .help = "cores"},
                                                   SCHEMA_END};
 
-static enum err judge(const char *name, const char *text, json_t **out, char *why)
-{
-    struct schema_source source = {name, text};
-    struct document d = {0};
-    json_error_t error;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!json) {
-        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", name, error.line, error.text);
-        return ERR_CONFIG;
-    }
-    enum err e = schema_read(&source, json, document_rows, &d, why);
-    schema_free(document_rows, &d);
-    if (e == ERR_OK)
-        *out = json;
-    else
-        json_decref(json);
-    return e;
-}
-
 enum err core_keys_load(const struct box *box, struct core_keys *out, char *why)
 {
     char path[PATH_MAX], *text;
@@ -64,7 +45,7 @@ enum err core_keys_load(const struct box *box, struct core_keys *out, char *why)
         json = json_pack("{s[]}", "cores");
         e = json ? ERR_OK : ERR_MEMORY;
     } else if (e == ERR_OK) {
-        e = judge(path, text, &json, why);
+        e = schema_document(path, text, document_rows, sizeof(struct document), &json, why);
         free(text);
     }
     if (e == ERR_OK)
@@ -147,7 +128,9 @@ enum err core_keys_set(struct core_keys *k, const struct box *box, const char *c
     }
     json_t *fresh = with_entry(k->json, core, entry);
     char *text = fresh ? json_dumps(fresh, JSON_INDENT(1)) : NULL;
-    enum err e = text ? judge("the keys that core sent", text, &judged, why) : ERR_MEMORY;
+    enum err e = text ? schema_document("the keys that core sent", text, document_rows,
+                                        sizeof(struct document), &judged, why)
+                      : ERR_MEMORY;
     if (e == ERR_OK)
         e = box_write(box, BOX_KEYS, text, strlen(text), 0600, BOX_USER, why);
     if (e == ERR_OK) {
