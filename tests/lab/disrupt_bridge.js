@@ -3,20 +3,34 @@
 //
 //   *    /id/ID?wait=MS   writes "ID METHOD NAME" to LOG as soon as the head is there, reads the body, answers "ID" after MS
 //   *    /             the same without an ID: for probes
+//   GET  /zeros/N      N zero bytes
 //   WS   /echo            says its NAME first, then sends every message back
 'use strict';
 const fs = require('fs');
 const http = require('http');
+const { Readable } = require('stream');
 const { WebSocketServer } = require('ws');
 
 const [port, name, log] = process.argv.slice(2);
 const out = fs.openSync(log, 'a');
+
+function sendZeros(response, total) {
+    response.writeHead(200, { 'content-length': total });
+    Readable.from(pieces(total)).pipe(response);
+}
+
+function* pieces(total) {
+    for (let left = total; left > 0; left -= Math.min(left, 65536))
+        yield Buffer.alloc(Math.min(left, 65536));
+}
 
 const server = http.createServer((request, response) => {
     const url = new URL(request.url, 'http://bridge');
     const id = url.pathname.split('/')[2] || 'probe';
     fs.writeSync(out, `${id} ${request.method} ${name}\n`);
     request.on('error', () => {});
+    if (url.pathname.startsWith('/zeros/'))
+        return void sendZeros(response, Number(id));
     request.resume().on('end', () => setTimeout(() => {
         response.writeHead(200, { 'content-length': id.length });
         response.end(id);

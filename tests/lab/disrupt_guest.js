@@ -11,6 +11,7 @@
 //   running      how many of the phase's requests are under way
 //   stuck        how many of its GETs and HEADs have been for more than 3 s
 //   open         how many WebSockets are open
+//   opened       how many were opened, ever
 //   end          the phase ends; when its requests are over and every WebSocket is open and has echoed once more, answers
 //                with what was seen, as JSON
 'use strict';
@@ -34,7 +35,7 @@ const isSafe = (method) => method === 'GET' || method === 'HEAD';
 
 function newPhase(name) {
     return {
-        name, began: now(), requests: [], lastAnswer: now(), gap: 0,
+        name, began: now(), requests: [], lastAnswer: now(), gap: 0, disconnected: 0,
         ws: { closed: {}, byTarget: {}, refused: {}, opened: 0, wrong: 0, slowestEcho: 0 },
     };
 }
@@ -89,6 +90,7 @@ class Socket {
             this.target = text;
             this.isOpen = true;
             phase.ws.opened++;
+            opened++;
             return;
         }
         if (text !== String(this.received + 1))
@@ -108,14 +110,24 @@ class Socket {
 
 // Requests -----------------------------------------------------------------------------------------------------
 
-const agents = from.map((localAddress) => new https.Agent({ keepAlive: true, localAddress }));
+// One that the edge keeps closes only when it must: none is idle for as long as web_limits.idle_seconds.
+function watched(connection) {
+    return connection.on('close', () => { phase.disconnected++; });
+}
+
+class Agent extends https.Agent {
+    createConnection(...args) {
+        return watched(super.createConnection(...args));
+    }
+}
+const agents = from.map((localAddress) => new Agent({ keepAlive: true, scheduling: 'fifo', localAddress }));
 const sessions = [];
 
 function session(index) {
     if (!sessions[index] || sessions[index].closed || sessions[index].destroyed) {
         const fresh = http2.connect(`https://${host}`, {
-            createConnection: () => tls.connect({ host: address, port: 443, servername: host, ALPNProtocols: ['h2'],
-                localAddress: from[index] }),
+            createConnection: () => watched(tls.connect({ host: address, port: 443, servername: host, ALPNProtocols: ['h2'],
+                localAddress: from[index] })),
         });
         const drop = () => {
             if (sessions[index] === fresh)
@@ -198,7 +210,7 @@ function sightings() {
 function report(p) {
     const seen = sightings();
     const result = {
-        phase: p.name, milliseconds: now() - p.began, gap: p.gap, slowest: 0, answers: {}, lost: [], twice: [], never: [],
+        phase: p.name, milliseconds: now() - p.began, gap: p.gap, disconnected: p.disconnected, slowest: 0, answers: {}, lost: [], twice: [], never: [],
         resent: 0, failedUnseen: 0, failedSeen: 0, withoutRetryAfter: 0, wrong: 0, ws: p.ws,
     };
     for (const r of p.requests) {
@@ -226,9 +238,11 @@ function report(p) {
 }
 
 const all = [];
+let opened = 0;
 const openSockets = () => all.filter((socket) => socket.isOpen).length;
 
 const COUNTS = {
+    opened: () => opened,
     running: () => phase.requests.filter((r) => !r.done).length,
     stuck: () => phase.requests.filter((r) => !r.done && isSafe(r.method) && r.began < now() - 3000).length,
 };
