@@ -167,10 +167,12 @@ static const char *check_interface(const char *value)
 
 /* Rows ------------------------------------------------------------------------------------------------- */
 
-#define PLACE(type)                                                                                          \
+/* live: a running edge has nothing to do with it. */
+#define PLACE(type, live)                                                                                    \
     {"admin_port",                                                                                           \
      SCHEMA_INT,                                                                                             \
      offsetof(struct type, admin.port),                                                                      \
+     .edge_live = (live),                                                                                    \
      .min = 0,                                                                                               \
      .max = 65535,                                                                                           \
      .default_text = "0",                                                                                    \
@@ -178,37 +180,38 @@ static const char *check_interface(const char *value)
         {"admin_address",                                                                                    \
          SCHEMA_STRING,                                                                                      \
          offsetof(struct type, admin.address),                                                               \
+         .edge_live = (live),                                                                                \
          .default_text = "\"\"",                                                                             \
          .check = check_ip_or_empty,                                                                         \
          .help = "the one local address on which this box's admin service listens; empty: all"},             \
     {                                                                                                        \
-        "admin_interface", SCHEMA_STRING, offsetof(struct type, admin.interface), .check = check_interface,  \
-            .help = "overrides admin.interface on this box"                                                  \
+        "admin_interface", SCHEMA_STRING, offsetof(struct type, admin.interface), .edge_live = (live),       \
+            .check = check_interface, .help = "overrides admin.interface on this box"                        \
     }
 
 #define EDGE(member) offsetof(struct config_edge, member)
 const struct schema_row config_edge_rows[] = {
     {"name", SCHEMA_STRING, EDGE(name), .required = true, .check = config_check_name,
      .help = "what this edge is called everywhere"},
-    {"ssh", SCHEMA_STRING, EDGE(ssh), .own = true, .required = true, .check = check_hostport,
+    {"ssh", SCHEMA_STRING, EDGE(ssh), .required = true, .check = check_hostport,
      .help = "HOST:PORT where core reaches the edge's SSH server; port 2222 where none is given"},
-    {"host_key", SCHEMA_STRING, EDGE(host_key), .own = true, .required = true, .check = config_check_key,
+    {"host_key", SCHEMA_STRING, EDGE(host_key), .required = true, .check = config_check_key,
      .help = "the SSH host key that core pins"},
     {"public_address", SCHEMA_STRING, EDGE(public_address), .check = check_ip,
      .help = "the address that guests reach; relays are advertised on it"},
     {"internal_address", SCHEMA_STRING, EDGE(internal_address), .check = check_ip,
      .help = "the edge's own address where public_address is translated by a firewall (static NAT)"},
-    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .own = true, .default_text = "\"\"",
+    {"listen_address", SCHEMA_STRING, EDGE(listen_address), .default_text = "\"\"",
      .check = check_ip_or_empty, .help = "the one local address to listen on; empty: all"},
     {"relay_addresses", SCHEMA_STRINGS, EDGE(relay_addresses), .max = 64, .check = check_relay_address,
      .help = "the edge's own addresses that relays are on, each as IP, or as IP=PUBLIC_IP where a firewall "
              "translates it; absent: one, that follows from public_address, internal_address and "
              "listen_address"},
-    {"https_port", SCHEMA_INT, EDGE(https_port), .own = true, .min = 1, .max = 65535, .default_text = "443",
+    {"https_port", SCHEMA_INT, EDGE(https_port), .min = 1, .max = 65535, .default_text = "443",
      .help = "where guests' HTTPS and WSS arrive"},
-    {"http_port", SCHEMA_INT, EDGE(http_port), .own = true, .min = 0, .max = 65535, .default_text = "80",
+    {"http_port", SCHEMA_INT, EDGE(http_port), .min = 0, .max = 65535, .default_text = "80",
      .help = "redirects to HTTPS; 0: off"},
-    {"ssh_port", SCHEMA_INT, EDGE(ssh_port), .own = true, .min = 0, .max = 65535, .default_text = "0",
+    {"ssh_port", SCHEMA_INT, EDGE(ssh_port), .min = 0, .max = 65535, .default_text = "0",
      .help = "where the edge's SSH server listens; 0: the port of ssh"},
     {"turn_udp_port", SCHEMA_INT, EDGE(turn_udp_port), .min = 0, .max = 65535, .default_text = "0",
      .help = "overrides turn.udp_port on this edge; 0: it does not"},
@@ -218,15 +221,15 @@ const struct schema_row config_edge_rows[] = {
      .help = "overrides turn.tls_port on this edge; 0: it does not"},
     {"relay_ports", SCHEMA_RANGE, EDGE(relay_ports), .min = 1024, .max = 65535,
      .help = "overrides turn.relay_ports on this edge"},
-    {"web_workers", SCHEMA_INT, EDGE(web_workers), .own = true, .min = 0, .max = 64, .default_text = "0",
+    {"web_workers", SCHEMA_INT, EDGE(web_workers), .min = 0, .max = 64, .default_text = "0",
      .help = "web worker processes; 0: one per processor"},
-    {"turn_workers", SCHEMA_INT, EDGE(turn_workers), .own = true, .min = 0, .max = 64, .default_text = "0",
+    {"turn_workers", SCHEMA_INT, EDGE(turn_workers), .min = 0, .max = 64, .default_text = "0",
      .help = "TURN worker processes; 0: one per processor"},
-    {"syslog", SCHEMA_STRING, EDGE(syslog), .default_text = "\"\"", .check = syslog_check,
+    {"syslog", SCHEMA_STRING, EDGE(syslog), .edge_live = true, .default_text = "\"\"", .check = syslog_check,
      .help = "where this edge sends its events besides, as RFC 5424: the IP address of a syslog server (UDP, "
              "port "
              "514 where none is given), or the full path of a socket; empty: nowhere"},
-    PLACE(config_edge),
+    PLACE(config_edge, false),
     SCHEMA_END};
 
 #define CORE(member) offsetof(struct config_core, member)
@@ -237,7 +240,7 @@ static const struct schema_row core_rows[] = {
      .help = "the SSH client key that edges accept"},
     {"syslog", SCHEMA_STRING, CORE(syslog), .default_text = "\"\"", .edge_live = true, .check = syslog_check,
      .help = "the same for this core"},
-    PLACE(config_core),
+    PLACE(config_core, true),
     SCHEMA_END};
 
 #define ACCESS_LOG(member) offsetof(struct config_access_log, member)
@@ -280,7 +283,7 @@ static const struct schema_row web_rows[] = {
      .help = "further join URLs beside the first one, each with web bridges of its own"},
     {"tunnels_per_edge", SCHEMA_INT, WEB(tunnels_per_edge), .edge_live = true, .min = 1, .max = 16,
      .default_text = "2", .help = "SSH connections from each core to each edge"},
-    {"load_balancers", SCHEMA_STRINGS, WEB(load_balancers), .max = 100, .check = check_cidr,
+    {"load_balancers", SCHEMA_STRINGS, WEB(load_balancers), .edge_live = true, .max = 100, .check = check_cidr,
      .help = "networks of load balancers in front of the edge: their connections must begin with a PROXY "
              "protocol header "
              "(version 1 or 2), whose client counts in logs and limits"},

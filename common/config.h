@@ -171,14 +171,12 @@ enum err config_parse(const char *name, const char *text, struct config *out, ch
 void config_free(struct config *c);
 
 /* What the running edge `self` makes of a changed config. *merged becomes running with those values of fresh
- * that an edge takes over while it runs (rows that are edge_live; from_core: what the policy brings as well);
- * waiting[size] gets the names of the keys that differ beyond that and concern this edge, ", " between them,
- * "" for none: they count from the next start. merged->text is that of fresh. config_merge.c */
+ * that an edge takes over while it runs: rows that are edge_live, with from_core what the policy brings as
+ * well, and the other edges. waiting[size] gets the names of the keys that differ beyond that and concern this
+ * edge, ", " between them, "" for none: they count from the next start. merged->text is that of fresh.
+ * config_merge.c */
 enum err config_merge(const struct config *running, const struct config *fresh, const char *self,
                       bool from_core, struct config *merged, char *waiting, size_t size, char *why);
-/* Gives running all that merged has, and merged that of running; but the edges stay where they are, others
- * point to them. */
-void config_swap_live(struct config *running, struct config *merged);
 
 /* NULL when there is none of that name. */
 const struct config_edge *config_edge_find(const struct config *c, const char *name);

@@ -1,16 +1,37 @@
 /* What a running edge takes over of a changed config, and what of it waits for a restart. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/config.h"
 
-static size_t edge_number(const struct config *c, const char *name)
+static json_t *edge_named(const json_t *edges, const char *name)
 {
-    size_t i = 0;
-    while (i < c->edges.n && strcmp(config_edge_at(c, i)->name, name) != 0)
-        i++;
-    return i;
+    json_t *edge;
+    size_t i;
+    json_array_foreach ((json_t *)(uintptr_t)edges, i, edge)
+        if (strcasecmp(json_string_value(json_object_get(edge, "name")), name) == 0)
+            return edge;
+    return NULL;
+}
+
+/* The edges as fresh has them, but self as it runs: what of that changes is judged key by key. */
+static json_t *edges_live(const json_t *running, const json_t *fresh, const char *self)
+{
+    json_t *list = json_array(), *edge;
+    size_t i;
+    bool good = list != NULL;
+    json_array_foreach ((json_t *)(uintptr_t)fresh, i, edge) {
+        const char *name = json_string_value(json_object_get(edge, "name"));
+        json_t *own = strcasecmp(name, self) == 0 ? edge_named(running, self) : NULL;
+        good = good && json_array_append_new(list, json_deep_copy(own ? own : edge)) == 0;
+    }
+    if (good)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 /* The realm of TURN is the join host where it is not given: keys of users are made with it, so that a running
@@ -48,17 +69,16 @@ static enum err merged_parse(const json_t *json, const struct config *fresh, str
 enum err config_merge(const struct config *running, const struct config *fresh, const char *self,
                       bool from_core, struct config *merged, char *waiting, size_t size, char *why)
 {
-    size_t own = edge_number(running, self);
     json_t *base = json_deep_copy(running->json), *json = NULL;
-    json_t *edges = json_object_get(base, "edges"), *theirs = json_object_get(fresh->json, "edges");
+    json_t *edges = edges_live(json_object_get(running->json, "edges"), json_object_get(fresh->json, "edges"), self);
     enum err e = ERR_MEMORY;
     snprintf(why, SCHEMA_WHY, "out of memory");
-    if (base && (json_array_size(edges) != json_array_size(theirs) ||
-                 schema_copy_own(config_edge_rows, edges, theirs, own)))
+    if (base && edges && json_object_set(base, "edges", edges) == 0)
         json = schema_merge(config_rows, base, fresh->json, from_core, waiting, size);
     if (json)
         e = merged_parse(json, fresh, merged, why);
     json_decref(base);
+    json_decref(edges);
     json_decref(json);
     if (e != ERR_OK)
         return e;
@@ -66,14 +86,4 @@ enum err config_merge(const struct config *running, const struct config *fresh, 
     if (e != ERR_OK)
         config_free(merged);
     return e;
-}
-
-void config_swap_live(struct config *running, struct config *merged)
-{
-    struct config old = *running;
-    struct schema_objects edges = merged->edges;
-    *running = *merged;
-    running->edges = old.edges;
-    *merged = old;
-    merged->edges = edges;
 }

@@ -474,24 +474,6 @@ static void merge_object(struct merge *m, const struct schema_row *rows, json_t 
         merge_value(m, row, to, from);
 }
 
-bool schema_copy_own(const struct schema_row *rows, json_t *to, const json_t *from, size_t except)
-{
-    bool ok = true;
-    for (size_t i = 0; i < json_array_size(to); i++) {
-        json_t *one = json_array_get(to, i), *value;
-        for (const struct schema_row *row = rows; i != except && row->key; row++) {
-            if (!row->own)
-                continue;
-            value = json_object_get(json_array_get(from, i), row->key);
-            if (value)
-                ok = json_object_set(one, row->key, value) == 0 && ok;
-            else
-                (void)json_object_del(one, row->key);
-        }
-    }
-    return ok;
-}
-
 json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh,
                      bool from_core, char *waiting, size_t size)
 {

@@ -42,7 +42,6 @@ struct schema_row {
     bool required;
     bool edge_live;                /* a running edge takes over a change, or does not use the key */
     bool by_policy;                /* core's policy brings it to a running edge */
-    bool own;                      /* of an edge: concerns that one alone */
     bool secret;                   /* messages do not quote the value */
     long min, max;                 /* INT, RANGE: value; STRINGS, OBJECTS: count (max 0: none) */
     const char *default_text;      /* as JSON text; NULL: zero */
@@ -85,9 +84,6 @@ enum err schema_problem(const struct schema_source *source, const char *pointer,
  * Both were read by rows. */
 json_t *schema_merge(const struct schema_row *rows, const json_t *running, const json_t *fresh,
                      bool from_core, char *waiting, size_t size);
-/* Gives every object of list `to` but number `except` the values of its fellow in `from` for the keys whose
- * rows are own. False when memory is out. */
-bool schema_copy_own(const struct schema_row *rows, json_t *to, const json_t *from, size_t except);
 /* The values that target has, with those that were left out, as a new object of the same rows: secrets and
  * strings that have no value are not in it. NULL when memory is out. */
 json_t *schema_write(const struct schema_row *rows, const void *target);

@@ -56,7 +56,7 @@ struct edge {
     struct daemon daemon;
     struct ev_loop *loop;  /* the daemon's */
     const struct box *box; /* the daemon's */
-    const struct config_edge *self;
+    const struct config_edge *self; /* in the box's config */
     /* web */
     struct edge_certificate certificate;
     struct edge_acme acme;
@@ -143,12 +143,12 @@ void edge_addresses_await(struct edge *e, struct worker *w, const char *why);
 void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd);
 /* A worker of either kind is gone, with what was on its way to or from it. */
 void edge_turn_worker_gone(struct edge *e, const struct worker *w);
-/* The config of one worker, its users left out: they go before it, edge_users_send. NULL when memory is out.
+/* The config of one worker by config c, its users left out: they go before it, edge_users_send. NULL when memory is out.
  */
-json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+json_t *edge_turn_config(const struct edge *e, const struct config *c, const struct secrets *secrets,
                          unsigned index, char *why);
 /* Judges that config as workers will; *out is the caller's to free. */
-enum err edge_turn_judge(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+enum err edge_turn_judge(const struct edge *e, const struct config *c, const struct secrets *secrets,
                          struct turn_config *out, char *why);
 /* edge_users.c: the local credentials database, and `stile-edge user`. */
 void edge_users_open(struct edge *e);
@@ -187,6 +187,7 @@ json_t *edge_config_waiting(const struct edge *e);
 int edge_config_command(int argc, char **argv);
 /* edge_admin.c: the admin service. */
 void edge_admin_start(struct edge *e);
+void edge_admin_configure(struct edge *e); /* the config in force is another one */
 void edge_admin_certificate(struct edge *e); /* as edge_web_certificate */
 void edge_admin_request(void *edge, struct request *r, const json_t *msg);
 /* edge_status.c: `stile-edge status` and `stile-edge metrics`. */

@@ -13,6 +13,12 @@ void edge_admin_start(struct edge *e)
     e->admin = admin_new(e->loop, ADMIN_EDGE, e->box, &e->self->admin, e->requests, edge_admin_pem(e));
 }
 
+void edge_admin_configure(struct edge *e)
+{
+    if (e->admin)
+        admin_configure(e->admin, &e->self->admin);
+}
+
 void edge_admin_certificate(struct edge *e)
 {
     if (e->admin)

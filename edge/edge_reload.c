@@ -20,6 +20,7 @@
 
 #include "common/alarms.h"
 #include "common/ask.h"
+#include "common/fatal.h"
 #include "common/gather.h"
 #include "common/log.h"
 #include "common/verb.h"
@@ -89,10 +90,10 @@ static void reload_refuse(struct edge_reload *r)
 
 /* Committing --------------------------------------------------------------------------------------------- */
 
-static json_t *reload_prepare_message(const struct edge *e, const struct config_turn *turn,
+static json_t *reload_prepare_message(const struct edge *e, const struct config *c,
                                       const struct secrets *secrets, struct worker *w, char *why)
 {
-    json_t *config = edge_turn_config(e, turn, secrets, worker_index(w), why);
+    json_t *config = edge_turn_config(e, c, secrets, worker_index(w), why);
     if (!config)
         return NULL;
     edge_users_send(e, secrets, w);
@@ -105,7 +106,7 @@ static json_t *reload_commit_message(void *reload, struct worker *w)
     struct edge_reload *r = reload;
     const struct box *box = r->edge->box;
     if (r->asked[worker_index(w)] != worker_pid(w)) {
-        json_t *prepare = reload_prepare_message(r->edge, &box->config.turn, &box->secrets, w, r->why);
+        json_t *prepare = reload_prepare_message(r->edge, &box->config, &box->secrets, w, r->why);
         if (prepare)
             (void)worker_send(w, prepare, NULL, 0);
     }
@@ -165,13 +166,19 @@ static void reload_commit(struct edge_reload *r)
 {
     struct edge *e = r->edge;
     struct box *box = &e->daemon.box;
-    struct secrets old = box->secrets;
+    struct config old = box->config;
+    struct secrets old_secrets = box->secrets;
     bool other_cores = !json_equal(json_object_get(box->config.json, "cores"),
                                    json_object_get(r->merged.json, "cores"));
     reload_save(r);
-    config_swap_live(&box->config, &r->merged);
+    box->config = r->merged;
+    r->merged = old;
     box->secrets = r->fresh.secrets;
-    r->fresh.secrets = old;
+    r->fresh.secrets = old_secrets;
+    e->self = config_edge_find(&box->config, box->name);
+    REQUIRE(e->self);
+    daemon_open_syslog(&e->daemon);
+    edge_admin_configure(e);
     if (other_cores)
         reload_cores(e);
     edge_bans_configure(e);
@@ -295,7 +302,7 @@ static json_t *reload_ask(void *reload, struct worker *w)
     struct edge_reload *r = reload;
     if (!worker_running(w))
         return NULL;
-    json_t *msg = reload_prepare_message(r->edge, &r->merged.turn, &r->fresh.secrets, w, r->why);
+    json_t *msg = reload_prepare_message(r->edge, &r->merged, &r->fresh.secrets, w, r->why);
     r->asked[worker_index(w)] = msg ? worker_pid(w) : 0;
     r->failed |= !msg;
     return msg;
@@ -304,7 +311,7 @@ static json_t *reload_ask(void *reload, struct worker *w)
 static enum err reload_judge(struct edge_reload *r)
 {
     struct turn_config judged;
-    enum err err = edge_turn_judge(r->edge, &r->merged.turn, &r->fresh.secrets, &judged, r->why);
+    enum err err = edge_turn_judge(r->edge, &r->merged, &r->fresh.secrets, &judged, r->why);
     if (err == ERR_OK)
         turn_config_free(&judged);
     return err;
@@ -467,8 +474,8 @@ static const char help[] =
     "reload [--dir DIR] [--run-dir DIR]\n"
     "\n"
     "The running edge reads stile.json and secrets.json again and takes over the settings of TURN, of bans,\n"
-    "of web_limits and of HSTS, all of them or none, without touching calls that are going on. Keys that\n"
-    "need a restart are named. The access log is opened anew.\n"
+    "of web_limits, of HSTS and of load balancers, and the other edges, all of them or none, without touching\n"
+    "calls that are going on. Keys that need a restart are named. The access log is opened anew.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";

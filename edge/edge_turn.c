@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/fatal.h"
 #include "common/file.h"
 #include "common/gather.h"
 #include "common/log.h"
@@ -49,46 +50,50 @@ json_t *edge_turn_own_addresses(const struct edge *e)
     return edge_own_addresses(e->self, &local);
 }
 
-static json_t *edge_turn_relays(const struct edge *e, const struct local_addresses *local, char *why)
+static json_t *edge_turn_relays(const struct edge *e, const struct config *c, const struct config_edge *self,
+                                const struct local_addresses *local, char *why)
 {
     char key[RELAYS_POINTER], pointer[RELAYS_POINTER + 32], problem[SCHEMA_WHY];
-    json_t *relays = edge_relays(e->self, local, key, problem);
-    snprintf(pointer, sizeof pointer, "/edges/%td%s", e->self - config_edge_at(&e->box->config, 0), key);
+    json_t *relays = edge_relays(self, local, key, problem);
+    snprintf(pointer, sizeof pointer, "/edges/%td%s", self - config_edge_at(c, 0), key);
     if (!relays && !(*key && edge_turn_say(e, pointer, problem, why)))
         snprintf(why, SCHEMA_WHY, "%s", problem);
     return relays;
 }
 
 /* Where clients go that this edge has no room for: all edges have the same ports, as a rule. */
-static json_t *edge_alternates(const struct edge *e)
+static json_t *edge_alternates(const struct config *c, const struct config_edge *self)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < e->box->config.edges.n; i++) {
-        const struct config_edge *other = config_edge_at(&e->box->config, i);
-        if (other != e->self && other->public_address)
+    for (size_t i = 0; i < c->edges.n; i++) {
+        const struct config_edge *other = config_edge_at(c, i);
+        if (other != self && other->public_address)
             json_array_append_new(list, json_string(other->public_address));
     }
     return list;
 }
 
 /* From the lowest to the highest relay port of any edge. */
-static json_t *edge_cluster_ports(const struct edge *e)
+static json_t *edge_cluster_ports(const struct config *c, const struct config_edge *self)
 {
-    long first = e->self->relay_ports[0], last = e->self->relay_ports[1];
-    for (size_t i = 0; i < e->box->config.edges.n; i++) {
-        const struct config_edge *other = config_edge_at(&e->box->config, i);
+    long first = self->relay_ports[0], last = self->relay_ports[1];
+    for (size_t i = 0; i < c->edges.n; i++) {
+        const struct config_edge *other = config_edge_at(c, i);
         first = other->relay_ports[0] < first ? other->relay_ports[0] : first;
         last = other->relay_ports[1] > last ? other->relay_ports[1] : last;
     }
     return json_pack("[II]", (json_int_t)first, (json_int_t)last);
 }
 
-json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+json_t *edge_turn_config(const struct edge *e, const struct config *c, const struct secrets *secrets,
                          unsigned index, char *why)
 {
+    const struct config_turn *turn = &c->turn;
+    const struct config_edge *self = config_edge_find(c, e->box->name);
     struct local_addresses local;
+    REQUIRE(self);
     local_addresses_read(&local);
-    json_t *relays = edge_turn_relays(e, &local, why);
+    json_t *relays = edge_turn_relays(e, c, self, &local, why);
     if (!relays)
         return NULL;
     snprintf(why, SCHEMA_WHY, "turn: out of memory");
@@ -103,19 +108,19 @@ json_t *edge_turn_config(const struct edge *e, const struct config_turn *turn, c
                                  "longest", (json_int_t)turn->allocation_lifetime.longest);
     json_t *config = json_pack(
         "{ss so s[II] so so so so so so so so ss s{sisi} so ss ss ss}", "realm", turn->realm, "relays",
-        relays, "relay_ports", (json_int_t)e->self->relay_ports[0], (json_int_t)e->self->relay_ports[1],
+        relays, "relay_ports", (json_int_t)self->relay_ports[0], (json_int_t)self->relay_ports[1],
         "shared_secrets", schema_strings_json(&secrets->turn_shared_secrets), "password_algorithms",
         schema_strings_json(&turn->password_algorithms), "allow_peers",
         schema_strings_json(&turn->allow_peers), "deny_peers", schema_strings_json(&turn->deny_peers),
-        "own_addresses", edge_own_addresses(e->self, &local), "cluster_addresses",
-        edge_cluster_addresses(&e->box->config, e->self), "cluster_ports", edge_cluster_ports(e), "quota",
+        "own_addresses", edge_own_addresses(self, &local), "cluster_addresses", edge_cluster_addresses(c, self),
+        "cluster_ports", edge_cluster_ports(c, self), "quota",
         quota, "nonce_key", secrets->turn_nonce_key, "worker", "index", (int)index, "count", (int)e->n_turn,
         "lifetime", lifetime, "binding", turn->binding, "channel_numbers", turn->channel_numbers, "gso",
         turn->gso);
     if (config) {
         json_object_set_new(config, "tcp_relays", json_boolean(turn->tcp_relays));
-        json_object_set_new(config, "alternate_servers", edge_alternates(e));
-        json_object_set_new(config, "alternate_domain", json_string(e->box->config.join_host));
+        json_object_set_new(config, "alternate_servers", edge_alternates(c, self));
+        json_object_set_new(config, "alternate_domain", json_string(c->join_host));
     }
     if (config && turn->software)
         json_object_set_new(config, "software", json_string("Stile"));
@@ -228,7 +233,7 @@ bool edge_turn_set_up(struct edge *e, struct worker *w, char *why)
     const struct turn_listeners *l = &e->turn_listeners[worker_index(w)];
     int fds[LISTENERS_TURN_MAX + 1];
     const struct box *box = e->box;
-    json_t *config = edge_turn_config(e, &box->config.turn, &box->secrets, worker_index(w), why);
+    json_t *config = edge_turn_config(e, &box->config, &box->secrets, worker_index(w), why);
     if (!config)
         return false;
     edge_users_send(e, &box->secrets, w);
@@ -283,11 +288,11 @@ static void edge_turn_problem(const struct edge *e, const char *problem, char *w
         snprintf(why, SCHEMA_WHY, "turn: %s", problem);
 }
 
-enum err edge_turn_judge(const struct edge *e, const struct config_turn *turn, const struct secrets *secrets,
+enum err edge_turn_judge(const struct edge *e, const struct config *c, const struct secrets *secrets,
                          struct turn_config *out, char *why)
 {
     char problem[256] = "out of memory";
-    json_t *json = edge_turn_config(e, turn, secrets, 0, why);
+    json_t *json = edge_turn_config(e, c, secrets, 0, why);
     if (!json)
         return ERR_CONFIG;
     enum err err = turn_config_from_json(json, out, problem, sizeof problem);
@@ -301,7 +306,7 @@ enum err edge_turn_judge(const struct edge *e, const struct config_turn *turn, c
 static enum err edge_turn_prepare(struct edge *e, char *why)
 {
     struct turn_config judged;
-    enum err err = edge_turn_judge(e, &e->box->config.turn, &e->box->secrets, &judged, why);
+    enum err err = edge_turn_judge(e, &e->box->config, &e->box->secrets, &judged, why);
     if (err != ERR_OK)
         return err;
     e->turn_shared = turn_shared_create(&judged);

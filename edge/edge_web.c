@@ -193,8 +193,9 @@ void edge_web_limits(struct edge *e)
     const struct config *c = &e->box->config;
     for (size_t i = 0; i < e->n_web; i++)
         worker_update(e->web[i], "limits",
-                      json_pack("{ss so so sI}", "type", "limits", "limits", web_limits_json(&c->web_limits),
-                                "exempt", schema_strings_json(&c->bans.exempt), "hsts",
+                      json_pack("{ss so so so sI}", "type", "limits", "limits", web_limits_json(&c->web_limits),
+                                "exempt", schema_strings_json(&c->bans.exempt), "load_balancers",
+                                schema_strings_json(&c->web_proxy.load_balancers), "hsts",
                                 (json_int_t)c->web_proxy.hsts));
 }
 

@@ -30,7 +30,6 @@ static const double steady_after = 3; /* seconds that it has to live for its end
 struct sshd {
     struct ev_loop *loop;
     const struct box *box;
-    const struct config_edge *self;
     const struct core_keys *keys;
     char user[64], program[PATH_MAX];
     pid_t pid;
@@ -126,13 +125,13 @@ static const char sshd_options[] =
     "UsePAM no\n"
     "X11Forwarding no\n";
 
-static enum err sshd_write_config(struct sshd *s, char *why)
+static enum err sshd_write_config(struct sshd *s, const struct config_edge *self, char *why)
 {
     char host_key[PATH_MAX], keys[PATH_MAX], at[NETADDR_TEXT];
-    struct netaddr listen = s->self->listen_ip;
+    struct netaddr listen = self->listen_ip;
     struct buf text;
     buf_init(&text, SSHD_CONFIG_MAX);
-    listen.port = (uint16_t)s->self->ssh_port;
+    listen.port = (uint16_t)self->ssh_port;
     enum err e = buf_printf(&text,
                             "# Written by stile-edge at every start. Changes here are lost.\n"
                             "Port %u\n%s%s%s"
@@ -326,7 +325,6 @@ enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct co
     struct sshd *s = xcalloc(1, sizeof *s);
     s->loop = loop;
     s->box = box;
-    s->self = self;
     s->keys = keys;
     s->backoff = backoff_first;
     buf_init(&s->line, 16 * 1024);
@@ -341,7 +339,7 @@ enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct co
     if (e == ERR_OK)
         e = sshd_update_keys(s, why);
     if (e == ERR_OK)
-        e = sshd_write_config(s, why);
+        e = sshd_write_config(s, self, why);
     if (e != ERR_OK) {
         sshd_stop(s);
         return e;

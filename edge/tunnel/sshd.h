@@ -15,9 +15,7 @@
 
 struct sshd;
 
-/* Writes sshd_config and authorized_keys into the run folder and starts sshd. box, self and keys must outlive
- * it.
- */
+/* Writes sshd_config and authorized_keys into the run folder and starts sshd. box and keys must outlive it. */
 enum err sshd_start(struct ev_loop *loop, const struct box *box, const struct config_edge *self,
                     const struct core_keys *keys, struct sshd **out, char *why);
 /* Writes authorized_keys anew (sshd reads it at every login). */

@@ -265,6 +265,7 @@ static void on_limits(struct web *w, const char *type, json_t *msg, int *fds, si
         return;
     }
     w->limits = fresh;
+    take_networks(w, type, json_object_get(msg, "load_balancers"), &w->balancers, &w->n_balancers);
     take_networks(w, type, json_object_get(msg, "exempt"), &w->exempt, &w->n_exempt);
     take_hsts(w, msg);
 }

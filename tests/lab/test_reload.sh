@@ -11,7 +11,8 @@ CALLS=100 PACKETS=20 # calls, and packets a second each way of each
 DOWNLOAD=$((64 << 20))
 # As many addresses that web_limits.connections_per_address can be lowered to less than one test would open.
 GUESTS=(198.51.100.{10..34})
-MANY=198.51.100.99 # and one that opens more than that
+MANY=198.51.100.99   # and one that opens more than that
+OTHER=192.168.77.1   # of an edge that comes and goes: relays send there as long as it is one
 # shellcheck source=tests/lab/disruptions.sh
 . "$ROOT/tests/lab/disruptions.sh"
 
@@ -52,6 +53,7 @@ fingerprint() {
 # Guests without TURN are the calls' peers: relays' packets pass the outer firewall, and so do theirs.
 calls_start() {
     ip -n "$(lab_ns guest)" address add $MANY/24 dev net0
+    ip -n "$(lab_ns fwout)" address add $OTHER/32 dev lo
     lab_in fwout nft "add rule inet stile to_edge udp dport 24000-29999 accept; insert rule inet stile forward \
         iifname dmz oifname outside ip saddr $EDGE_PUBLIC udp sport 24000-29999 accept"
     edge_do user add callers --password-stdin <<<callers-pass >/dev/null
@@ -173,16 +175,29 @@ over
 
 # Tunnels, edges and join hosts --------------------------------------------------------------------------------
 
+# What a relay of the edge is told of a port of the other one: nobody is there.
+probe() {
+    lab_in guest "$BUILD/tests/lab/turn_probe" server=$EDGE_PUBLIC:3478 user=callers password=callers-pass peer=$OTHER:24500 |
+        sed -n 2p
+}
+
 begin tunnels
+is "a private address is no peer" "$(probe)" "error 403"
 edit core '.revision = 5 | .web_proxy.tunnels_per_edge = 3 |
-    .edges += [.edges[0] + {name: "edge2", ssh: "'"$EDGE_INNER"':2299"}]'
-check "core takes more tunnels, and another edge" reload core
+    .edges += [.edges[0] + {name: "edge2", ssh: "'"$EDGE_INNER"':2299", public_address: "'$OTHER'"}]'
+reload core >"$LAB/tmp/said"
+is "core takes more tunnels, and another edge" $? 0
+refute "nothing of it waits for a restart" grep -q restart "$LAB/tmp/said"
+check "the edge that runs knows the other one" wait_for 5 "revision 5 on the edge" \
+    says edge '.config_revision == 5 and .waits_for_restart == []'
+is "whose relays are peers now" "$(probe)" "icmp 3 3 0 $OTHER:24500"
 check "they are started" wait_for 10 "a third tunnel" says core '
     ([.tunnels[] | select(.edge == "edge1" and .state == "active")] | length == 3) and
     ([.tunnels[] | select(.edge == "edge2" and .state == "failed")] | length == 3)'
 edit core '.revision = 6 | .edges |= .[:1]'
 check "an edge that is taken out" reload core
 check "its tunnels end" wait_for 10 "their end" says core '[.tunnels[].edge] == ["edge1", "edge1", "edge1"]'
+is "and the edge's relays have no peers there any more" "$(probe)" "error 403"
 is "workers that were there are there" "$(tunnels)" "$pids"
 
 MEET=meet.example.org

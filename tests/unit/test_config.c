@@ -333,6 +333,12 @@ START_TEST(test_bad)
 }
 END_TEST
 
+static void take_over(struct config *running, struct config *merged)
+{
+    config_free(running);
+    *running = *merged;
+}
+
 /* What a running edge takes over, and what it names as waiting for the next start. */
 START_TEST(test_merge)
 {
@@ -348,8 +354,7 @@ START_TEST(test_merge)
     ck_assert_msg(config_merge(&running, &fresh, "edge1", false, &merged, waiting, sizeof waiting, why) == ERR_OK,
                   "%s", why);
     ck_assert_str_eq(waiting, "web_proxy.methods, edges[0].https_port, turn.udp_port");
-    const struct config_edge *self = config_edge_at(&running, 0);
-    config_swap_live(&running, &merged);
+    take_over(&running, &merged);
     ck_assert_uint_eq(running.turn.allow_peers.n, 0); /* the key has gone: its default */
     ck_assert_str_eq(running.turn.deny_peers.items[0], "10.9.0.0/16");
     ck_assert_str_eq(running.turn.binding, "off");
@@ -357,8 +362,6 @@ START_TEST(test_merge)
     ck_assert_int_eq(running.turn.allocation_lifetime.longest, 7200);
     ck_assert_int_eq(running.web_proxy.hsts, 60);
     ck_assert_int_eq(config_edge_at(&running, 0)->https_port, 8443);
-    ck_assert_ptr_eq(config_edge_at(&running, 0), self);
-    config_free(&merged);
     /* Once more: nothing new to take over, the same still waits. */
     ck_assert_int_eq(config_merge(&running, &fresh, "edge1", false, &merged, waiting, sizeof waiting, why), ERR_OK);
     ck_assert_str_eq(waiting, "web_proxy.methods, edges[0].https_port, turn.udp_port");
@@ -375,6 +378,55 @@ START_TEST(test_merge)
     config_free(&merged);
     ck_assert_int_eq(config_merge(&running, &running, "edge1", false, &merged, waiting, sizeof waiting, why), ERR_OK);
     ck_assert_str_eq(waiting, "");
+    config_free(&merged);
+    config_free(&fresh);
+    config_free(&running);
+}
+END_TEST
+
+#define OTHER(name, more) ",{\"name\":\"" name "\",\"ssh\":\"192.0.2.2\",\"host_key\":\"" KEY_B "\"" more "}"
+
+/* Other edges come, change and go while one runs, wherever they stand in the list; of its own row only what
+ * need not wait. A core's own matters are nothing to it. */
+START_TEST(test_merge_edges)
+{
+    static const char *const steps[][2] = {
+        {DOC("https://a.example", "", EDGE("") OTHER("edge2", ",\"public_address\":\"198.51.100.2\""), ""),
+         ""},
+        {DOC("https://a.example", "",
+             "{\"name\":\"edge0\",\"ssh\":\"192.0.2.9\",\"host_key\":\"" KEY_B "\"}," EDGE(
+                 ",\"http_port\":8080,\"syslog\":\"192.0.2.5\"") OTHER("edge2", ",\"turn_udp_port\":3499"),
+             ""),
+         "edges[1].http_port"},
+        {DOC("https://a.example", "", EDGE(",\"http_port\":8080"), ""), "edges[0].http_port"},
+        {DOC("https://a.example", "", EDGE(""), ""), ""},
+    };
+    struct config running, fresh, merged;
+    char why[SCHEMA_WHY], waiting[300];
+    ck_assert_int_eq(config_parse("stile.json", steps[3][0], &running, why), ERR_OK);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        ck_assert_msg(config_parse("stile.json", steps[i][0], &fresh, why) == ERR_OK, "%s", why);
+        ck_assert_msg(config_merge(&running, &fresh, "Edge1", true, &merged, waiting, sizeof waiting, why) == ERR_OK,
+                      "%s", why);
+        ck_assert_str_eq(waiting, steps[i][1]);
+        take_over(&running, &merged);
+        ck_assert_uint_eq(running.edges.n, fresh.edges.n);
+        for (size_t k = 0; k < running.edges.n; k++) {
+            const struct config_edge *now = config_edge_at(&running, k), *then = config_edge_at(&fresh, k);
+            ck_assert_str_eq(now->name, then->name);
+            ck_assert_str_eq(now->syslog, then->syslog);
+            ck_assert_int_eq(now->turn_udp_port, then->turn_udp_port);
+            ck_assert_int_eq(now->http_port, strcmp(now->name, "edge1") == 0 ? 80 : then->http_port);
+        }
+        config_free(&fresh);
+    }
+    json_object_set_new(json_array_get(json_object_get(running.json, "cores"), 0), "admin_port", json_integer(8445));
+    char *text = json_dumps(running.json, 0);
+    ck_assert_int_eq(config_parse("stile.json", text, &fresh, why), ERR_OK);
+    json_object_del(json_array_get(json_object_get(running.json, "cores"), 0), "admin_port");
+    ck_assert_int_eq(config_merge(&running, &fresh, "edge1", true, &merged, waiting, sizeof waiting, why), ERR_OK);
+    ck_assert_str_eq(waiting, "");
+    free(text);
     config_free(&merged);
     config_free(&fresh);
     config_free(&running);
@@ -407,6 +459,7 @@ int main(void)
     tcase_add_test(tc, test_join_urls);
     tcase_add_loop_test(tc, test_bad, 0, (int)(sizeof bad / sizeof bad[0]));
     tcase_add_test(tc, test_merge);
+    tcase_add_test(tc, test_merge_edges);
     tcase_add_test(tc, test_lines);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -46,6 +46,36 @@ START_TEST(test_client_of_the_header)
 }
 END_TEST
 
+static void tell_balancers(const char *network)
+{
+    json_t *msg = json_pack("{ss so so s[s] si}", "type", "limits", "limits", json_object(), "exempt", json_array(),
+                            "load_balancers", network, "hsts", 0);
+    ck_assert_int_eq(ipc_send(box.main_side, msg, NULL, 0), ERR_OK);
+    (void)box_count("requests"); /* its answer comes behind it */
+}
+
+/* Counts for connections that come from then on; one whose header is under way is a balancer's still. */
+START_TEST(test_balancers_change)
+{
+    struct guest before, g;
+    start(NULL);
+    BALANCED(&before, false, "PROXY ");
+    RUN_UNTIL(box_count("connections") == 1);
+    tell_balancers("192.0.2.0/24");
+    BALANCED(&g, false, EVIL);
+    RUN_UNTIL(guest_has(&g, "HTTP/1.1 421 ") && event_has("127.0.0.1"));
+    guest_close(&g);
+    guest_send(&before, HEADER EVIL + 6);
+    RUN_UNTIL(guest_has(&before, "HTTP/1.1 421 ") && event_has("192.0.2.77"));
+    guest_close(&before);
+    tell_balancers("127.0.0.0/8");
+    BALANCED(&g, false, HEADER EVIL);
+    RUN_UNTIL(guest_has(&g, "HTTP/1.1 421 "));
+    guest_close(&g);
+    box_stop();
+}
+END_TEST
+
 START_TEST(test_header_in_pieces)
 {
     struct guest g;
@@ -150,5 +180,5 @@ START_TEST(test_nobody_elses_header)
 }
 END_TEST
 
-UNIT_MAIN("web_balancer", test_client_of_the_header, test_header_in_pieces, test_balancer_for_itself,
-          test_refused, test_limits_count_clients, test_header_that_never_comes, test_nobody_elses_header)
+UNIT_MAIN("web_balancer", test_client_of_the_header, test_balancers_change, test_header_in_pieces,
+          test_balancer_for_itself, test_refused, test_limits_count_clients, test_header_that_never_comes, test_nobody_elses_header)
