@@ -112,7 +112,10 @@ ssize_t stream_tls_read(struct stream *s, uint8_t *out, size_t size)
         ev_io_start(s->loop, &s->writer);
         return 0;
     case SSL_ERROR_ZERO_RETURN:
-        stream_end_of_input(s);
+        if (s->guard.ended)
+            stream_end_of_input(s);
+        else /* cut off, perhaps by somebody in between (RFC 8446 §6.1): nothing that is whole */
+            stream_fail(s, ERR_EOF, "the peer closed the connection without a close_notify");
         return -1;
     default:
         tls_failed(s);

@@ -3,6 +3,9 @@
  * attempts to renegotiate. Each costs us far more than the 27 bytes that it costs the peer, and OpenSSL reads
  * on until there is something for us or the socket is empty: one guest would keep a whole process busy. So a
  * peer has a few for nothing, and further ones for the bytes that both sides carry.
+ *
+ * Also whether it said that it ends (close_notify): a socket that ends without it is nothing that OpenSSL
+ * answers, with an alert for which nobody is there; thousands that leave at once cost half.
  */
 #ifndef COMMON_TLS_GUARD_H
 #define COMMON_TLS_GUARD_H
@@ -18,6 +21,7 @@ enum {
 
 struct tls_guard {
     uint64_t messages, bytes;
+    bool ended;  /* it has said close_notify (RFC 8446 §6.1) */
     bool broken; /* the peer said too much: nothing is read or written any more, SSL_read fails */
 };
 

@@ -23,8 +23,9 @@ bool tls_memory_init(void)
     return false;
 }
 
-void tls_memory_trim(void)
+bool tls_memory_trim(void)
 {
+    return false;
 }
 
 size_t tls_memory_used(void)
@@ -120,11 +121,14 @@ bool tls_memory_init(void)
     return true;
 }
 
-void tls_memory_trim(void)
+bool tls_memory_trim(void)
 {
-    for (; slots.n_cold < slots.n_idle; slots.n_cold++)
+    for (unsigned n = 0; slots.n_cold < slots.n_idle && n < TLS_MEMORY_TRIM_MOST; n++, slots.n_cold++)
         (void)madvise(slots.base + (size_t)slots.freed[slots.n_cold] * SLOT, SLOT, MADV_DONTNEED);
+    if (slots.n_cold < slots.n_idle)
+        return true;
     slots.n_idle = slots.n_freed;
+    return false;
 }
 
 size_t tls_memory_used(void)

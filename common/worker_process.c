@@ -37,7 +37,7 @@ struct worker_process {
     ev_timer trim;
 };
 
-enum { TRIM_SECONDS = 1 };
+static const double TRIM_SECONDS = 1, TRIM_PAUSE = 0.01; /* between two looks; between two parts of one */
 
 static void process_drain(struct worker_process *p, double seconds)
 {
@@ -136,8 +136,9 @@ static const struct worker_role *role_find(const struct worker_role *roles, cons
 
 static void process_on_trim(struct ev_loop *loop, ev_timer *t, int revents)
 {
-    (void)loop, (void)t, (void)revents;
-    tls_memory_trim();
+    (void)revents;
+    t->repeat = tls_memory_trim() ? TRIM_PAUSE : TRIM_SECONDS;
+    ev_timer_again(loop, t);
 }
 
 int worker_process_run(const struct worker_role *roles, int argc, char **argv)

@@ -565,6 +565,31 @@ START_TEST(test_tls_fast)
 }
 END_TEST
 
+/* A peer that leaves without a word: that is no end in order, and nobody is there for an alert. */
+START_TEST(test_tls_cut_off)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct end client = {.loop = loop}, server = {.loop = loop};
+    uint8_t rest[4096];
+    tls_pair(loop, &client, &server, "join.example.com");
+    while (!client.open || !server.open)
+        ev_run(loop, EVRUN_ONCE);
+    stream_pause(client.stream);
+    int fd = dup(SSL_get_fd(stream_ssl(client.stream)));
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    while (!server.closed && !server.eof)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert(server.closed && !server.eof);
+    ck_assert_msg(strstr(server.words, "close_notify") != NULL, "%s", server.words);
+    stream_free(server.stream);
+    server.stream = NULL;
+    ev_run(loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(read(fd, rest, sizeof rest), 0);
+    close(fd);
+    finish(loop, &client, &server);
+}
+END_TEST
+
 START_TEST(test_tls_wrong_name)
 {
     struct ev_loop *loop = ev_loop_new(0);
@@ -728,6 +753,7 @@ int main(void)
     tcase_add_loop_test(tc, test_tls, 5000, 5001);
     tcase_add_test(tc, test_flush);
     tcase_add_test(tc, test_tls_ephemeral);
+    tcase_add_test(tc, test_tls_cut_off);
     tcase_add_test(tc, test_tls_small_socket);
     tcase_add_test(tc, test_tls_key_updates);
     tcase_add_loop_test(tc, test_tls_key_update_flood, 0, 2);

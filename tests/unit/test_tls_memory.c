@@ -20,6 +20,15 @@ static long resident_kb(void)
     return resident * 4;
 }
 
+/* A whole look; returns how many parts it had. */
+static int trim(void)
+{
+    int parts = 1;
+    while (tls_memory_trim())
+        parts++;
+    return parts;
+}
+
 START_TEST(test_slots)
 {
     static uint8_t *p[MANY];
@@ -39,18 +48,20 @@ START_TEST(test_slots)
         OPENSSL_free(p[i]);
     }
     ck_assert_uint_eq(tls_memory_used(), 0);
-    tls_memory_trim(); /* those were taken a moment ago */
+    ck_assert_int_eq(trim(), 1); /* those were taken a moment ago */
     ck_assert_int_gt(resident_kb(), full - 100);
     /* The last one given back is the first one taken. */
     for (int i = 0; i < KEPT; i++)
         ck_assert_ptr_eq(OPENSSL_malloc(16384), p[MANY - 1 - i]);
     for (int i = KEPT; i-- > 0;)
         OPENSSL_free(p[MANY - 1 - i]);
-    tls_memory_trim();
+    ck_assert(tls_memory_trim()); /* not all at once */
+    ck_assert_int_gt(resident_kb(), full - TLS_MEMORY_TRIM_MOST * 20 - 100);
+    ck_assert_int_ge(trim(), (MANY - KEPT) / TLS_MEMORY_TRIM_MOST - 1);
     ck_assert_int_lt(resident_kb(), full - (MANY - KEPT) * 16 + 100);
     for (int i = 0; i < KEPT; i++)
         ck_assert_uint_eq(p[MANY - 1 - i][RECORD - 1], (uint8_t)(MANY - 1 - i)); /* memory kept as it was */
-    tls_memory_trim();
+    (void)trim();
     ck_assert_int_lt(resident_kb(), full - MANY * 16 + 100);
     uint8_t *cold = OPENSSL_malloc(RECORD);
     ck_assert_uint_eq(cold[RECORD - 1], 0);
