@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/box.h"
@@ -41,6 +42,23 @@ static bool ask_parse(int argc, char **argv, struct ask *a, const char **dir, co
     return right;
 }
 
+enum err ask_socket(const char *path, json_t *msg, int patience_ms, json_t **answer, char *why)
+{
+    const char *user = getenv("SUDO_USER");
+    *answer = NULL;
+    if (user && *user)
+        json_object_set_new(msg, "by", json_sprintf("%.60s (sudo)", user));
+    enum err e = local_request(path, msg, patience_ms, answer, why);
+    const char *type = json_string_value(json_object_get(*answer, "type"));
+    if (e != ERR_OK || !type || strcmp(type, "error") != 0)
+        return e;
+    const char *reason = json_string_value(json_object_get(*answer, "reason"));
+    snprintf(why, SCHEMA_WHY, "%s", reason ? reason : "refused");
+    json_decref(*answer);
+    *answer = NULL;
+    return ERR_REFUSED;
+}
+
 json_t *ask_daemon(int argc, char **argv, struct ask *a, int *status)
 {
     struct box box;
@@ -51,16 +69,9 @@ json_t *ask_daemon(int argc, char **argv, struct ask *a, int *status)
         return NULL;
     enum err e = box_open(&box, dir, run_dir, why);
     if (e == ERR_OK)
-        e = local_request(box_run_file(&box, a->socket, path), json_pack("{ss}", "type", a->type ? a->type : a->verb),
-                          a->patience_ms, &answer, why);
-    const char *type = json_string_value(json_object_get(answer, "type"));
-    if (type && strcmp(type, "error") == 0) {
-        const char *reason = json_string_value(json_object_get(answer, "reason"));
-        snprintf(why, sizeof why, "%s", reason ? reason : "refused");
-        json_decref(answer);
-        answer = NULL;
-    }
-    if (answer)
+        e = ask_socket(box_run_file(&box, a->socket, path),
+                       json_pack("{ss}", "type", a->type ? a->type : a->verb), a->patience_ms, &answer, why);
+    if (e == ERR_OK)
         return answer;
     fprintf(stderr, "%s %s%s%s: %s\n", program_invocation_short_name, a->verb, a->word ? " " : "",
             a->word ? a->word : "", why);

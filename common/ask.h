@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "common/err.h"
+
 struct ask {
     const char *verb;   /* of the command line; also the type of the message, */
     const char *type;   /* unless that is given */
@@ -20,5 +22,9 @@ struct ask {
  * *status is the exit status, and what had to be said has been said: also where the daemon said no
  * ("type": "error"). */
 json_t *ask_daemon(int argc, char **argv, struct ask *a, int *status);
+
+/* As local_request, for any message (stolen); where the daemon says no, ERR_REFUSED and its reason in
+ * why[SCHEMA_WHY]. The daemon is told who types, where sudo hides it (request_by). */
+enum err ask_socket(const char *path, json_t *msg, int patience_ms, json_t **answer, char *why);
 
 #endif

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ask.h"
 #include "common/config_text.h"
 #include "common/diff.h"
 #include "common/fatal.h"
 #include "common/file.h"
-#include "common/local_server.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "core/core.h"
@@ -60,29 +60,13 @@ static int print_json(json_t *value)
 
 /* Asking ------------------------------------------------------------------------------------------------- */
 
-/* Who types, where sudo hides it. */
-static void add_by(json_t *msg)
-{
-    const char *user = getenv("SUDO_USER");
-    if (user && *user)
-        json_object_set_new(msg, "by", json_sprintf("%.60s (sudo)", user));
-}
-
 /* NULL with o->why set; *e is ERR_NOT_FOUND where no core runs. msg is stolen. */
 static json_t *ask_core(struct config_options *o, json_t *msg, enum err *e)
 {
     char path[PATH_MAX];
     json_t *answer = NULL;
-    add_by(msg);
-    *e = local_request(box_run_file(&o->box, BOX_CORE_SOCKET, path), msg, PATIENCE_MS, &answer, o->why);
-    const char *type = json_string_value(json_object_get(answer, "type"));
-    if (!type || strcmp(type, "error") != 0)
-        return answer;
-    const char *reason = json_string_value(json_object_get(answer, "reason"));
-    snprintf(o->why, sizeof o->why, "%s", reason ? reason : "refused");
-    json_decref(answer);
-    *e = ERR_REFUSED;
-    return NULL;
+    *e = ask_socket(box_run_file(&o->box, BOX_CORE_SOCKET, path), msg, PATIENCE_MS, &answer, o->why);
+    return answer;
 }
 
 static void print_list(const char *title, const json_t *list)

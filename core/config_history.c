@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/time_text.h"
 
 #define HISTORY_FOLDER "config-history"
 
@@ -72,13 +73,8 @@ static void history_drop_oldest(const struct box *box, long kept)
 
 static json_t *history_entry(const struct config *config, const char *by, const char *summary)
 {
-    char when[32];
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return json_pack("{sI ss ss ss ss}", "revision", (json_int_t)config->revision, "time", when, "by", by,
-                     "summary", summary, "text", config->text);
+    return json_pack("{sI so ss ss ss}", "revision", (json_int_t)config->revision, "time",
+                     time_json(time(NULL)), "by", by, "summary", summary, "text", config->text);
 }
 
 enum err config_history_add(const struct box *box, const char *by, const char *summary, char *why)

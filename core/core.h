@@ -148,7 +148,7 @@ void core_keys_add(const struct core *c, const struct config_edge *edge, json_t 
 /* Something of that has changed: every worker, and so every edge, is told. */
 void core_keys_tell(struct core *c);
 void core_keys_save(struct core *c);
-/* An edge's keys_ack, with `shown`, the key that its SSH server proved. */
+/* An edge's keys_ack. */
 void core_keys_heard(struct core_tunnel *t, const json_t *msg);
 /* `stile-core edge` */
 void core_edge_list_request(void *core, struct request *r, const json_t *msg);

@@ -15,6 +15,7 @@
 #include "common/fatal.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "core/core_change.h"
 #include "core/pairing/edges.h"
 
@@ -195,31 +196,43 @@ static void keys_offered(struct core *c, struct core_tunnel *t, const struct con
     }
 }
 
+/* Of its words what people can be shown, and no more. */
 static void keys_note(struct core *c, const struct core_tunnel *t, const json_t *msg)
 {
-    const char *error = text_of(msg, "error"), *before = text_of(json_object_get(c->acks, t->edge), "error");
+    char error[300], secrets[SECRETS_DIGEST];
+    const char *before = text_of(json_object_get(c->acks, t->edge), "error");
+    text_copy(error, sizeof error, text_of(msg, "error"));
+    text_copy(secrets, sizeof secrets, text_of(msg, "secrets"));
     if (*error && strcmp(error, before) != 0)
         log_event(LOG_WARNING, "Keys Not Taken Over", "edge=%s reason=\"%s\"", t->edge, error);
-    json_object_set(c->acks, t->edge, (json_t *)(uintptr_t)msg);
+    json_object_set_new(
+        c->acks, t->edge,
+        json_pack("{sO ss ss}", "id", json_object_get(msg, "id"), "secrets", secrets, "error", error));
+}
+
+/* Whether the key that the edge uses now is to be the only one of it. */
+static bool edge_has_settled(const struct core *c, const struct config_edge *edge, const char *key)
+{
+    const char *next = edge_next_key(c, edge);
+    return strcmp(pairing_host_key(&c->pairing, edge), key) != 0 || (next && strcmp(next, key) == 0);
 }
 
 void core_keys_heard(struct core_tunnel *t, const json_t *msg)
 {
     struct core *c = t->owner;
     const struct config_edge *edge = config_edge_find(&c->box->config, t->edge);
-    const char *key = text_of(msg, "host_key"), *next = text_of(msg, "next_host_key"),
-               *shown = text_of(msg, "shown");
-    if (!edge || t->leaving)
+    const char *key = text_of(msg, "host_key"), *next = text_of(msg, "next_host_key");
+    if (!edge || t->leaving || c->change) /* a change may put keys back: the edge is asked again after it */
         return;
-    if (!pairing_knows(&c->pairing, edge, shown) && !pairing_knows(&c->pairing, edge, key)) {
-        keys_refuse(t); /* what it showed counted when the tunnel began, and does not any more */
+    if (!pairing_knows(&c->pairing, edge, key)) {
+        keys_refuse(t); /* its key counted when the tunnel began, and does not any more */
         return;
     }
     keys_note(c, t, msg);
     if (edge_wants_key(c, edge, key)) {
         if (*next)
             keys_offered(c, t, edge, key, next);
-    } else if (strcmp(pairing_host_key(&c->pairing, edge), key) != 0 || edge_next_key(c, edge)) {
+    } else if (edge_has_settled(c, edge, key)) {
         keys_settle(c, edge, key);
     }
     core_rotation_step(c);
@@ -292,7 +305,7 @@ static void edge_commit(struct edge_pending *p, struct request *r, const char *t
     struct core *c = p->core;
     struct core_change change = {.type = type, .extra = answer, .ended = edge_ended, .ctx = p};
     change.text = strdup(p->change.after);
-    snprintf(change.by, sizeof change.by, "%s", type);
+    request_by(r, change.by, sizeof change.by);
     core_change_begin(c, r, &change);
 }
 

@@ -53,6 +53,7 @@ static bool in_phase(const struct core *c, const char *phase)
 static void set_phase(struct core *c, const char *phase)
 {
     json_object_set_new(rotation(c), "phase", json_string(phase));
+    json_object_del(rotation(c), "problem");
     core_keys_save(c);
     log_event(LOG_NOTICE, "Key Rotation", "phase=%s what=%s", phase, text_of(rotation(c), "what"));
     core_keys_tell(c);
@@ -256,6 +257,24 @@ static enum err make_secrets(struct core *c, char *why)
     return e;
 }
 
+/* Of the secrets in use: their digest, a new string. */
+static json_t *secrets_now(const struct core *c)
+{
+    char digest[SECRETS_DIGEST] = "";
+    if (!secrets_digest(&c->box->secrets, digest))
+        fatal("out of memory");
+    return json_string(digest);
+}
+
+/* Whether those are still the ones from before the rotation. */
+static bool secrets_are_old(const struct core *c)
+{
+    json_t *now = secrets_now(c);
+    bool old = json_equal(now, json_object_get(rotation(c), "secrets_before"));
+    json_decref(now);
+    return old;
+}
+
 static enum err end_secrets(struct core *c, char *why)
 {
     const struct secrets *s = &c->box->secrets;
@@ -320,19 +339,22 @@ static void begin_overlap(struct core *c)
         core_tunnels_replace(c, overlap);
 }
 
-/* Every edge has been reached with the new key. */
+/* The edge has been reached with the new key. */
+static bool tunnel_is_up(const struct core *c, const struct config_edge *edge)
+{
+    const struct core_tunnel *t;
+    bool up = false;
+    TAILQ_FOREACH (t, &c->tunnels, next)
+        up |=
+            !t->leaving && !t->passing && strcmp(t->edge, edge->name) == 0 && strcmp(t->state, "active") == 0;
+    return up;
+}
+
 static bool tunnels_are_up(const struct core *c)
 {
-    for (size_t i = 0; i < c->box->config.edges.n; i++) {
-        const struct core_tunnel *t;
-        bool up = false;
-        TAILQ_FOREACH (t, &c->tunnels, next)
-            up |= !t->leaving && !t->passing &&
-                  strcmp(t->edge, config_edge_at(&c->box->config, i)->name) == 0 &&
-                  strcmp(t->state, "active") == 0;
-        if (!up)
+    for (size_t i = 0; i < c->box->config.edges.n; i++)
+        if (!tunnel_is_up(c, config_edge_at(&c->box->config, i)))
             return false;
-    }
     return true;
 }
 
@@ -353,7 +375,8 @@ static void look_at_overlap(struct core *c)
 
 void core_rotation_step(struct core *c)
 {
-    if (c->stopping || !rotation(c))
+    /* A change of the config has read keys and secrets, and would put old ones back. */
+    if (c->stopping || c->change || !rotation(c))
         return;
     if (in_phase(c, "spreading") && edges_are_there(c))
         begin_overlap(c);
@@ -363,12 +386,15 @@ void core_rotation_step(struct core *c)
         finish(c);
 }
 
-/* Killed in the middle: files say how far core's own key had come. */
+/* Killed in the middle: files say how far secrets and core's own key had come. */
 enum err core_rotation_start(struct core *c, char *why)
 {
     json_t *r = rotation(c), *core = json_object_get(r, "core");
-    if (!core || !in_phase(c, "spreading"))
+    if (!in_phase(c, "spreading"))
         return ERR_OK;
+    enum err e = secrets_are_old(c) ? make_secrets(c, why) : ERR_OK;
+    if (e != ERR_OK || !core)
+        return e;
     char *now = ssh_key_public_of(c->material.client_key);
     bool switched = now && strcmp(now, text_of(core, "to")) == 0;
     free(now);
@@ -435,6 +461,20 @@ static json_t *host_keys_now(const struct core *c, const char *only)
     return keys;
 }
 
+/* On the disk before the secrets are others: killed in between, core_rotation_start makes them. */
+static enum err begin_kept(struct core *c, json_t *r, char *why)
+{
+    json_object_set(c->pairing.json, "rotation", r);
+    enum err e = pairing_save(c->box, &c->pairing, BOX_USER, why);
+    if (e == ERR_OK && json_is_true(json_object_get(r, "secrets")))
+        e = make_secrets(c, why);
+    if (e == ERR_OK)
+        return e;
+    json_object_del(c->pairing.json, "rotation");
+    core_keys_save(c);
+    return e;
+}
+
 static enum err begin(struct core *c, bool ssh, bool secrets, const char *only, json_int_t overlap, char *why)
 {
     json_t *r = json_pack("{ss ss sI sI sb sb}", "what",
@@ -453,9 +493,9 @@ static enum err begin(struct core *c, bool ssh, bool secrets, const char *only, 
         e = prepare_core_key(c, r, why);
     }
     if (secrets && e == ERR_OK)
-        e = make_secrets(c, why);
+        json_object_set_new(r, "secrets_before", secrets_now(c));
     if (e == ERR_OK)
-        json_object_set(c->pairing.json, "rotation", r);
+        e = begin_kept(c, r, why);
     json_decref(r);
     if (e == ERR_OK)
         set_phase(c, "spreading");
@@ -483,6 +523,14 @@ void core_key_rotate_request(void *core, struct request *r, const json_t *msg)
 /* Showing --------------------------------------------------------------------------------------------------
  */
 
+/* Why the overlap cannot end yet, whatever the clock says. */
+static const char *overlap_lacks(const struct core *c, const struct config_edge *edge)
+{
+    return json_object_get(rotation(c), "core") && !tunnel_is_up(c, edge)
+               ? "it has no tunnel with core's new key yet"
+               : NULL;
+}
+
 json_t *core_rotation_status(const struct core *c)
 {
     const json_t *r = rotation(c), *last = json_object_get(c->pairing.json, "last_rotation");
@@ -492,9 +540,9 @@ json_t *core_rotation_status(const struct core *c)
         return json_null();
     time_t end = (time_t)json_integer_value(json_object_get(shown, r ? "ends" : "ended"));
     json_t *waiting = json_array();
-    for (size_t i = 0; r && !in_phase(c, "overlap") && i < c->box->config.edges.n; i++) {
+    for (size_t i = 0; r && i < c->box->config.edges.n; i++) {
         const struct config_edge *edge = config_edge_at(&c->box->config, i);
-        const char *lacks = edge_lacks(c, edge);
+        const char *lacks = in_phase(c, "overlap") ? overlap_lacks(c, edge) : edge_lacks(c, edge);
         if (lacks)
             json_array_append_new(waiting, json_pack("{ss ss}", "edge", edge->name, "reason", lacks));
     }

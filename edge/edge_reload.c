@@ -29,7 +29,7 @@
 enum { RELOAD_PATIENCE_MS = 60000 };
 
 static const double reload_patience = 15; /* seconds for workers to prepare, and to commit */
-static const double word_patience = 20;   /* seconds for core to say how it ended */
+static const double word_patience = 30;   /* seconds for core to say how it ended: longer than core waits */
 
 struct edge_reload {
     struct edge *edge;
@@ -168,8 +168,8 @@ static void reload_commit(struct edge_reload *r)
     struct box *box = &e->daemon.box;
     struct config old = box->config;
     struct secrets old_secrets = box->secrets;
-    bool other_cores = !json_equal(json_object_get(box->config.json, "cores"),
-                                   json_object_get(r->merged.json, "cores"));
+    bool other_cores =
+        !json_equal(json_object_get(box->config.json, "cores"), json_object_get(r->merged.json, "cores"));
     reload_save(r);
     box->config = r->merged;
     r->merged = old;
@@ -234,7 +234,8 @@ static bool reload_all_agree(struct edge_reload *r, const json_t *results)
     return true;
 }
 
-/* What a core brings, once it is prepared ------------------------------------------------------------------ */
+/* What a core brings, once it is prepared ------------------------------------------------------------------
+ */
 
 static void reload_give_up(struct edge_reload *r, const char *words)
 {
@@ -343,11 +344,11 @@ static enum err reload_judge_revision(struct edge_reload *r)
     if (r->carrier && next != r->revision) {
         snprintf(words, sizeof words, "%ld is not what core calls it, %ld", next, r->revision);
     } else if (next < now) {
-        snprintf(words, sizeof words, "%ld is below %ld, which is in force from %s; it must count up", next, now,
-                 from);
+        snprintf(words, sizeof words, "%ld is below %ld, which is in force from %s; it must count up", next,
+                 now, from);
     } else if (r->carrier && next == now && !(r->same = reload_is_same(r))) {
-        snprintf(words, sizeof words,
-                 "%ld is in force from %s with another config; give %s's a higher one", now, from, r->core);
+        snprintf(words, sizeof words, "%ld is in force from %s with another config; give %s's a higher one",
+                 now, from, r->core);
     } else {
         return ERR_OK;
     }
@@ -360,8 +361,7 @@ static enum err reload_load(struct edge_reload *r, const char *text)
 {
     const struct edge *e = r->edge;
     enum err err = box_load_text(e->box, NULL, text, &r->fresh, r->why);
-    if (err != ERR_OK || text || !*e->config_unsaved ||
-        r->fresh.config.revision >= e->box->config.revision)
+    if (err != ERR_OK || text || !*e->config_unsaved || r->fresh.config.revision >= e->box->config.revision)
         return err;
     box_close(&r->fresh);
     return box_load_text(e->box, NULL, e->box->config.text, &r->fresh, r->why);
@@ -444,10 +444,12 @@ void edge_carry_begin(void *edge, long id, const char *core, long revision, cons
 {
     struct edge *e = edge;
     if (e->requests && !e->stopping)
-        requests_submit(e->requests, json_pack("{ss sI ss sI ss}", "type", "config_carry", "id", (json_int_t)id,
-                                               "core", core, "revision", (json_int_t)revision, "text", text));
+        requests_submit(e->requests,
+                        json_pack("{ss sI ss sI ss}", "type", "config_carry", "id", (json_int_t)id, "core",
+                                  core, "revision", (json_int_t)revision, "text", text));
     else
-        attachments_config_answer(e->attachments, id, false, revision, "the edge is starting or stopping", "");
+        attachments_config_answer(e->attachments, id, false, revision, "the edge is starting or stopping",
+                                  "");
 }
 
 void edge_carry_request(void *edge, struct request *request, const json_t *msg)
@@ -474,7 +476,8 @@ static const char help[] =
     "reload [--dir DIR] [--run-dir DIR]\n"
     "\n"
     "The running edge reads stile.json and secrets.json again and takes over the settings of TURN, of bans,\n"
-    "of web_limits, of HSTS and of load balancers, and the other edges, all of them or none, without touching\n"
+    "of web_limits, of HSTS and of load balancers, and the other edges, all of them or none, without "
+    "touching\n"
     "calls that are going on. Keys that need a restart are named. The access log is opened anew.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"

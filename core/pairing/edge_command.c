@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/local_server.h"
+#include "common/ask.h"
 #include "common/password.h"
 #include "common/table.h"
 #include "common/verb.h"
@@ -137,18 +137,9 @@ static json_t *ask(struct edge_command *c, json_t *msg)
     enum err e = box_open(&c->box, c->dir, c->run_dir, c->why);
     if (e != ERR_OK)
         return NULL;
-    e = local_request(box_run_file(&c->box, BOX_CORE_SOCKET, path), json_incref(msg), PATIENCE_MS, &answer,
-                      c->why);
-    if (e == ERR_NOT_FOUND)
-        return here(c, msg);
-    const char *type = json_string_value(json_object_get(answer, "type"));
-    if (e == ERR_OK && type && strcmp(type, "error") == 0) {
-        const char *reason = json_string_value(json_object_get(answer, "reason"));
-        snprintf(c->why, sizeof c->why, "%s", reason ? reason : "refused");
-        json_decref(answer);
-        return NULL;
-    }
-    return e == ERR_OK ? answer : NULL;
+    e = ask_socket(box_run_file(&c->box, BOX_CORE_SOCKET, path), json_incref(msg), PATIENCE_MS, &answer,
+                   c->why);
+    return e == ERR_NOT_FOUND ? here(c, msg) : answer;
 }
 
 /* Words -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/local_server.h"
+#include "common/ask.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "core/core.h"
@@ -45,16 +45,10 @@ static json_t *ask(struct key_command *c, json_t *msg)
     json_t *answer = NULL;
     enum err e = box_open(&box, c->dir, c->run_dir, c->why);
     if (e == ERR_OK)
-        e = local_request(box_run_file(&box, BOX_CORE_SOCKET, path), msg, PATIENCE_MS, &answer, c->why);
+        (void)ask_socket(box_run_file(&box, BOX_CORE_SOCKET, path), msg, PATIENCE_MS, &answer, c->why);
     else
         json_decref(msg);
-    const char *type = json_string_value(json_object_get(answer, "type"));
-    if (e != ERR_OK || !type || strcmp(type, "error") != 0)
-        return answer;
-    const char *reason = json_string_value(json_object_get(answer, "reason"));
-    snprintf(c->why, sizeof c->why, "%s", reason ? reason : "refused");
-    json_decref(answer);
-    return NULL;
+    return answer;
 }
 
 static void show_keys(const json_t *answer)

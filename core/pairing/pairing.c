@@ -7,6 +7,7 @@
 
 #include "common/file.h"
 #include "common/schema.h"
+#include "common/time_text.h"
 
 enum { FILE_MAX = 4 * 1024 * 1024 };
 
@@ -142,19 +143,6 @@ bool pairing_forget(struct pairing *p, const char *name)
     return i >= json_array_size(edges) || json_array_remove(edges, i) == 0;
 }
 
-/* The entry of an edge, made with the key of stile.json where there is none. */
-static json_t *entry_of(struct pairing *p, const struct config_edge *edge, bool with_key)
-{
-    json_t *entry = pairing_edge(p, edge->name);
-    if (!entry &&
-        json_array_append_new(list_of(p->json, "edges"), json_pack("{ss}", "name", edge->name)) == 0) {
-        entry = pairing_edge(p, edge->name);
-        if (entry && with_key && !put(entry, "host_keys", edge->host_key))
-            entry = NULL;
-    }
-    return entry;
-}
-
 static const char *bundle_key(const json_t *entry)
 {
     return text_of(json_object_get(entry, "bundle"), "key");
@@ -167,6 +155,24 @@ static bool is_other_key(const json_t *entry, const char *configured)
            !has(json_object_get(entry, "replaced"), configured) &&
            !has(json_object_get(entry, "bundle_keys"), configured) &&
            strcmp(bundle_key(entry), configured) != 0;
+}
+
+/* The entry of an edge, made with the key of stile.json where there is none, and anew where somebody has put
+ * another key there: nothing that was known of the box before counts for this one. */
+static json_t *entry_of(struct pairing *p, const struct config_edge *edge, bool with_key)
+{
+    json_t *entry = pairing_edge(p, edge->name);
+    if (entry && with_key && is_other_key(entry, edge->host_key)) {
+        pairing_forget(p, edge->name);
+        entry = NULL;
+    }
+    if (!entry &&
+        json_array_append_new(list_of(p->json, "edges"), json_pack("{ss}", "name", edge->name)) == 0) {
+        entry = pairing_edge(p, edge->name);
+        if (entry && with_key && !put(entry, "host_keys", edge->host_key))
+            entry = NULL;
+    }
+    return entry;
 }
 
 /* What a box with this key wanted to have in its place counts no longer. */
@@ -271,10 +277,7 @@ const char *pairing_state_str(enum pairing_state s)
 
 const char *pairing_time(time_t t, char out[32])
 {
-    struct tm tm;
-    if (!gmtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf(out, 32, "%lld", (long long)t);
-    return out;
+    return time_text((int64_t)t * 1000, out);
 }
 
 /* What tunnels are told -----------------------------------------------------------------------------------

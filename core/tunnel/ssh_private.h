@@ -54,7 +54,6 @@ struct ssh_session {
     const struct ssh_session_events *events;
     void *ctx;
     const struct host_keys *host_keys;
-    char shown_key[HOST_KEY_LINE]; /* the server's, once it has been judged */
     char *user, *client_key;
 
     TAILQ_HEAD(, ssh_channel) channels;

@@ -51,10 +51,7 @@ static void worker_on_config(void *ctx, const char *state, const char *reason, c
 
 static void worker_on_keys_ack(void *ctx, const json_t *msg)
 {
-    struct tunnel_worker *w = ctx;
-    json_t *copy = json_deep_copy(msg); /* its type is keys_ack */
-    json_object_set_new(copy, "shown", json_string(tunnel_host_key(w->tunnel)));
-    worker_tell(w, copy);
+    worker_tell(ctx, json_deep_copy(msg)); /* its type is keys_ack */
 }
 
 static void worker_on_drained(void *ctx)

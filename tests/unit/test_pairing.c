@@ -184,6 +184,14 @@ START_TEST(test_other_key_by_hand)
     is_right(&keys[3], 1700);
     ck_assert_ptr_nonnull(judged(&keys[1], 1700));
     ck_assert_str_eq(pairing_host_key(&p, edge()), keys[3].public_line);
+    /* And from there it goes on as with any other: a bundle, or a rotation. */
+    ck_assert_int_eq(pairing_offer(&p, edge(), keys[3].public_line, keys[2].public_line), PAIRING_OFFER_NEW);
+    is_right(&keys[3], 1700);
+    is_right(&keys[2], 1700);
+    ck_assert(pairing_settle(&p, edge(), keys[2].public_line, 1800));
+    is_right(&keys[2], 1900);
+    ck_assert_ptr_nonnull(judged(&keys[3], 1900));
+    ck_assert_str_eq(pairing_host_key(&p, edge()), keys[2].public_line);
     end();
 }
 END_TEST
