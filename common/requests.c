@@ -7,6 +7,7 @@
 
 #include "common/local_server.h"
 #include "common/log.h"
+#include "common/schema.h"
 #include "common/text.h"
 
 struct request {
@@ -112,9 +113,11 @@ static bool requests_begin(struct requests *s, struct local_connection *c, const
     return true;
 }
 
+/* What is refused may be quoted, and may be no UTF-8, of which there is no JSON. */
 static json_t *request_error(const char *reason)
 {
-    return json_pack("{ss ss}", "type", "error", "reason", reason);
+    char words[SCHEMA_WHY];
+    return json_pack("{ss ss}", "type", "error", "reason", text_copy(words, sizeof words, reason));
 }
 
 static void requests_on_message(void *ctx, struct local_connection *c, const char *type, json_t *msg,

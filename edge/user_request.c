@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "proto/stun_ephemeral.h"
 
 struct asked {
@@ -12,9 +13,11 @@ struct asked {
     int64_t ttl, now;
 };
 
+/* Names may be cut in it. */
 static json_t *user_error(const char *reason)
 {
-    return json_pack("{ss ss}", "type", "error", "reason", reason);
+    char words[SCHEMA_WHY];
+    return json_pack("{ss ss}", "type", "error", "reason", text_copy(words, sizeof words, reason));
 }
 
 static bool user_is_shared(const struct secrets *secrets, const char *name)

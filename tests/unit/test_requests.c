@@ -146,4 +146,17 @@ START_TEST(test_who_does_not_wait)
 }
 END_TEST
 
-UNIT_MAIN("requests", test_one_change_at_a_time, test_who_does_not_wait)
+/* A name that was cut in the middle of a character is refused all the same, not passed over in silence. */
+START_TEST(test_a_refusal_always_comes)
+{
+    setup();
+    int s = send_request("slow", "s");
+    request_refuse(seen.slow[0], "there is no user \xc3");
+    turn_loop();
+    ck_assert(answered(s, "error"));
+    close(s);
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("requests", test_one_change_at_a_time, test_who_does_not_wait, test_a_refusal_always_comes)

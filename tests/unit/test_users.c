@@ -298,6 +298,10 @@ START_TEST(test_requests)
     ck_assert_msg(refused(&a, ASK("promote", "anna"), "unknown request"), "%s", why);
     ck_assert_msg(refused(&a, json_pack("{ss}", "type", "user"), "unknown request"), "%s", why);
     ck_assert_msg(refused(&a, json_pack("{ss si}", "verb", "remove", "name", 5), "user name"), "%s", why);
+    char wide[200] = "x"; /* a name that words about it cut in the middle of a character */
+    while (strlen(wide) < 150)
+        strcat(wide, "\u00fc");
+    ck_assert_msg(refused(&a, ASK("enable", wide), "no user"), "%s", why);
     ck_assert_msg(done(&a, ASK("remove", "anna"), "anna"), "%s", why);
     ck_assert_ptr_null(users_find(a.book.users, "anna"));
     ask_teardown(&a);
