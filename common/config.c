@@ -607,14 +607,12 @@ static enum err config_derive(const struct schema_source *source, struct config 
 
 enum err config_parse(const char *name, const char *text, struct config *out, char *why)
 {
-    struct schema_source source = {name, text};
+    struct schema_source source = {.file = name, .text = text};
     struct config c = {0};
     json_error_t error;
     c.json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!c.json) {
-        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", name, error.line, error.text);
-        return ERR_CONFIG;
-    }
+    if (!c.json)
+        return schema_not_json(&source, &error, why);
     c.text = strdup(text);
     enum err e = c.text ? schema_read(&source, c.json, config_rows, &c, why) : ERR_MEMORY;
     if (e == ERR_OK)

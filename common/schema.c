@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/json_text.h"
+#include "common/text.h"
 
 enum { SCHEMA_POINTER = 256 };
 
@@ -53,11 +54,22 @@ static void schema_key_name(const char *pointer, char *out, size_t size)
 static void schema_report(const struct schema_source *source, const char *pointer, char *why,
                           const char *format, va_list ap)
 {
-    char key[SCHEMA_POINTER];
+    char key[SCHEMA_POINTER], raw[SCHEMA_WHY];
     schema_key_name(pointer, key, sizeof key);
-    int n = snprintf(why, SCHEMA_WHY, "%s:%u: %s: ", source->file, schema_line(source->text, pointer), key);
+    int n = snprintf(raw, sizeof raw, "%s:%u: %s: ", source->file, schema_line(source->text, pointer), key);
     if (n > 0 && n < SCHEMA_WHY)
-        vsnprintf(why + n, SCHEMA_WHY - (size_t)n, format, ap);
+        vsnprintf(raw + n, sizeof raw - (size_t)n, format, ap);
+    text_copy(why, SCHEMA_WHY, raw);
+}
+
+/* What the document has is quoted: for terminals, and for JSON that takes only whole characters. */
+enum err schema_not_json(const struct schema_source *source, const json_error_t *error, char *why)
+{
+    char raw[SCHEMA_WHY];
+    snprintf(raw, sizeof raw, "%s:%d: not valid JSON%s%s", source->file, error->line,
+             source->secret ? "" : ": ", source->secret ? "" : error->text);
+    text_copy(why, SCHEMA_WHY, raw);
+    return ERR_CONFIG;
 }
 
 enum err schema_problem(const struct schema_source *source, const char *pointer, char *why,
@@ -81,9 +93,10 @@ walk_problem(struct schema_walk *walk, const char *format, ...)
 }
 
 /* The value as it would be written, shortened, for messages. */
-static const char *schema_value_text(const struct schema_row *row, const json_t *value, char out[80])
+static const char *schema_value_text(const struct schema_walk *walk, const struct schema_row *row,
+                                     const json_t *value, char out[80])
 {
-    if (row && row->secret) {
+    if (walk->source->secret || (row && row->secret)) {
         snprintf(out, 80, "its value (not shown)");
         return out;
     }
@@ -118,7 +131,7 @@ static const char *type_words(const struct schema_row *row)
 static enum err wrong_type(struct schema_walk *walk, const struct schema_row *row, const json_t *value)
 {
     char text[80];
-    return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), type_words(row));
+    return walk_problem(walk, "%s is not %s", schema_value_text(walk, row, value, text), type_words(row));
 }
 
 /* NULL when s is one of the words, else the choice as people say it. */
@@ -144,13 +157,13 @@ static enum err read_string(struct schema_walk *walk, const struct schema_row *r
     char text[80];
     const char *s = json_string_value(value), *right;
     if (!s)
-        return walk_problem(walk, "%s is not a string", schema_value_text(row, value, text));
+        return walk_problem(walk, "%s is not a string", schema_value_text(walk, row, value, text));
     if (strlen(s) != json_string_length(value))
-        return walk_problem(walk, "%s contains a NUL character", schema_value_text(row, value, text));
+        return walk_problem(walk, "%s contains a NUL character", schema_value_text(walk, row, value, text));
     char words[160];
     right = row->words ? check_words(row, s, words, sizeof words) : row->check ? row->check(s) : NULL;
     if (right)
-        return walk_problem(walk, "%s is not %s", schema_value_text(row, value, text), right);
+        return walk_problem(walk, "%s is not %s", schema_value_text(walk, row, value, text), right);
     *out = strdup(s);
     return *out ? ERR_OK : ERR_MEMORY;
 }
@@ -162,7 +175,7 @@ static enum err read_int(struct schema_walk *walk, const struct schema_row *row,
     if (!json_is_integer(value) || json_integer_value(value) < row->min ||
         json_integer_value(value) > row->max)
         return walk_problem(walk, "%s is not a whole number from %ld to %ld",
-                            schema_value_text(row, value, text), row->min, row->max);
+                            schema_value_text(walk, row, value, text), row->min, row->max);
     *out = (long)json_integer_value(value);
     return ERR_OK;
 }
@@ -315,7 +328,7 @@ static enum err schema_object(struct schema_walk *walk, const json_t *object, co
     char text[80];
     enum err e = ERR_OK;
     if (!json_is_object(object))
-        return walk_problem(walk, "%s is not an object", schema_value_text(NULL, object, text));
+        return walk_problem(walk, "%s is not an object", schema_value_text(walk, NULL, object, text));
     json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         const struct schema_row *row = rows;
         while (row->key && strcmp(row->key, key) != 0)
@@ -385,13 +398,11 @@ void schema_free(const struct schema_row *rows, void *target)
 enum err schema_document(const char *file, const char *text, const struct schema_row *rows, size_t size,
                          json_t **out, char *why)
 {
-    struct schema_source source = {file, text};
+    struct schema_source source = {.file = file, .text = text};
     json_error_t error;
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!json) {
-        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON: %s", file, error.line, error.text);
-        return ERR_CONFIG;
-    }
+    if (!json)
+        return schema_not_json(&source, &error, why);
     void *unused = calloc(1, size);
     enum err e = unused ? schema_read(&source, json, rows, unused, why) : ERR_MEMORY;
     if (unused)

@@ -63,14 +63,17 @@ json_t *schema_strings_json(const struct schema_strings *strings);
 
 /* Where errors are reported: the text that json came from, for line numbers. */
 struct schema_source {
-    const char *file; /* for messages */
+    const char *file; /* for messages, in which no control characters stay */
     const char *text;
+    bool secret; /* no message quotes what is in it, but keys */
 };
 
 /* Fills target (zeroed by the caller) from object. On error target is partly filled: schema_free cleans it;
  * why (SCHEMA_WHY bytes) has "FILE:LINE: KEY: problem". */
 enum err schema_read(const struct schema_source *source, const json_t *object, const struct schema_row *rows,
                      void *target, char *why);
+/* "FILE:LINE: not valid JSON: …" for what json_loads said of it; ERR_CONFIG. */
+enum err schema_not_json(const struct schema_source *source, const json_error_t *error, char *why);
 void schema_free(const struct schema_row *rows, void *target);
 /* A whole document that is kept as JSON: text is parsed and judged by rows, of a struct with that size. *out
  * is the caller's. Errors as schema_read's. */

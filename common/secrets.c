@@ -47,15 +47,12 @@ static const struct schema_row rows[] = {
 
 enum err secrets_parse(const char *name, const char *text, struct secrets *out, char *why)
 {
-    struct schema_source source = {name, text};
+    struct schema_source source = {.file = name, .text = text, .secret = true};
     struct secrets s = {0};
     json_error_t error;
     s.json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!s.json) {
-        /* The parser's own words would quote the secret. */
-        snprintf(why, SCHEMA_WHY, "%s:%d: not valid JSON", name, error.line);
-        return ERR_CONFIG;
-    }
+    if (!s.json)
+        return schema_not_json(&source, &error, why);
     enum err e = schema_read(&source, s.json, rows, &s, why);
     if (e != ERR_OK) {
         secrets_free(&s);

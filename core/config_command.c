@@ -108,7 +108,7 @@ static const char *config_file(const struct config_options *o, char path[PATH_MA
 static enum err judge_here(struct config_options *o, const char *name, const char *text, long *revision)
 {
     struct core *c = xcalloc(1, sizeof *c);
-    struct schema_source source = {name, text};
+    struct schema_source source = {.file = name, .text = text};
     struct box fresh;
     enum err e = box_load_text(&o->box, name, text, &fresh, o->why);
     c->loop = ev_default_loop(EVFLAG_NOENV);

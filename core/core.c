@@ -61,7 +61,8 @@ static enum err core_start(struct core *c, char *why)
     char path[PATH_MAX];
     enum err err = core_material_load(c, c->box, &c->material, why);
     if (err != ERR_OK) {
-        struct schema_source source = {box_file(c->box, BOX_CONFIG, path), c->box->config.text};
+        struct schema_source source = {.file = box_file(c->box, BOX_CONFIG, path),
+                                       .text = c->box->config.text};
         config_problem_place(&source, why);
         return err;
     }

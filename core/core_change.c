@@ -111,7 +111,7 @@ static json_t *change_dry_answer(const struct change *r, json_t *rows)
 static enum err change_judge_revision(struct change *r)
 {
     const struct config *now = &r->core->box->config, *next = &r->fresh.config;
-    struct schema_source source = {"", next->text};
+    struct schema_source source = {.file = "", .text = next->text};
     char path[PATH_MAX];
     source.file = box_file(&r->fresh, BOX_CONFIG, path);
     if (next->revision < now->revision)
@@ -132,7 +132,7 @@ static enum err change_read(struct change *r)
     if (e != ERR_OK)
         return e;
     config_changes(c->box->config.json, r->fresh.config.json, r->summary, sizeof r->summary);
-    struct schema_source source = {"", r->fresh.config.text};
+    struct schema_source source = {.file = "", .text = r->fresh.config.text};
     char path[PATH_MAX];
     source.file = box_file(&r->fresh, BOX_CONFIG, path);
     e = core_material_load(c, &r->fresh, &r->material, r->why);

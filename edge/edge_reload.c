@@ -321,7 +321,8 @@ static enum err reload_judge(struct edge_reload *r)
 static enum err reload_revision_problem(struct edge_reload *r, const char *words)
 {
     char path[PATH_MAX];
-    struct schema_source source = {box_file(r->edge->box, BOX_CONFIG, path), r->fresh.config.text};
+    struct schema_source source = {.file = box_file(r->edge->box, BOX_CONFIG, path),
+                                   .text = r->fresh.config.text};
     return schema_problem(&source, "/revision", r->why, "%s", words);
 }
 

@@ -24,7 +24,7 @@ static bool edge_turn_say(const struct edge *e, const char *pointer, const char 
     if (file_read(box_file(e->box, BOX_CONFIG, path), CONFIG_FILE_MAX, &text, NULL, unused, sizeof unused) !=
         ERR_OK)
         text = NULL;
-    const struct schema_source source = {path, text};
+    const struct schema_source source = {.file = path, .text = text};
     at = json = text ? json_loads(text, 0, NULL) : NULL;
     char *copy = strdup(pointer), *rest = NULL;
     for (char *key = copy ? strtok_r(copy, "/", &rest) : NULL; key; key = strtok_r(NULL, "/", &rest))

@@ -56,6 +56,33 @@ START_TEST(test_good)
 }
 END_TEST
 
+/* What is quoted of a stranger's document reaches terminals, and other boxes as JSON. */
+START_TEST(test_words_are_harmless)
+{
+    static const char *const texts[] = {
+        "{\"\\u001b]0;owned\\u0007\": 1}",
+        "{\"\\u009b2J\": 1}",
+        "{\"join_url\": \"\xc2\x9b" "2J\"}",
+        "{\"join_url\": \033[2J}",
+        "{\"join_url\": \"x"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\"}",
+        "{\"join_url\": \""
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\"}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct config c;
+        char why[SCHEMA_WHY];
+        ck_assert_int_eq(config_parse("stile.json", texts[i], &c, why), ERR_CONFIG);
+        json_t *told = json_string(why);
+        ck_assert_msg(told != NULL, "text %zu: not UTF-8: %s", i, why);
+        json_decref(told);
+        ck_assert_msg(!strpbrk(why, "\033\a") && !strstr(why, "\xc2\x9b"), "text %zu: %s", i, why);
+    }
+}
+END_TEST
+
 /* The config's defaults are those of the table, and what it says reaches a worker as it was said. */
 START_TEST(test_web_limits)
 {
@@ -451,6 +478,7 @@ int main(void)
     Suite *suite = suite_create("config");
     TCase *tc = tcase_create("config");
     tcase_add_test(tc, test_good);
+    tcase_add_test(tc, test_words_are_harmless);
     tcase_add_test(tc, test_web_limits);
     tcase_add_test(tc, test_policy);
     tcase_add_test(tc, test_domains);

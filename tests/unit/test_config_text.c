@@ -53,7 +53,7 @@ END_TEST
 
 START_TEST(test_place)
 {
-    struct schema_source source = {"f", "{\n\"a\": {\n\"b\": [\n{},\n{}\n]}}"};
+    struct schema_source source = {.file = "f", .text = "{\n\"a\": {\n\"b\": [\n{},\n{}\n]}}"};
     char why[SCHEMA_WHY] = "a.b: rule 2: no host";
     config_problem_place(&source, why);
     ck_assert_str_eq(why, "f:5: a.b[1]: no host");
