@@ -9,6 +9,8 @@
 #include "common/log.h"
 #include "common/text.h"
 
+enum { ATTACHMENT_WORDS = 320 /* why a tunnel ended */ };
+
 /* One `attach` process, from its first message on. */
 struct attachment {
     struct attachments *owner;
@@ -88,9 +90,10 @@ static void attachments_control_over(struct attachment *a, const char *reason)
 {
     struct attachments *all = a->owner;
     struct control *control = a->control;
+    char quoted[2 * ATTACHMENT_WORDS];
     a->control = NULL;
-    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=\"%s\"", a->core, control_tunnel(control),
-              reason);
+    log_event(LOG_WARNING, "Tunnel Down", "core=%s tunnel=%u reason=%s", a->core, control_tunnel(control),
+              log_quote(reason, strlen(reason), quoted, sizeof quoted));
     attachments_end_connection(all, a->core, a->ssh);
     all->events->config_end(all->ctx, a->id, 0, false);
     all->events->tunnel_changed(all->ctx, a->core, control_tunnel(control), reason);
@@ -178,7 +181,7 @@ static void attachments_on_control_close(void *ctx, struct control *c, const cha
 {
     (void)c;
     struct attachment *a = ctx;
-    char copy[320];
+    char copy[ATTACHMENT_WORDS];
     text_copy(copy, sizeof copy, reason);
     attachments_control_over(a, copy);
     attachment_close(a, copy);

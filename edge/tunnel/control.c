@@ -85,6 +85,11 @@ static void control_judge_clock(struct control *c, bool changed)
         alarm_clear(ALARM_CLOCK_SKEW, c->core);
 }
 
+static void control_compare_clocks(struct control *c, json_int_t its_time)
+{
+    c->skew = (int64_t)(its_time > 0 ? its_time : 0) - (int64_t)time(NULL);
+}
+
 static bool control_hello(struct control *c, const json_t *msg, char *why, size_t size)
 {
     json_int_t tunnel = json_integer_value(json_object_get(msg, "tunnel"));
@@ -103,7 +108,7 @@ static bool control_hello(struct control *c, const json_t *msg, char *why, size_
         return false;
     }
     c->tunnel = (unsigned)tunnel;
-    c->skew = (int64_t)json_integer_value(json_object_get(msg, "time")) - (int64_t)time(NULL);
+    control_compare_clocks(c, json_integer_value(json_object_get(msg, "time")));
     snprintf(why, size, "out of memory");
     if (!control_send(c, json_pack("{ss ss si ss si sI sI sI}", "type", "welcome", "version", STILE_VERSION,
                                    "protocol", CTL_PROTOCOL, "edge", c->self.edge, "data_channels",
@@ -177,7 +182,7 @@ static void control_pong(struct control *c, const json_t *msg)
     double rtt = clock_monotonic() - c->ping_sent;
     const json_t *its_time = json_object_get(msg, "time"); /* older cores do not say it */
     if (json_is_integer(its_time) && json_integer_value(its_time) >= 0) {
-        c->skew = (int64_t)json_integer_value(its_time) - (int64_t)time(NULL);
+        control_compare_clocks(c, json_integer_value(its_time));
         control_judge_clock(c, false);
     }
     c->rtt = c->rtt > 0 ? c->rtt * 0.7 + rtt * 0.3 : rtt;

@@ -11,6 +11,8 @@
 #include "common/buf.h"
 #include "common/ipc.h"
 #include "common/json_frame.h"
+#include "common/log.h"
+#include "common/log_fields.h"
 #include "common/sock.h"
 #include "edge/tunnel/attachments.h"
 #include "proto/ctl_msg.h"
@@ -364,6 +366,57 @@ START_TEST(test_other_releases)
 }
 END_TEST
 
+/* Any number is a time for JSON. */
+START_TEST(test_a_time_that_is_none)
+{
+    static const json_int_t times[] = {INT64_MIN, -1, INT64_MAX};
+    setup();
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        struct peer p = peer_attach("core1", "control", 0, "one");
+        json_t *msg = hello("core1", 0);
+        json_object_set_new(msg, "time", json_integer(times[i]));
+        peer_say(&p, msg);
+        json_t *status = attachments_status(edge.all);
+        json_int_t skew =
+            json_integer_value(json_object_get(json_array_get(status, 0), "clock_skew_s"));
+        ck_assert_msg((skew > 0) == (times[i] > 0), "a clock at %lld is %lld s ahead", (long long)times[i],
+                      (long long)skew);
+        json_decref(status);
+        peer_free(&p);
+    }
+    teardown();
+}
+END_TEST
+
+static json_t *down_fields;
+
+static void on_event(int level, const char *event, const char *fields)
+{
+    (void)level;
+    if (strcmp(event, "Tunnel Down") == 0) {
+        json_decref(down_fields);
+        down_fields = log_fields_json(fields);
+    }
+}
+
+/* Core's words stay within their field. */
+START_TEST(test_words_are_no_fields)
+{
+    setup();
+    struct peer p = peer_up("core1", 0, "one");
+    log_set_sink(on_event);
+    peer_say(&p, json_pack("{ssss}", "type", "bye", "reason", "stopping\" core=core2 user=\"anna"));
+    log_set_sink(NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(down_fields, "core")), "core1");
+    ck_assert_str_eq(json_string_value(json_object_get(down_fields, "reason")),
+                     "core said goodbye: stopping\" core=core2 user=\"anna");
+    ck_assert_ptr_null(json_object_get(down_fields, "user"));
+    json_decref(down_fields);
+    peer_free(&p);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_the_newer_connection_wins)
 {
     setup();
@@ -450,5 +503,6 @@ START_TEST(test_a_core_that_does_not_read)
 END_TEST
 
 UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel,
-          test_other_releases, test_the_newer_connection_wins, test_second_message_ends_it,
+          test_other_releases, test_a_time_that_is_none, test_words_are_no_fields,
+          test_the_newer_connection_wins, test_second_message_ends_it,
           test_a_key_that_ends, test_a_core_that_does_not_read)
