@@ -44,10 +44,10 @@ enum err json_frame_encode(struct buf *out, const json_t *msg, size_t most)
     return e;
 }
 
-/* Depth of nesting and number of values: jansson's own limit of depth (2048) is more stack than a stranger
- * should get, and it has none for values. */
-static bool json_frame_shape_ok(const uint8_t *text, size_t n, size_t most_values)
+/* jansson's own limit of depth (2048) is more stack than a stranger should get, and it has none for values. */
+bool json_shape_ok(const void *json, size_t n, size_t most_values)
 {
+    const char *text = json;
     int depth = 0;
     size_t values = 0;
     bool quoted = false;
@@ -82,7 +82,7 @@ enum err json_frame_decode(const uint8_t *data, size_t n, size_t most, size_t *c
     if (wire_left(&r) < length)
         return ERR_AGAIN;
     const char *text = (const char *)wire_get_bytes(&r, length);
-    if (!json_frame_shape_ok((const uint8_t *)text, length, most / JSON_FRAME_BYTES_PER_VALUE + 8))
+    if (!json_shape_ok(text, length, most / JSON_FRAME_BYTES_PER_VALUE + 8))
         return ERR_MALFORMED;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     if (!json)

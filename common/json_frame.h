@@ -7,6 +7,7 @@
 #define COMMON_JSON_FRAME_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,5 +31,9 @@ enum err json_frame_encode(struct buf *out, const json_t *msg, size_t most);
 enum err json_frame_decode(const uint8_t *data, size_t n, size_t most, size_t *consumed, json_t **msg);
 /* msg's "type"; never NULL for a message from json_frame_decode. */
 const char *json_frame_type(const json_t *msg);
+
+/* Whether JSON text is nested no deeper than JSON_FRAME_DEPTH_MAX, and has no more values than that: what it
+ * may take of memory before it is parsed. */
+bool json_shape_ok(const void *json, size_t n, size_t most_values);
 
 #endif

@@ -126,6 +126,28 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* Anybody can write a bundle without a passphrase. */
+START_TEST(test_of_a_stranger)
+{
+    struct bundle b = example();
+    free(b.edge);
+    b.edge = strdup("e\033]0;owned\a");
+    char *text = bundle_encode(&b, NULL);
+    refused(text, NULL, 2000000, "not a Stile bundle");
+    ck_assert_msg(!strpbrk(why, "\033\a"), "%s", why);
+    file_wipe(text);
+    bundle_free(&b);
+    enum { VALUES = 100000 };
+    static char many[3 * VALUES + 64] = "{\"stile_bundle\":2,\"sealed\":\"x\",\"a\":[[]";
+    size_t n = strlen(many);
+    for (int i = 0; i < VALUES - 10; i++, n += 3)
+        memcpy(many + n, ",[]", 3);
+    strcpy(many + n, "]}");
+    ck_assert(!bundle_is_encrypted(many));
+    refused(many, "a passphrase", 1500000, "not a Stile bundle");
+}
+END_TEST
+
 START_TEST(test_seal)
 {
     char *sealed, *text;
@@ -211,5 +233,5 @@ START_TEST(test_frames_of_many_values)
 }
 END_TEST
 
-UNIT_MAIN("bundle", test_round_trip, test_encrypted, test_refused, test_seal, test_secrets,
+UNIT_MAIN("bundle", test_round_trip, test_encrypted, test_refused, test_of_a_stranger, test_seal, test_secrets,
           test_frames_of_many_values)
