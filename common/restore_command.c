@@ -16,6 +16,7 @@
 #include "common/sandbox.h"
 #include "common/store.h"
 #include "common/store_copy.h"
+#include "common/text.h"
 
 static const char help[] =
     "[--dir DIR] [--passphrase-file FILE] [--force]\n"
@@ -70,8 +71,9 @@ static enum err restore_judge_manifest(struct restore *r)
     json_t *manifest = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const char *program = json_string_value(json_object_get(manifest, "program"));
     bool ours = program && strcmp(program, o->program) == 0;
-    snprintf(o->why, SCHEMA_WHY, "%s: a backup of %.40s, not of %s", o->file,
-             program ? program : "nothing known", o->program);
+    char name[40];
+    snprintf(o->why, SCHEMA_WHY, "%s: a backup of %s, not of %s", o->file,
+             text_copy(name, sizeof name, program ? program : "nothing known"), o->program);
     file_wipe(text);
     json_decref(manifest);
     return ours ? ERR_OK : ERR_REFUSED;
@@ -236,13 +238,17 @@ static void restore_forget_logs(const struct box *box)
         (void)unlink(box_state_file(box, logs[i], path));
 }
 
-/* stile.json last: the unit starts the daemon when it comes. */
+/* As the account: folders below those that root has made are the account's, and may lead elsewhere the moment
+ * after they were looked at. stile.json last: the unit starts the daemon when it comes. */
 static enum err restore_write_all(struct restore *r)
 {
+    struct backup_options *o = &r->options;
     const struct backup_member *config = restore_find(r, BACKUP_IN_DIR BOX_CONFIG);
-    enum err e = restore_folders(&r->options);
+    enum err e = restore_folders(o);
+    if (e == ERR_OK)
+        e = sandbox_become(o->user, o->why, SCHEMA_WHY);
     if (e == ERR_OK && restore_find(r, BACKUP_IN_STATE STORE_FILE))
-        restore_forget_logs(&r->options.box);
+        restore_forget_logs(&o->box);
     for (size_t i = 0; i < r->n && e == ERR_OK; i++)
         if (&r->members[i] != config)
             e = restore_write(r, &r->members[i]);
