@@ -153,13 +153,6 @@ static enum err on_integer(void *ctx, const struct store_row *row, char *why)
     return ERR_OK;
 }
 
-static enum err on_text(void *ctx, const struct store_row *row, char *why)
-{
-    (void)why;
-    text_copy(ctx, 64, store_row_text(row, 0));
-    return ERR_OK;
-}
-
 static enum err run(const char *sql, char *why)
 {
     return store_run(events.store, sql, NULL, 0, NULL, NULL, why);
@@ -174,19 +167,15 @@ static enum err write_one(const struct event *e, char *why)
                      NULL, NULL, why);
 }
 
-/* The oldest of who has most. */
+/* The oldest of who has most, whatever it is called: some go each time, or this would not end. */
 static enum err cut(int64_t *stored, char *why)
 {
-    char most[64] = "";
-    enum err e =
-        store_run(events.store, "SELECT process FROM event GROUP BY process ORDER BY count(*) DESC LIMIT 1",
-                  NULL, 0, on_text, most, why);
-    const struct store_value values[] = {STORE_TEXT(most), STORE_INTEGER(EVENTS_CUT)};
-    if (e == ERR_OK)
-        e = store_run(events.store,
-                      "DELETE FROM event WHERE id IN "
-                      "(SELECT id FROM event WHERE process = ?1 ORDER BY id LIMIT ?2)",
-                      values, 2, NULL, NULL, why);
+    const struct store_value most = STORE_INTEGER(EVENTS_CUT);
+    enum err e = store_run(events.store,
+                           "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE process = "
+                           "(SELECT process FROM event GROUP BY process ORDER BY count(*) DESC LIMIT 1) "
+                           "ORDER BY id LIMIT ?1)",
+                           &most, 1, NULL, NULL, why);
     if (e == ERR_OK)
         *stored -= store_changes(events.store);
     return e;

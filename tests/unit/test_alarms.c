@@ -302,6 +302,25 @@ START_TEST(who_says_most_loses)
 }
 END_TEST
 
+/* A database that somebody else has filled (a backup of theirs): names that no process of ours has. */
+START_TEST(strange_processes_are_cut)
+{
+    char why[SCHEMA_WHY], sql[300];
+    struct store *s;
+    events_close();
+    ck_assert_msg(store_open(path, NULL, 0, &s, why) == ERR_OK, "%s", why);
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+             "INSERT INTO event SELECT i, i, 5, 'worker' || char(7), 'Strange', '' FROM n",
+             EVENTS_MAX + 1000);
+    ck_assert_msg(store_run(s, sql, NULL, 0, NULL, NULL, why) == ERR_OK, "%s", why);
+    store_close(s);
+    box_up();
+    log_event(LOG_NOTICE, "Ours", "a=b");
+    ck_assert_uint_eq(count((struct events_question){.text = "Ours"}), 1);
+}
+END_TEST
+
 static void worker_says(const char *worker, struct log_limit *limit, const char *name, int level)
 {
     json_t *msg = json_pack("{si ss ss}", "level", level, "name", name, "fields", "a=1");
@@ -528,6 +547,7 @@ int main(void)
     tcase_add_test(t, kept_over_a_restart);
     tcase_add_test(t, events_over_a_restart);
     tcase_add_test(t, who_says_most_loses);
+    tcase_add_test(t, strange_processes_are_cut);
     tcase_add_test(t, a_worker_is_held_to_its_share);
     tcase_add_test(t, a_worker_speaks_for_itself);
     tcase_add_test(t, workers_raise_what_is_theirs);
