@@ -59,7 +59,7 @@ static enum err passphrase_from_file(struct backup_options *o)
 {
     char *text;
     enum err e =
-        file_read_secret(o->passphrase_file, sizeof o->passphrase - 1, &text, NULL, o->why, SCHEMA_WHY);
+        file_read_secret_any(o->passphrase_file, sizeof o->passphrase - 1, &text, NULL, o->why, SCHEMA_WHY);
     if (e != ERR_OK)
         return e;
     text[strcspn(text, "\r\n")] = '\0';

@@ -31,6 +31,7 @@ static enum err file_read_fd(int fd, const char *path, size_t most, char **text,
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
+            OPENSSL_cleanse(data, used);
             free(data);
             return file_system_error(path, "cannot be read", why, why_size);
         }
@@ -38,6 +39,7 @@ static enum err file_read_fd(int fd, const char *path, size_t most, char **text,
             break;
         used += (size_t)got;
         if (used > most) {
+            OPENSSL_cleanse(data, used);
             free(data);
             snprintf(why, why_size, "%s: larger than %zu bytes", path, most);
             return ERR_TOO_LONG;
@@ -99,6 +101,11 @@ enum err file_read_any(const char *path, size_t most, char **text, size_t *n, ch
 }
 
 enum err file_read_secret(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size)
+{
+    return file_read_judged(path, most, true, true, text, n, why, why_size);
+}
+
+enum err file_read_secret_any(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size)
 {
     return file_read_judged(path, most, true, false, text, n, why, why_size);
 }

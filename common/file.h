@@ -12,8 +12,9 @@
 enum err file_read(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
 /* The same for tools, also of a pipe: what somebody has typed behind a command. */
 enum err file_read_any(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
-/* Like file_read_any, but refuses (ERR_REFUSED) a file that group or others may read: for secrets. */
+/* The same two for secrets: a file that group or others may read is refused (ERR_REFUSED). */
 enum err file_read_secret(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
+enum err file_read_secret_any(const char *path, size_t most, char **text, size_t *n, char *why, size_t why_size);
 /* Writes a temporary file in the same folder with that mode, syncs, renames. */
 enum err file_write(const char *path, const void *data, size_t n, mode_t mode, char *why, size_t why_size);
 /* The same; as root it also belongs to uid and gid, before it has its name. Root may use this in a folder of

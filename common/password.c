@@ -115,7 +115,7 @@ static enum err password_ask(const char *prompt, bool twice, char *out, size_t s
 enum err password_read_file(const char *path, char *out, size_t size, char *why, size_t why_size)
 {
     char *text;
-    enum err e = file_read_secret(path, 65536, &text, NULL, why, why_size);
+    enum err e = file_read_secret_any(path, 65536, &text, NULL, why, why_size);
     if (e != ERR_OK)
         return e;
     size_t n = strcspn(text, "\r\n");

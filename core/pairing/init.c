@@ -113,7 +113,7 @@ static bool init_add_user(struct init *in, char *text)
         return false;
     *password++ = '\0';
     if (*password == '@') {
-        if (file_read_secret(password + 1, 4096, &from_file, NULL, why, sizeof why) != ERR_OK) {
+        if (file_read_secret_any(password + 1, 4096, &from_file, NULL, why, sizeof why) != ERR_OK) {
             fprintf(stderr, "stile-core init: %s\n", why);
             return false;
         }

@@ -169,7 +169,7 @@ static bool read_pem(enum option_id id, const char *value, char **out)
     char why[300];
     file_wipe(*out);
     *out = NULL;
-    enum err e = id == OPTION_key ? file_read_secret(value, PEM_MAX, out, NULL, why, sizeof why)
+    enum err e = id == OPTION_key ? file_read_secret_any(value, PEM_MAX, out, NULL, why, sizeof why)
                                   : file_read_any(value, PEM_MAX, out, NULL, why, sizeof why);
     return e == ERR_OK || wrong(id, value, why);
 }

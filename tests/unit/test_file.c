@@ -65,6 +65,28 @@ START_TEST(test_write_and_read)
 }
 END_TEST
 
+/* A daemon that reads its files again waits for nobody; a tool takes what is typed behind a command. */
+START_TEST(test_pipes)
+{
+    char *text;
+    setup();
+    ck_assert_int_eq(mkfifo(at("pipe"), 0600), 0);
+    ck_assert_int_eq(file_read(at("pipe"), 100, &text, NULL, why, sizeof why), ERR_REFUSED);
+    ck_assert_int_eq(file_read_secret(at("pipe"), 100, &text, NULL, why, sizeof why), ERR_REFUSED);
+    int ends[2];
+    char path[64];
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(write(ends[1], "typed", 5), 5);
+    close(ends[1]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    ck_assert_msg(file_read_secret_any(path, 100, &text, NULL, why, sizeof why) == ERR_OK, "%s", why);
+    ck_assert_str_eq(text, "typed");
+    file_wipe(text);
+    close(ends[0]);
+    teardown();
+}
+END_TEST
+
 /* The daemon's user, taken over, waits for root to run `join` or `run` again: links of its making lead root
  * nowhere. */
 START_TEST(test_links_do_not_lead_root_away)
@@ -127,5 +149,5 @@ START_TEST(test_box_paths_are_absolute)
 }
 END_TEST
 
-UNIT_MAIN("file", test_write_and_read, test_links_do_not_lead_root_away,
+UNIT_MAIN("file", test_write_and_read, test_pipes, test_links_do_not_lead_root_away,
           test_folders_in_use_are_not_taken_over, test_box_paths_are_absolute)
