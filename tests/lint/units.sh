@@ -18,6 +18,25 @@ for profile in stile-core stile-edge; do
     [ -z "$said" ] || fail "the AppArmor profile $profile: $said"
     grep -q "^AppArmorProfile=-$profile$" "$units/$profile.service" || fail "$profile.service does not name its AppArmor profile"
 done
+# What the daemons themselves write in /etc/stile, each also as the temporary file that is renamed: the profiles let them.
+shopt -s extglob
+may_write() { # PROFILE FILE
+    local rule
+    while read -r rule; do
+        rule=${rule//\{/@(} rule=${rule//,/|} rule=${rule//\}/)}
+        # shellcheck disable=SC2053
+        [[ $2 == $rule ]] && return
+    done < <(sed -n 's:^ *owner /etc/stile/\([^ ]*\) rw,$:\1:p' "packaging/apparmor/$1")
+    return 1
+}
+box_file() { sed -n "s/^#define $1 *\"\([^\"]*\)\".*/\1/p" common/box.h; }
+for pair in stile-core:{CONFIG,SECRETS,KEYS,CORE_KEY,NEXT_CORE_KEY} stile-edge:{CONFIG,SECRETS,KEYS,HOST_KEY,NEXT_HOST_KEY}; do
+    name=$(box_file "BOX_${pair#*:}")
+    for file in "$name" "$name.AbCd12"; do
+        { [ -n "$name" ] && may_write "${pair%:*}" "$file"; } || fail "the AppArmor profile ${pair%:*} does not let it write $file (BOX_${pair#*:})"
+    done
+done
+may_write stile-core edge1.bundle.AbCd12 || fail 'the AppArmor profile stile-core does not let it write bundles'
 if ! command -v systemd-analyze > /dev/null; then
     [ $bad = 0 ] && echo 'ok - lint: make install (no systemd-analyze here: units were not judged)'
     exit $bad
