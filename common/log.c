@@ -17,7 +17,10 @@ static int threshold = LOG_INFO;
 static int journal = -1; /* 1: standard error is the journal's; -1: not looked yet */
 static log_sink *sink;
 
-enum { LOG_FIELDS = 1900 };
+enum {
+    LOG_FIELDS = 1900,
+    LOG_QUOTE_ROOM = 4 + 5, /* for one more byte, as \xff, and then what an end takes: ..." and a NUL */
+};
 
 void log_set_process(const char *name)
 {
@@ -126,7 +129,7 @@ const char *log_quote(const void *value, size_t n, char *out, size_t size)
     }
     out[used++] = '"';
     for (size_t i = 0; i < n; i++) {
-        if (used + 8 > size) {
+        if (used + LOG_QUOTE_ROOM > size) {
             memcpy(out + used, "...", 3);
             used += 3;
             break;
