@@ -134,6 +134,24 @@ static void try_connect(void)
     (void)connect(0, NULL, 0);
 }
 
+/* These would connect, where there is no connection yet. */
+static void try_sendto_fast_open(void)
+{
+    (void)sendto(0, "", 1, MSG_FASTOPEN, NULL, 0);
+}
+
+static void try_sendmsg_fast_open(void)
+{
+    struct msghdr message = {0};
+    (void)sendmsg(0, &message, MSG_FASTOPEN | MSG_NOSIGNAL);
+}
+
+static void try_sendmmsg_fast_open(void)
+{
+    struct mmsghdr messages[1] = {0};
+    (void)sendmmsg(0, messages, 1, MSG_FASTOPEN);
+}
+
 static void try_accept(void)
 {
     (void)accept4(0, NULL, NULL, 0);
@@ -242,6 +260,9 @@ static const struct attempt {
     {try_udp_socket, "socket", RIGHT_DATAGRAM, false},
     {try_bind, "bind", RIGHT_BIND, false},
     {try_connect, "connect", RIGHT_DIAL | RIGHT_DATAGRAM, false},
+    {try_sendto_fast_open, "sendto", 0, false},
+    {try_sendmsg_fast_open, "sendmsg", 0, false},
+    {try_sendmmsg_fast_open, "sendmmsg", 0, false},
     {try_accept, "accept4", RIGHT_ACCEPT | RIGHT_BIND, false},
     {try_pair, "socketpair", RIGHT_PAIR, false},
     {try_datagram_pair, "socketpair", 0, false},

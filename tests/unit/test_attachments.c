@@ -366,6 +366,21 @@ START_TEST(test_other_releases)
 }
 END_TEST
 
+/* Each config that waits for its answer takes memory. */
+START_TEST(test_configs_are_counted)
+{
+    setup();
+    struct peer p = peer_up("core1", 0, "one");
+    for (int i = 1; i <= 5; i++) {
+        ck_assert_msg(!closed(p.attach), "the tunnel ended after %d configs", i - 1);
+        peer_say(&p, json_pack("{ss si ss}", "type", "config_prepare", "revision", i, "text", "{}"));
+    }
+    peer_refused(&p, "too many at once");
+    peer_free(&p);
+    teardown();
+}
+END_TEST
+
 /* Any number is a time for JSON. */
 START_TEST(test_a_time_that_is_none)
 {
@@ -503,6 +518,6 @@ START_TEST(test_a_core_that_does_not_read)
 END_TEST
 
 UNIT_MAIN("attachments", test_a_tunnel_lives, test_refused, test_violations_end_the_tunnel,
-          test_other_releases, test_a_time_that_is_none, test_words_are_no_fields,
+          test_other_releases, test_configs_are_counted, test_a_time_that_is_none, test_words_are_no_fields,
           test_the_newer_connection_wins, test_second_message_ends_it,
           test_a_key_that_ends, test_a_core_that_does_not_read)

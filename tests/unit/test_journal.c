@@ -60,6 +60,8 @@ START_TEST(test_fields)
                                         "STILE_EMPTY=\n"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ck_assert_msg(strstr(got, lines[i]) != NULL, "no %s in %s", lines[i], got);
+    ck_assert(journal_send(LOG_ERR, "core", "Two\nSTILE_USER=x", "", "two\nPRIORITY=0"));
+    ck_assert_msg(!strstr(hear(fd), "STILE_USER") && !strstr(got, "PRIORITY=0"), "%s", got);
     gone(fd);
     ck_assert(!journal_send(LOG_ERR, "core", "Late", "", "late")); /* for stderr then */
     journal_close();

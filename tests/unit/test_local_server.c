@@ -133,4 +133,29 @@ START_TEST(test_ends)
 }
 END_TEST
 
-UNIT_MAIN("local_server", test_request, test_no_daemon, test_ends)
+/* Its mode keeps others out; should that be changed, they are not listened to. */
+START_TEST(test_another_account)
+{
+    int status = -1;
+    if (geteuid() != 0)
+        return;
+    setup();
+    ck_assert_int_eq(chmod(seen.dir, 0755), 0);
+    ck_assert_int_eq(chmod(seen.path, 0666), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        json_t *answer;
+        int fd = setgid(61234) == 0 && setuid(61234) == 0 ? sock_connect_unix(seen.path) : -1;
+        if (fd < 0 || ipc_send_fd(fd, json_pack("{ss}", "type", "ask"), NULL, 0) != ERR_OK)
+            _exit(2);
+        _exit(ipc_receive_fd(fd, 10000, &answer) == ERR_OK ? 1 : 0); /* the end of it is no answer */
+    }
+    while (waitpid(pid, &status, WNOHANG) == 0)
+        ev_run(seen.loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_eq(seen.messages, 0);
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("local_server", test_request, test_no_daemon, test_ends, test_another_account)

@@ -50,6 +50,28 @@ START_TEST(test_turns)
 }
 END_TEST
 
+static void one_more(struct round_task *task)
+{
+    unsigned before = done;
+    note(task);
+    round_in_turn(loop, &tasks[TASKS - 1]);
+    ck_assert_uint_eq(done, before + 1); /* not from inside of this one */
+}
+
+/* What a turn brings waits for the next round, also when nothing else waits any more. */
+START_TEST(test_turns_of_turns)
+{
+    setup();
+    ev_run(loop, EVRUN_ONCE);
+    for (unsigned i = ROUND_TURNS + 1; i < TASKS; i++)
+        round_cancel(&tasks[i]);
+    tasks[ROUND_TURNS].run = one_more;
+    ev_run(loop, 0);
+    ck_assert_uint_eq(done, ROUND_TURNS + 2);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
 static void take_back_next(struct round_task *task)
 {
     note(task);
@@ -76,6 +98,7 @@ int main(void)
     Suite *s = suite_create("round");
     TCase *t = tcase_create("turns");
     tcase_add_test(t, test_turns);
+    tcase_add_test(t, test_turns_of_turns);
     tcase_add_test(t, test_cancelled);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -70,6 +70,8 @@ START_TEST(test_another_name)
     ck_assert_str_eq(words, "name mismatch: expected join.example.com, certificate names 2001:db8::7");
     ck_assert(!handshake("bridge.lan", true, "192.0.2.1"));
     ck_assert_str_eq(words, "name mismatch: expected 192.0.2.1, certificate names bridge.lan");
+    ck_assert(!handshake("a\033[2J\"b", true, "join.example.com")); /* it is the bridge's to choose */
+    ck_assert_str_eq(words, "name mismatch: expected join.example.com, certificate names a\\x1b[2J\\\"b");
 }
 END_TEST
 
