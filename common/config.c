@@ -422,6 +422,15 @@ static const struct schema_row admin_rows[] = {
      .help = "networks that may read /metrics without a user or a token"},
     SCHEMA_END};
 
+#define DRAIN(member) offsetof(struct config_drain, member)
+static const struct schema_row drain_rows[] = {
+    {"edge_seconds", SCHEMA_INT, DRAIN(edge_seconds), .edge_live = true, .min = 0, .max = 3600, .default_text = "5",
+     .help = "how long requests, WebSockets and relays of an edge that stops go on; it refuses new ones meanwhile"},
+    {"core_seconds", SCHEMA_INT, DRAIN(core_seconds), .edge_live = true, .min = 0, .max = 3600, .default_text = "3",
+     .help = "how long requests on a core that stops go on, WebSockets not; new ones wait at the edges for as long "
+             "as web_limits.wait_seconds says, or go to another core"},
+    SCHEMA_END};
+
 #define TOP(member) offsetof(struct config, member)
 const struct schema_row config_rows[] = {
     {"revision", SCHEMA_INT, TOP(revision), .edge_live = true, .min = 1, .max = 2000000000,
@@ -437,6 +446,8 @@ const struct schema_row config_rows[] = {
      .size = sizeof(struct config_core), .help = "the boxes in the LAN"},
     {"turn", SCHEMA_OBJECT, TOP(turn), .rows = turn_rows, .help = "the TURN server of every edge"},
     {"admin", SCHEMA_OBJECT, TOP(admin), .rows = admin_rows, .help = "the admin service of every box"},
+    {"drain", SCHEMA_OBJECT, TOP(drain), .rows = drain_rows,
+     .help = "what runs on a box that stops, for an upgrade or for good, and how long it has to end"},
     {"web_limits", SCHEMA_OBJECT, TOP(web_limits), .rows = limit_rows,
      .help = "what each web worker of an edge allows its guests"},
     {"bans", SCHEMA_OBJECT, TOP(bans), .rows = bans_rows,

@@ -121,6 +121,11 @@ struct config_bans {
 #undef X
 };
 
+/* What runs on a box that stops has so many seconds to end. */
+struct config_drain {
+    long edge_seconds, core_seconds;
+};
+
 struct config {
     long revision;
     bool reload_on_change;
@@ -131,6 +136,7 @@ struct config {
     struct config_turn turn;
     struct config_bans bans;
     struct config_admin admin;
+    struct config_drain drain;
     struct web_limits web_limits;
     /* Derived by config_load: */
     char join_host[256]; /* of the first domain: all of them are in config_join_hosts */

@@ -13,12 +13,15 @@
 #include <unistd.h>
 
 #include "common/alarms.h"
+#include "common/clock.h"
 #include "common/events.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/syslog_out.h"
 #include "common/verb.h"
+
+enum { STOP_EXTEND = 15 }; /* seconds */
 
 /* Seconds after the start in which tunnels, targets and workers have shown how they are. */
 static const double settled_after = 20;
@@ -174,8 +177,34 @@ void daemon_tell_reloading(void)
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 
+/* The deadline of each message is far enough away that a late one does no harm. */
+static void daemon_on_stopping(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    struct daemon *d = t->data;
+    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%d", STOP_EXTEND * 1000000);
+    d->on_stopping(d->ctx);
+}
+
+void daemon_tell_stopping(struct daemon *d, double seconds, void (*on_stopping)(void *ctx))
+{
+    d->stop_by = clock_monotonic() + seconds;
+    d->on_stopping = on_stopping;
+    sd_notify(0, "STOPPING=1");
+    ev_timer_init(&d->stopping, daemon_on_stopping, 0, 1);
+    d->stopping.data = d;
+    ev_timer_start(d->loop, &d->stopping);
+}
+
+void daemon_tell_left(const struct daemon *d, const char *left)
+{
+    double seconds = d->stop_by - clock_monotonic();
+    sd_notifyf(0, "STATUS=Stopping: %s; %.0f seconds at most", left, seconds > 0 ? seconds : 0);
+}
+
 void daemon_end(struct daemon *d)
 {
+    ev_timer_stop(d->loop, &d->stopping);
     ev_signal_stop(d->loop, &d->term);
     ev_signal_stop(d->loop, &d->interrupt);
     ev_signal_stop(d->loop, &d->hangup);

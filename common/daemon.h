@@ -17,6 +17,9 @@ struct daemon {
     void *ctx;
     int lock; /* of the run folder */
     ev_signal term, interrupt, hangup;
+    ev_timer stopping; /* tells the service manager to wait */
+    double stop_by;    /* monotonic */
+    void (*on_stopping)(void *ctx);
 };
 
 struct daemon_options {
@@ -32,6 +35,11 @@ bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options
 enum err daemon_begin(struct daemon *d, const struct daemon_options *options, char *why);
 /* The config in force has changed: events go to the syslog server that it names for this box. */
 void daemon_open_syslog(const struct daemon *d);
+/* It stops, within so many seconds: from here on the service manager waits for as long as it takes
+ * (EXTEND_TIMEOUT_USEC), whatever its unit says. on_stopping: at once, and each second. */
+void daemon_tell_stopping(struct daemon *d, double seconds, void (*on_stopping)(void *ctx));
+/* How far it is, for `systemctl status`; the seconds that are left are added. */
+void daemon_tell_left(const struct daemon *d, const char *left);
 /* Frees what daemon_begin made. */
 void daemon_end(struct daemon *d);
 /* Tells the service manager that a reload has begun; READY=1 says that it is over (sd_notify(3)). */

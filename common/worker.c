@@ -321,29 +321,15 @@ void worker_free(struct worker *w)
     free(w);
 }
 
-/* It is to end, by itself or killed after `seconds`. */
-static void worker_end_within(struct worker *w, double seconds)
+void worker_retire(struct worker *w, double seconds)
 {
     w->stopping = true;
     ev_timer_stop(w->loop, &w->timer);
     if (!w->pid)
         return;
-    ev_timer_set(&w->timer, seconds, 0);
+    ev_timer_set(&w->timer, seconds + retire_end, 0);
     ev_timer_start(w->loop, &w->timer);
-}
-
-void worker_stop(struct worker *w, double grace)
-{
-    worker_end_within(w, grace);
-    if (w->pid)
-        kill(w->pid, SIGTERM);
-}
-
-void worker_retire(struct worker *w, double seconds)
-{
-    worker_end_within(w, seconds + retire_end);
-    if (w->pid &&
-        worker_send(w, json_pack("{ss sf}", "type", "drain", "seconds", seconds), NULL, 0) != ERR_OK)
+    if (worker_send(w, json_pack("{ss sf}", "type", "drain", "seconds", seconds), NULL, 0) != ERR_OK)
         kill(w->pid, SIGTERM);
 }
 

@@ -34,9 +34,8 @@ struct worker *worker_new(struct ev_loop *loop, const char *role, unsigned index
                           const struct worker_events *events, void *ctx);
 /* Kills the process (SIGKILL) without waiting and frees. NULL is fine. */
 void worker_free(struct worker *w);
-/* Asks it to end (SIGTERM): it drains; SIGKILL after grace seconds. on_exit follows with stopped true. */
-void worker_stop(struct worker *w, double grace);
-/* The same without hurry: what runs in it has so many seconds to end. worker_stop may follow. */
+/* Asks it to end: what runs in it has so many seconds to do so, and it two more to leave; then it is killed.
+ * on_exit follows with stopped true. May be asked again, with other seconds. */
 void worker_retire(struct worker *w, double seconds);
 /* ERR_CLOSED when it is not running, ERR_FULL when it does not read. msg is stolen. */
 enum err worker_send(struct worker *w, json_t *msg, const int *fds, size_t n_fds);

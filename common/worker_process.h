@@ -9,7 +9,7 @@
 
 enum { WORKER_FD = 3, WORKER_REFUSED_FD = 4 /* where main learns of a refused system call */ };
 
-/* What running work has to end after SIGTERM, in seconds; main waits a second longer. */
+/* What running work has to end after SIGTERM by hand, in seconds; main says how many. */
 #define WORKER_DRAIN_SECONDS 2.0
 
 /* One row per role. make returns what the others are called with; NULL ends the process. */

@@ -11,8 +11,6 @@
 #include "common/verb.h"
 #include "core/core_change.h"
 
-static const double stop_grace = 3;
-
 static const char run_help[] =
     "usage: stile-core run [--dir DIR] [--run-dir DIR] [--state-dir DIR] [--user NAME] [--log-level LEVEL]\n"
     "\n"
@@ -24,7 +22,7 @@ static const char run_help[] =
     "  --user NAME        whom to become when started as root (default stile)\n"
     "  --log-level LEVEL  error, warning, notice, info (default) or debug\n"
     "\n"
-    "SIGTERM or Ctrl-C stops it, giving requests 3 seconds to end.\n"
+    "SIGTERM or Ctrl-C stops it; requests have as long to end as drain.core_seconds says. Once more: at once.\n"
     "SIGHUP reads the config and its files again, as 'stile-core reload' does.\n";
 
 /* What our own tools may ask over the socket. */
@@ -93,17 +91,26 @@ static void core_on_hangup(void *core)
         requests_submit(c->requests, json_pack("{ss ss}", "type", "reload", "by", "SIGHUP"));
 }
 
+static void core_on_stopping(void *core)
+{
+    const struct core *c = core;
+    char left[80];
+    snprintf(left, sizeof left, "%zu tunnels with requests that run", core_tunnels_running(c));
+    daemon_tell_left(&c->daemon, left);
+}
+
 static void core_stop(void *core)
 {
     struct core *c = core;
+    double seconds = (double)c->box->config.drain.core_seconds;
     if (c->stopping) {
         ev_break(c->loop, EVBREAK_ALL); /* asked twice: at once */
         return;
     }
     c->stopping = true;
-    sd_notify(0, "STOPPING=1");
-    log_event(LOG_NOTICE, "Core Stopping", "name=%s", c->box->name);
-    core_tunnels_stop(c, stop_grace);
+    log_event(LOG_NOTICE, "Core Stopping", "name=%s drain_seconds=%.0f", c->box->name, seconds);
+    daemon_tell_stopping(&c->daemon, seconds, core_on_stopping);
+    core_tunnels_stop(c, seconds);
 }
 
 static void core_free(struct core *c)

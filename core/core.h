@@ -99,7 +99,10 @@ bool core_tunnels_passing(const struct core *c);
 void core_tunnels_tell_targets(struct core *c, size_t domain);
 /* Their workers, at most CORE_TUNNELS_MAX; the number. */
 size_t core_tunnels_workers(const struct core *c, struct worker *all[CORE_TUNNELS_MAX]);
-void core_tunnels_stop(struct core *c, double grace);
+/* Those whose workers run. */
+size_t core_tunnels_running(const struct core *c);
+/* All of them drain, for so many seconds. */
+void core_tunnels_stop(struct core *c, double seconds);
 void core_tunnels_free(struct core *c);
 
 /* core_targets.c: the bridges. */

@@ -211,13 +211,13 @@ static void tunnel_free(struct core_tunnel *t)
     free(t);
 }
 
-static bool tunnels_any_runs(const struct core *c)
+size_t core_tunnels_running(const struct core *c)
 {
     const struct core_tunnel *t;
+    size_t n = 0;
     TAILQ_FOREACH (t, &c->tunnels, next)
-        if (worker_running(t->worker))
-            return true;
-    return false;
+        n += worker_running(t->worker);
+    return n;
 }
 
 static void tunnel_on_exit(void *tunnel, struct worker *w, const char *how, bool stopped)
@@ -236,7 +236,7 @@ static void tunnel_on_exit(void *tunnel, struct worker *w, const char *how, bool
         tunnel_free(t);
         core_rotation_step(c);
     }
-    if (c->stopping && !tunnels_any_runs(c))
+    if (c->stopping && core_tunnels_running(c) == 0)
         ev_break(c->loop, EVBREAK_ALL);
 }
 
@@ -420,12 +420,12 @@ size_t core_tunnels_workers(const struct core *c, struct worker *all[CORE_TUNNEL
     return n;
 }
 
-void core_tunnels_stop(struct core *c, double grace)
+void core_tunnels_stop(struct core *c, double seconds)
 {
     struct core_tunnel *t;
     TAILQ_FOREACH (t, &c->tunnels, next)
-        worker_stop(t->worker, grace);
-    if (!tunnels_any_runs(c))
+        worker_retire(t->worker, seconds);
+    if (core_tunnels_running(c) == 0)
         ev_break(c->loop, EVBREAK_ALL);
 }
 

@@ -11,8 +11,6 @@
 #include "common/log.h"
 #include "common/verb.h"
 
-static const double stop_grace = 3;
-
 static const char run_help[] =
     "usage: stile-edge run [--dir DIR] [--run-dir DIR] [--state-dir DIR] [--user NAME] [--log-level LEVEL]\n"
     "\n"
@@ -24,52 +22,8 @@ static const char run_help[] =
     "  --user NAME        whom to become when started as root (default stile)\n"
     "  --log-level LEVEL  error, warning, notice, info (default) or debug\n"
     "\n"
-    "SIGTERM or Ctrl-C stops it, giving connections 3 seconds to end.\n"
+    "SIGTERM or Ctrl-C stops it; what runs has as long to end as drain.edge_seconds says. Once more: at once.\n"
     "SIGHUP reads the config and the secrets again, as 'stile-edge reload' does.\n";
-
-/* Stopping ---------------------------------------------------------------------------------------------- */
-
-static bool edge_any_worker(const struct edge *e)
-{
-    for (size_t i = 0; i < e->n_web; i++)
-        if (e->web[i] && worker_running(e->web[i]))
-            return true;
-    for (size_t i = 0; i < e->n_turn; i++)
-        if (e->turn[i] && worker_running(e->turn[i]))
-            return true;
-    return false;
-}
-
-static void edge_stop(void *edge)
-{
-    struct edge *e = edge;
-    if (e->stopping) {
-        ev_break(e->loop, EVBREAK_ALL); /* asked twice: at once */
-        return;
-    }
-    e->stopping = true;
-    sd_notify(0, "STOPPING=1");
-    log_event(LOG_NOTICE, "Edge Stopping", "name=%s", e->box->name);
-    for (size_t i = 0; i < e->n_web; i++)
-        if (e->web[i])
-            worker_stop(e->web[i], stop_grace);
-    for (size_t i = 0; i < e->n_turn; i++)
-        if (e->turn[i])
-            worker_stop(e->turn[i], stop_grace);
-    if (!edge_any_worker(e))
-        ev_break(e->loop, EVBREAK_ALL);
-}
-
-void edge_worker_exited(void *edge, struct worker *w, const char *how, bool stopped)
-{
-    struct edge *e = edge;
-    (void)how;
-    edge_turn_worker_gone(e, w);
-    if (!stopped && strcmp(worker_role(w), "web") == 0)
-        attachments_worker_gone(e->attachments, worker_index(w));
-    if (e->stopping && !edge_any_worker(e))
-        ev_break(e->loop, EVBREAK_ALL);
-}
 
 static void edge_on_hangup(void *edge)
 {
@@ -185,6 +139,7 @@ static void edge_free(struct edge *e)
                EVRUN_NOWAIT); /* lets the goodbyes out; the last round, while everything is still there */
     }
     e->stopping = true; /* the end of the tunnels is no alarm now */
+    edge_stop_end(e);
     edge_tunnels_stop(e);
     attachments_free(e->attachments);
     sshd_stop(e->sshd);

@@ -98,7 +98,13 @@ struct edge {
     struct admin *admin;
     char last_tunnel_core[64], last_tunnel_reason[256]; /* the tunnel that went down last; "" = none did */
     bool stopping;
+    struct gather *leaving; /* edge_stop.c: asks workers what is left */
 };
+
+/* edge_stop.c: SIGTERM, each time one comes. */
+void edge_stop(void *edge);
+/* Tells nobody any more. */
+void edge_stop_end(struct edge *e);
 
 /* edge_certificate.c: reads and judges the certificates, then watches them. Stop frees them. */
 enum err edge_certificate_start(struct edge *e, char *why);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/admin/admin_worker.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/syscall_filter.h"
 #include "edge/turn/turn_worker.h"
@@ -26,8 +27,7 @@ static void web_message(void *worker, const char *type, json_t *msg, int *fds, s
 
 static void web_drain(void *worker, double seconds)
 {
-    (void)seconds; /* main ends it then */
-    web_worker_drain(worker);
+    web_worker_drain(worker, seconds);
 }
 
 static void web_free(void *worker)
@@ -44,7 +44,20 @@ struct turn_process {
     struct turn_config users; /* users only: those of the "users" messages before the next setup or prepare */
     struct turn_config next;  /* prepared, not committed; realm NULL: nothing is */
     char problem[256];        /* what was wrong with a part of the users; "": nothing */
+    ev_timer drain;           /* looks whether it is over */
+    double drain_until;       /* monotonic */
 };
+
+static const double drain_look = 0.25;
+
+/* Over with the last allocation: relays are not cut while there is time. */
+static void turn_on_drain(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    const struct turn_process *p = t->data;
+    (void)revents;
+    if (turn_worker_allocations(p->worker) == 0 || clock_monotonic() >= p->drain_until)
+        ev_break(loop, EVBREAK_ALL);
+}
 
 static void *turn_make(struct ev_loop *loop, struct ipc *main)
 {
@@ -52,6 +65,8 @@ static void *turn_make(struct ev_loop *loop, struct ipc *main)
     if (p) {
         p->loop = loop;
         p->main = main;
+        ev_timer_init(&p->drain, turn_on_drain, 0, drain_look);
+        p->drain.data = p;
     }
     return p;
 }
@@ -253,9 +268,22 @@ static void turn_message(void *worker, const char *type, json_t *msg, int *fds, 
             messages[i].run(p, msg);
 }
 
+static void turn_drain(void *worker, double seconds)
+{
+    struct turn_process *p = worker;
+    if (!p->worker) {
+        ev_break(p->loop, EVBREAK_ALL);
+        return;
+    }
+    turn_worker_drain(p->worker);
+    p->drain_until = clock_monotonic() + seconds;
+    ev_timer_start(p->loop, &p->drain);
+}
+
 static void turn_free(void *worker)
 {
     struct turn_process *p = worker;
+    ev_timer_stop(p->loop, &p->drain);
     turn_worker_stop(p->worker);
     turn_config_free(&p->users);
     turn_config_free(&p->next);
@@ -264,8 +292,7 @@ static void turn_free(void *worker)
 
 const struct worker_role edge_worker_roles[] = {
     {"web", web_make, web_message, web_drain, web_free, RIGHT_ACCEPT | RIGHT_PAIR, NULL},
-    /* A stopping edge ends its relays at once: their clients' ICE restarts elsewhere sooner for it. */
-    {"turn", turn_make, turn_message, NULL, turn_free,
+    {"turn", turn_make, turn_message, turn_drain, turn_free,
      RIGHT_ACCEPT | RIGHT_DIAL | RIGHT_DATAGRAM | RIGHT_BIND, NULL},
     ADMIN_WORKER_ROLE,
     {0},

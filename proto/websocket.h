@@ -1,5 +1,5 @@
-/* The opening of a WebSocket over HTTP/1.1 (RFC 6455 §4), from both sides, and over HTTP/2 (RFC 8441). The
- * frames after it are never looked at. */
+/* The opening of a WebSocket over HTTP/1.1 (RFC 6455 §4), from both sides, and over HTTP/2 (RFC 8441). Of
+ * the frames after it websocket_frames.h alone knows. */
 #ifndef PROTO_WEBSOCKET_H
 #define PROTO_WEBSOCKET_H
 

@@ -315,6 +315,11 @@ enum err turn_worker_set_own(struct turn_worker *w, const json_t *own_addresses)
     return e == ERR_OK ? turn_server_set_own(w->server, own, n) : e;
 }
 
+size_t turn_worker_allocations(const struct turn_worker *w)
+{
+    return w->server->allocations.count;
+}
+
 void turn_worker_drain(struct turn_worker *w)
 {
     w->server->draining = true;

@@ -131,6 +131,7 @@ json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most);
 
 /* Refuses new allocations from now on (clients go elsewhere); existing ones go on. */
 void turn_worker_drain(struct turn_worker *w);
+size_t turn_worker_allocations(const struct turn_worker *w);
 /* Deletes every allocation, closes every descriptor, frees. NULL is fine. */
 void turn_worker_stop(struct turn_worker *w);
 

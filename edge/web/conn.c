@@ -315,6 +315,18 @@ void conns_drain(struct web *w)
     }
 }
 
+void conns_leave(struct web *w)
+{
+    struct conn *next;
+    for (struct conn *c = LIST_FIRST(&w->conns); c; c = next) {
+        next = LIST_NEXT(c, link);
+        if (c->protocol && c->protocol->leave)
+            c->protocol->leave(c);
+        else if (c->state != CONN_LINGER)
+            conn_kill(c);
+    }
+}
+
 void conns_drain_those(struct web *w, bool (*chosen)(const struct web *w, const struct netaddr *client))
 {
     struct conn *next;

@@ -19,6 +19,8 @@ void conn_kill(struct conn *c);
 void conns_sweep(struct web *w);
 /* Closes what is idle, the others as soon as their exchange is over. */
 void conns_drain(struct web *w);
+/* What still runs then is told goodbye, or cut. */
+void conns_leave(struct web *w);
 /* The same for connections of some clients; calls (WebSockets of HTTP/1, TURN) go on. */
 void conns_drain_those(struct web *w, bool (*chosen)(const struct web *w, const struct netaddr *client));
 /* Makes web->held exact. */

@@ -356,6 +356,8 @@ static void on_data(void *ctx, const uint8_t *data, size_t n)
     char head[HTTP1_CHUNK_HEAD_MAX];
     if (c->state == CONN_DEAD || n == 0)
         return;
+    if (c->state == CONN_WEBSOCKET)
+        websocket_frames_pass(&c->frames, data, n);
     if (c->answer_chunked && c->state != CONN_WEBSOCKET) {
         send_bytes(c, head, http1_chunk_head(head, n));
         send_bytes(c, data, n);
@@ -451,6 +453,24 @@ static void h1_drain(struct conn *c)
         conn_linger(c);
 }
 
+/* A WebSocket is told why it ends (RFC 6455 §7.4.1), unless it is in the middle of a frame. */
+static void h1_leave(struct conn *c)
+{
+    uint8_t frame[WEBSOCKET_CLOSE_FRAME];
+    if (c->state == CONN_LINGER)
+        return;
+    if (c->state != CONN_WEBSOCKET || c->answer_ended || !websocket_frames_between(&c->frames)) {
+        conn_kill(c);
+        return;
+    }
+    websocket_close_frame(WEBSOCKET_GOING_AWAY, frame);
+    send_bytes(c, frame, sizeof frame);
+    if (c->state == CONN_DEAD)
+        return;
+    c->protocol->end(c);
+    conn_linger(c);
+}
+
 static void h1_end(struct conn *c)
 {
     request_free(c->request);
@@ -467,5 +487,6 @@ const struct conn_protocol conn_h1 = {.events = &stream_events,
                                       .start = h1_start,
                                       .expired = h1_expired,
                                       .drain = h1_drain,
+                                      .leave = h1_leave,
                                       .end = h1_end,
                                       .passing = h1_passing};

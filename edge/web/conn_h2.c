@@ -189,6 +189,13 @@ static void h2_drain(struct conn *c)
     h2_session_drain(c->h2->session);
 }
 
+/* What else runs on it ends with the connection, when the worker does. */
+static void h2_leave(struct conn *c)
+{
+    if (c->state == CONN_HTTP2)
+        h2_exchanges_leave(c->h2);
+}
+
 static void h2_end(struct conn *c)
 {
     h2_exchanges_give_up(c->h2);
@@ -216,6 +223,7 @@ const struct conn_protocol conn_h2 = {.events = &stream_events,
                                       .sweep = h2_sweep,
                                       .expired = h2_expired,
                                       .drain = h2_drain,
+                                      .leave = h2_leave,
                                       .end = h2_end,
                                       .held = h2_held,
                                       .passing = h2_passing};

@@ -33,6 +33,8 @@ extern const struct h2_events conn_h2_session_events;
 void h2_exchange_sweep(struct h2_exchange *x, double now);
 struct h2_exchange *h2_exchange_next(const struct h2_exchange *x);
 size_t h2_exchange_passing(const struct h2_exchange *x);
+/* The time to drain is over: WebSockets are told so. */
+void h2_exchanges_leave(struct conn_h2 *h2);
 /* Gives up what runs on every stream; the streams themselves end with the session. */
 void h2_exchanges_give_up(struct conn_h2 *h2);
 /* Frees those that ended in this round of the loop. */

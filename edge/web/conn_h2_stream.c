@@ -24,6 +24,7 @@ struct h2_exchange {
     uint32_t window; /* receive window */
     uint8_t interims;
     bool expects_continue, wants_websocket, websocket;
+    struct websocket_frames frames; /* of a WebSocket, towards the guest */
     bool peer_ended; /* the request is complete, though some of it may be held */
     bool passed_end; /* and that was said to core */
     bool answer_begun, answer_ended;
@@ -362,6 +363,8 @@ static void guest_on_data(void *ctx, const uint8_t *data, size_t n)
     struct h2_exchange *x = ctx;
     if (!x->stream || !x->request || n == 0)
         return;
+    if (x->websocket)
+        websocket_frames_pass(&x->frames, data, n);
     if (h2_stream_write(x->stream, data, n) != ERR_OK) {
         reset(x, H2_INTERNAL_ERROR);
         return;
@@ -458,6 +461,17 @@ size_t h2_exchange_passing(const struct h2_exchange *x)
 struct h2_exchange *h2_exchange_next(const struct h2_exchange *x)
 {
     return LIST_NEXT(x, link);
+}
+
+void h2_exchanges_leave(struct conn_h2 *h2)
+{
+    uint8_t frame[WEBSOCKET_CLOSE_FRAME];
+    struct h2_exchange *x;
+    websocket_close_frame(WEBSOCKET_GOING_AWAY, frame);
+    LIST_FOREACH (x, &h2->exchanges, link)
+        if (x->websocket && x->stream && !x->answer_ended && websocket_frames_between(&x->frames) &&
+            h2_stream_write(x->stream, frame, sizeof frame) == ERR_OK)
+            guest_on_end(x, NULL);
 }
 
 void h2_exchanges_give_up(struct conn_h2 *h2)

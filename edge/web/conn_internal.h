@@ -9,6 +9,7 @@
 #include "proto/http1_body.h"
 #include "proto/http1_head.h"
 #include "proto/websocket.h"
+#include "proto/websocket_frames.h"
 
 enum conn_state {
     CONN_HANDSHAKE,
@@ -41,6 +42,9 @@ struct conn_protocol {
     void (*expired)(struct conn *c);
     /* The worker stops: what is idle is closed, the rest as soon as it is over. */
     void (*drain)(struct conn *c);
+    /* The time to drain is over: says goodbye where the protocol has words for it. NULL: it has not, and the
+     * connection is closed. */
+    void (*leave)(struct conn *c);
     /* The connection is being closed: everything that runs on it is given up. */
     void (*end)(struct conn *c);
     /* Bytes that wait beside the stream's queue; may be NULL. */
@@ -82,6 +86,7 @@ struct conn {
     bool websocket;  /* was one: counted */
     bool peer_ended; /* the guest has shut its side */
     bool draining;
+    struct websocket_frames frames;         /* of a WebSocket, towards the guest */
     char accept[WEBSOCKET_ACCEPT_TEXT + 1]; /* of a WebSocket that is being opened; else "" */
 };
 

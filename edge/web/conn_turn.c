@@ -124,9 +124,16 @@ static void turn_expired(struct conn *c)
     conn_kill(c);
 }
 
-/* A relay that goes makes its client look for another, sooner the sooner it goes. */
+/* A call goes on until it ends; the turn worker grants no other. */
 static void turn_drain(struct conn *c)
 {
+    (void)c;
+}
+
+static void turn_leave(struct conn *c)
+{
+    if (c->state == CONN_LINGER)
+        return;
     turn_end(c);
     conn_linger(c);
 }
@@ -140,6 +147,7 @@ const struct conn_protocol conn_turn = {.events = &guest_events,
                                         .start = turn_start,
                                         .expired = turn_expired,
                                         .drain = turn_drain,
+                                        .leave = turn_leave,
                                         .end = turn_end,
                                         .held = turn_held};
 

@@ -66,25 +66,31 @@ static void take(struct listener *l, int fd, const struct sockaddr_storage *from
         conn_new(l->web, fd, &client);
 }
 
-static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
+/* Up to so many; false when nobody else waits, or when there is no room. */
+static bool accept_some(struct listener *l, int most)
 {
-    struct listener *l = io->data;
-    (void)revents;
-    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+    for (int i = 0; i < most; i++) {
         struct sockaddr_storage from;
         socklen_t n = sizeof from;
-        int fd = accept4(io->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(l->io.fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             take(l, fd, &from, n);
         } else if (errno == EAGAIN) {
-            return;
+            return false;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             web_event(l->web, &l->web->limit_log, "Out Of Descriptors",
                       json_pack("{s:I}", "connections", (json_int_t)l->web->n_connections));
-            ev_io_stop(loop, io); /* listener_sweep starts it again */
-            return;
+            ev_io_stop(l->web->loop, &l->io); /* listener_sweep starts it again */
+            return false;
         }
     }
+    return true;
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
+{
+    (void)loop, (void)revents;
+    (void)accept_some(io->data, ACCEPTS_PER_EVENT);
 }
 
 struct listener *listener_new(struct web *w, int fd, bool https)
@@ -102,6 +108,11 @@ struct listener *listener_new(struct web *w, int fd, bool https)
     l->io.data = l;
     ev_io_start(w->loop, &l->io);
     return l;
+}
+
+void listener_drain(struct listener *l)
+{
+    (void)accept_some(l, SOMAXCONN);
 }
 
 void listener_free(struct listener *l)

@@ -7,6 +7,8 @@
 
 /* Owns fd, also on error. NULL when memory is out. */
 struct listener *listener_new(struct web *w, int fd, bool https);
+/* Takes what has connected already, as far as it may stay. */
+void listener_drain(struct listener *l);
 /* Stops accepting: the socket is closed. */
 void listener_free(struct listener *l);
 /* Once a second: starts accepting again after the process was out of descriptors. */

@@ -134,6 +134,8 @@ struct web {
     struct buf out; /* the head being written */
     uint64_t id_high, id_low; /* of requests: random start, counter */
     bool draining;
+    ev_timer leave; /* while it drains: when what still runs is told goodbye, then when it ends */
+    bool leaving;
 };
 
 /* Counts a connection from an address; false, with an event, when it has too many (most). */

@@ -19,6 +19,8 @@
 #include "edge/web/uplink.h"
 #include "edge/web/web.h"
 
+static const double goodbye_seconds = 1;
+
 enum { OUT_MAX = 256 * 1024, EVENT_BURST = 20, EVENT_SECONDS = 10, LOG_LINE = 1024 };
 
 /* What we prefer first; stun.turn: RFC 7443. */
@@ -425,6 +427,22 @@ static void on_round_end(struct ev_loop *loop, ev_prepare *prepare, int revents)
     handshakes_round(prepare->data);
 }
 
+/* First goodbyes, then as long as they take to leave. */
+static void on_leave(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    struct web *w = t->data;
+    (void)revents;
+    if (w->leaving) {
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    w->leaving = true;
+    conns_leave(w);
+    web_check_drained(w);
+    ev_timer_set(t, goodbye_seconds, 0);
+    ev_timer_start(loop, t);
+}
+
 struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
 {
     struct web *w = xcalloc(1, sizeof *w);
@@ -446,13 +464,14 @@ struct web *web_worker_new(struct ev_loop *loop, struct ipc *main)
     w->offences = offences_new();
     REQUIRE(getrandom(&w->id_high, sizeof w->id_high, 0) == sizeof w->id_high);
     ev_timer_init(&w->sweep, on_sweep, 1, 1);
+    ev_timer_init(&w->leave, on_leave, 0, 0);
     ev_prepare_init(&w->bury, on_round_end);
     ev_set_priority(&w->bury, EV_MINPRI); /* behind the streams' end of the round */
     ev_check_init(&w->clock, on_round_begin);
     ev_set_priority(&w->clock, EV_MAXPRI); /* before anything else of the round */
     w->now = clock_monotonic();
     waiting_init(w);
-    w->sweep.data = w->bury.data = w->clock.data = w;
+    w->sweep.data = w->leave.data = w->bury.data = w->clock.data = w;
     ev_check_start(loop, &w->clock);
     ev_timer_start(loop, &w->sweep);
     ev_prepare_start(loop, &w->bury);
@@ -465,10 +484,17 @@ static void close_listeners(struct web *w)
         listener_free(w->listeners[--w->n_listeners]);
 }
 
-void web_worker_drain(struct web *w)
+void web_worker_drain(struct web *w, double seconds)
 {
+    if (w->leaving)
+        return;
+    ev_timer_stop(w->loop, &w->leave);
+    ev_timer_set(&w->leave, seconds, 0);
+    ev_timer_start(w->loop, &w->leave);
     if (w->draining)
         return;
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_drain(w->listeners[i]);
     w->draining = true;
     close_listeners(w);
     demux_free_all(w);
@@ -482,6 +508,7 @@ void web_worker_free(struct web *w)
     if (!w)
         return;
     w->draining = false; /* nothing breaks the loop from here on */
+    ev_timer_stop(w->loop, &w->leave);
     ev_timer_stop(w->loop, &w->sweep);
     ev_prepare_stop(w->loop, &w->bury);
     ev_check_stop(w->loop, &w->clock);

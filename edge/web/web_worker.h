@@ -41,8 +41,9 @@ struct web;
 struct web *web_worker_new(struct ev_loop *loop, struct ipc *main);
 /* Taken descriptors become -1 in fds. */
 void web_worker_message(struct web *w, const char *type, json_t *msg, int *fds, size_t n_fds);
-/* Accepts nothing new, lets running exchanges end, then breaks the loop. */
-void web_worker_drain(struct web *w);
+/* Accepts nothing new and lets running exchanges end, for so many seconds from now; then WebSockets are closed
+ * with 1001. Breaks the loop when there is no connection left, at the latest a second after that. */
+void web_worker_drain(struct web *w, double seconds);
 void web_worker_free(struct web *w);
 
 #endif

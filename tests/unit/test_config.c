@@ -37,6 +37,8 @@ START_TEST(test_good)
     ck_assert_uint_eq(edge->ssh_target_port, 2222);
     ck_assert_int_eq(edge->turn_udp_port, 3478);
     ck_assert_int_eq(edge->turn_tls_port, 5349);
+    ck_assert_int_eq(c.drain.edge_seconds, 5);
+    ck_assert_int_eq(c.drain.core_seconds, 3);
     ck_assert(c.turn.tcp_443);
     ck_assert_int_eq(edge->relay_ports[1], 30010);
     ck_assert_int_eq(c.web_proxy.tunnels_per_edge, 2);
@@ -349,6 +351,9 @@ static const struct {
     {DOC("https://a.example", "", EDGE(""), "\"allocation_lifetime\":{\"default\":900,\"longest\":600}"),
      "stile.json:6: turn.allocation_lifetime: longest (600) must not be less than default (900)"},
     {DOC("https://a.example", "", EDGE(""), "\"realm\":\"a\\u0000b\""), "not valid JSON"},
+    {DOC("https://a.example", "", EDGE(""), "},\n\"drain\":{\"edge_seconds\":3601"),
+     "stile.json:7: drain.edge_seconds: 3601 is not a whole number from 0 to 3600"},
+    {DOC("https://a.example", "", EDGE(""), "},\n\"drain\":{\"seconds\":5"), "drain.seconds: unknown key"},
 };
 
 START_TEST(test_bad)

@@ -550,7 +550,7 @@ START_TEST(test_drain)
     struct h2_answer *busy = h2g_ask(&guest, "POST", "/stall", false, NULL);
     h2_stream_write(busy->stream, (const uint8_t *)"hel", 3);
     RUN_UNTIL(box.cores[0].bytes_in == 3);
-    web_worker_drain(box.web);
+    web_worker_drain(box.web, 60);
     RUN_UNTIL(idle.goaway && (idle.eof || idle.closed));
     RUN_UNTIL(guest.goaway);
     h2_stream_write(busy->stream, (const uint8_t *)"lo", 2);
@@ -561,6 +561,26 @@ START_TEST(test_drain)
     h2g_close(&idle);
     h2g_close(&guest);
     RUN_UNTIL(box_count("connections") == 0);
+    box_stop();
+}
+END_TEST
+
+/* The same for a WebSocket over HTTP/2: its stream ends with a Close frame. */
+START_TEST(test_drain_websocket)
+{
+    box_start();
+    h2g_connect(&guest, "join.example.com");
+    struct h2_answer *ws = open_websocket(&guest, "/ws", "13");
+    RUN_UNTIL(ws->got_head);
+    h2_stream_write(ws->stream, (const uint8_t *)"\x81\x02hi", 4);
+    RUN_UNTIL(h2g_has(ws, "\x81\x02hi"));
+    web_worker_drain(box.web, 60);
+    RUN_UNTIL(guest.goaway);
+    ck_assert(!ws->ended);
+    web_worker_drain(box.web, 0);
+    RUN_UNTIL(ws->ended);
+    ck_assert(h2g_has(ws, "\x81\x02hi\x88\x02\x03\xe9"));
+    h2g_close(&guest);
     box_stop();
 }
 END_TEST
@@ -660,5 +680,5 @@ UNIT_MAIN("conn_h2", test_requests, test_protocol_by_alpn, test_hygiene, test_ec
           test_refusals, test_interim_answers, test_early_answer, test_websocket, test_big_bodies,
           test_stalled_reader_stops_its_stream_only, test_stalled_upload_stops_its_stream_only,
           test_cut_answers, test_guest_vanishes, test_resets_are_deferred, test_given_up_at_once,
-          test_uplink_dies, test_deadlines, test_deadlines_of_the_connection, test_window_grows, test_drain,
+          test_uplink_dies, test_deadlines, test_deadlines_of_the_connection, test_window_grows, test_drain, test_drain_websocket,
           test_queue_memory, test_queue_memory_towards_core, test_streams_per_address)

@@ -271,6 +271,7 @@ START_TEST(test_slow_turn_worker_stops_the_guest)
 }
 END_TEST
 
+/* A call goes on while the edge drains, and ends with the time for it. */
 START_TEST(test_drain)
 {
     struct guest g;
@@ -278,9 +279,13 @@ START_TEST(test_drain)
     guest_offer(&g, NULL);
     ck_assert_int_eq(stream_write(g.stream, stun, sizeof stun), ERR_OK);
     RUN_UNTIL(box.hands == 1);
-    web_worker_drain(box.web);
+    web_worker_drain(box.web, 60);
     char byte;
     turn_reads(box.handed[0], stun, sizeof stun);
+    ck_assert_int_eq(stream_write(g.stream, stun, sizeof stun), ERR_OK);
+    turn_reads(box.handed[0], stun, sizeof stun);
+    ck_assert(!g.eof && !g.closed);
+    web_worker_drain(box.web, 0);
     struct pollfd p = {.fd = box.handed[0], .events = POLLIN};
     RUN_UNTIL(poll(&p, 1, 0) > 0);
     ck_assert_int_eq(recv(box.handed[0], &byte, 1, 0), 0);

@@ -1089,7 +1089,7 @@ START_TEST(test_drain)
     guest_connect(&busy, true, "join.example.com");
     guest_send(&busy, HEAD_OF("POST", "/stall") "Content-Length: 5\r\n\r\nhel");
     RUN_UNTIL(box.cores[0].bytes_in == 3);
-    web_worker_drain(box.web);
+    web_worker_drain(box.web, 60);
     RUN_UNTIL(idle.eof);
     guest_close(&idle);
     guest_send(&busy, "lo");
@@ -1102,6 +1102,60 @@ START_TEST(test_drain)
     RUN_UNTIL(late.closed);
     guest_close(&late);
     RUN_UNTIL(box_count("connections") == 0);
+    box_stop();
+}
+END_TEST
+
+/* At the end of the drain a WebSocket is told that the server goes away: behind a whole frame, never within one. */
+START_TEST(test_drain_websockets)
+{
+    static const char whole[] = "\x81\x05hello", part[] = "\x81\x05hel", close_frame[] = "\x88\x02\x03\xe9";
+    struct guest quiet, talking, asking;
+    box_start();
+    guest_connect(&asking, true, "join.example.com");
+    guest_send(&asking, HEAD_OF("POST", "/stall") "Content-Length: 5\r\n\r\nhel");
+    RUN_UNTIL(box.cores[0].bytes_in == 3);
+    guest_connect(&quiet, true, "join.example.com");
+    guest_send(&quiet, WS_OPEN "\r\n");
+    guest_connect(&talking, true, "join.example.com");
+    guest_send(&talking, WS_OPEN "\r\n");
+    RUN_UNTIL(guest_has(&quiet, "\r\n\r\n") && guest_has(&talking, "\r\n\r\n"));
+    guest_send(&quiet, whole);
+    guest_send(&talking, part);
+    RUN_UNTIL(guest_ends_with(&quiet, whole) && guest_ends_with(&talking, part));
+    web_worker_drain(box.web, 60);
+    guest_send(&quiet, whole); /* they go on */
+    RUN_UNTIL(guest_has(&quiet, "\x81\x05hello\x81\x05hello"));
+    ck_assert(!quiet.eof && !talking.eof && !asking.eof);
+    web_worker_drain(box.web, 0);
+    RUN_UNTIL((quiet.eof || quiet.closed) && (talking.eof || talking.closed) && (asking.eof || asking.closed));
+    ck_assert(guest_ends_with(&quiet, close_frame));
+    ck_assert(guest_ends_with(&talking, part));
+    guest_close(&quiet);
+    guest_close(&talking);
+    guest_close(&asking);
+    RUN_UNTIL(box_count("connections") == 0);
+    box_stop();
+}
+END_TEST
+
+/* Who has connected before the sockets close is accepted, though it came in this very round: a close, no reset. */
+START_TEST(test_drain_takes_who_is_there)
+{
+    struct guest g = {0};
+    box_start();
+    buf_init(&g.in, GUEST_IN);
+    int fd = socket(box.http.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage sa;
+    socklen_t n = netaddr_to_sockaddr(&box.http, &sa);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, n), 0); /* no round of the loop since */
+    ck_assert(sock_set_nonblock(fd));
+    web_worker_drain(box.web, 60);
+    g.stream = stream_new(box.loop, fd, fd, &guest_events, &g, GUEST_IN, 0);
+    RUN_UNTIL(g.eof || g.closed);
+    ck_assert(g.eof);
+    guest_close(&g);
+    ck_assert_int_eq((int)box_count("accepted"), 1);
     box_stop();
 }
 END_TEST
@@ -1135,4 +1189,4 @@ UNIT_MAIN("web_worker", test_get_and_keep_alive, test_pipelining_is_taken_one_by
           test_refused_before_its_body, test_goaway_says_what_was_not_processed, test_drained_uplink,
           test_requests_are_packed, test_silent_uplinks_share, test_websockets_are_spread,
           test_broken_answers, test_deadlines, test_request_rate, test_limits_per_address, test_not_tls,
-          test_drain, test_bad_messages)
+          test_drain, test_drain_websockets, test_drain_takes_who_is_there, test_bad_messages)

@@ -164,7 +164,7 @@ START_TEST(test_death_and_restart)
     wait_for(&seen.ready, 4);
     ck_assert_uint_eq(worker_restarts(w), 3);
     ck_assert_uint_eq(seen.stopped, 0);
-    worker_stop(w, 10);
+    worker_retire(w, 60);
     wait_for(&seen.stopped, 1);
     ck_assert_str_eq(seen.how, "exited with status 0");
     worker_free(w);
@@ -188,7 +188,7 @@ START_TEST(test_stubborn_worker_is_killed)
     seen.loop = ev_default_loop(0);
     struct worker *w = worker_new(seen.loop, "stubborn", 0, &events, NULL);
     wait_for(&seen.ready, 1);
-    worker_stop(w, 0.2);
+    worker_retire(w, -1.8);
     wait_for(&seen.stopped, 1);
     ck_assert_ptr_nonnull(strstr(seen.how, "signal 9"));
     worker_free(w);
@@ -213,7 +213,7 @@ START_TEST(test_retire)
     wait_for(&seen.draining, 1);
     ck_assert_double_eq(seen.seconds, 60);
     ck_assert(worker_running(w));
-    worker_stop(w, 10); /* in a hurry now */
+    worker_retire(w, 0); /* in a hurry now */
     wait_for(&seen.stopped, 1);
     ck_assert_str_eq(seen.how, "exited with status 0");
     worker_free(w);
