@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,26 @@ void *local_connection_data(const struct local_connection *c)
     return c->data;
 }
 
+const char *local_by(char *out, size_t size)
+{
+    const char *sudo = getenv("SUDO_USER");
+    const struct passwd *account = sudo && *sudo ? NULL : getpwuid(getuid());
+    if (sudo && *sudo)
+        snprintf(out, size, "%.60s (sudo)", sudo);
+    else
+        snprintf(out, size, "%s", account ? account->pw_name : "root");
+    return out;
+}
+
+/* The daemon sees the account at the other end, which sudo changes. */
+static void request_add_by(json_t *msg)
+{
+    const char *sudo = getenv("SUDO_USER");
+    char by[100];
+    if (sudo && *sudo && !json_object_get(msg, "by"))
+        json_object_set_new(msg, "by", json_string(local_by(by, sizeof by)));
+}
+
 enum err local_request(const char *path, json_t *msg, int timeout_ms, json_t **answer, char *why)
 {
     int fd = sock_connect_unix(path);
@@ -173,6 +194,7 @@ enum err local_request(const char *path, json_t *msg, int timeout_ms, json_t **a
         json_decref(msg);
         return absent ? ERR_NOT_FOUND : ERR_SYSTEM;
     }
+    request_add_by(msg);
     enum err e = ipc_send_fd(fd, msg, NULL, 0);
     if (e == ERR_OK)
         e = ipc_receive_fd(fd, timeout_ms, answer);

@@ -35,8 +35,10 @@ void local_connection_set_data(struct local_connection *c, void *data);
 long local_connection_uid(const struct local_connection *c);
 void *local_connection_data(const struct local_connection *c);
 
+/* For tools: who types, for people, also where sudo hides it. Returns out. */
+const char *local_by(char *out, size_t size);
 /* For tools: connects to path, sends msg (stolen), waits for one answer. why in words a person can act on.
- * ERR_NOT_FOUND: nobody listens there. */
+ * ERR_NOT_FOUND: nobody listens there. Behind sudo the message says "by" whom, unless it does already. */
 enum err local_request(const char *path, json_t *msg, int timeout_ms, json_t **answer, char *why);
 
 #endif

@@ -10,6 +10,9 @@
 #include "common/schema.h"
 #include "common/text.h"
 
+/* What waits for its turn: so many of one who calls, of all who call, and of the box's tools. */
+enum { CALLS_OF_ONE = 4, CALLS_WAITING = 32, TOOLS_WAITING = 64, RETRY_SECONDS = 5 };
+
 struct request {
     struct requests *server;
     struct local_connection *connection; /* NULL: nobody waits */
@@ -19,19 +22,24 @@ struct request {
     void *data;
     void (*answered)(void *data, json_t *answer); /* a call; NULL: it is none */
     void *caller;
-    bool waiting; /* for its turn, in server->waiting; else in server->running */
+    long uid;          /* of the tool */
+    bool tool;         /* of the box: it asked, and may have gone since */
+    bool waiting;      /* for its turn, in server->waiting; else in server->running */
+    ev_timer patience; /* of a call that waits */
     TAILQ_ENTRY(request) next;
 };
 
 TAILQ_HEAD(request_list, request);
 
 struct requests {
+    struct ev_loop *loop;
+    double patience; /* seconds */
     struct local_server *local;
     const struct request_verb *verbs;
     void *ctx;
     struct request_list waiting, running;
-    struct request *alone; /* the one that others wait for */
-    void (*watch)(void *ctx, const json_t *msg, const json_t *answer); /* NULL: nobody does */
+    struct request *alone;   /* the one that others wait for */
+    requests_watcher *watch; /* NULL: nobody does */
     void *watcher;
     bool choosing;
 };
@@ -47,6 +55,7 @@ static const struct request_verb *requests_verb(const struct requests *s, const 
 static void request_start(struct request *r)
 {
     r->waiting = false;
+    ev_timer_stop(r->server->loop, &r->patience);
     TAILQ_INSERT_TAIL(&r->server->running, r, next);
     if (r->verb->alone)
         r->server->alone = r;
@@ -73,8 +82,35 @@ static void request_free(struct request *r)
     TAILQ_REMOVE(r->waiting ? &s->waiting : &s->running, r, next);
     if (s->alone == r)
         s->alone = NULL;
+    ev_timer_stop(s->loop, &r->patience);
     json_decref(r->msg);
     free(r);
+}
+
+/* It was not begun, and never will be. */
+static void request_put_off(struct request *r)
+{
+    void (*answered)(void *data, json_t *answer) = r->answered;
+    void *caller = r->caller;
+    struct local_connection *c = r->connection;
+    json_t *answer =
+        json_pack("{ss ss si si}", "type", "error", "reason",
+                  "other changes are under way, and more wait; nothing was done: try again in a moment",
+                  "status", 503, "retry_after", RETRY_SECONDS);
+    request_free(r);
+    if (c) {
+        local_connection_set_data(c, NULL);
+        local_connection_send(c, json_incref(answer));
+    }
+    if (answered)
+        answered(caller, answer);
+    json_decref(answer);
+}
+
+static void request_on_impatient(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)loop, (void)revents;
+    request_put_off(t->data);
 }
 
 static struct request *request_new(struct requests *s, const struct request_verb *verb, json_t *msg)
@@ -85,7 +121,29 @@ static struct request *request_new(struct requests *s, const struct request_verb
     r->server = s;
     r->verb = verb;
     r->msg = json_incref(msg);
+    ev_timer_init(&r->patience, request_on_impatient, s->patience, 0);
+    r->patience.data = r;
     return r;
+}
+
+static const char *text_of(const json_t *msg, const char *key)
+{
+    const char *text = json_string_value(json_object_get(msg, key));
+    return text ? text : "";
+}
+
+/* What the daemon itself submits is bounded by what it does. */
+static bool request_finds_room(const struct request *r)
+{
+    const struct request *other;
+    size_t n_calls = 0, n_of_one = 0, n_tools = 0;
+    TAILQ_FOREACH (other, &r->server->waiting, next) {
+        n_calls += other->answered != NULL;
+        n_of_one += other->answered && strcmp(text_of(other->msg, "by"), text_of(r->msg, "by")) == 0;
+        n_tools += other->tool;
+    }
+    return r->answered ? n_calls < CALLS_WAITING && n_of_one < CALLS_OF_ONE
+                       : !r->tool || n_tools < TOOLS_WAITING;
 }
 
 static void request_begin(struct request *r)
@@ -95,8 +153,13 @@ static void request_begin(struct request *r)
         request_start(r);
         return;
     }
+    bool room = request_finds_room(r);
     r->waiting = true;
     TAILQ_INSERT_TAIL(&s->waiting, r, next);
+    if (!room)
+        request_put_off(r);
+    else if (r->answered)
+        ev_timer_start(s->loop, &r->patience);
     requests_next(s);
 }
 
@@ -107,6 +170,8 @@ static bool requests_begin(struct requests *s, struct local_connection *c, const
     if (!r)
         return false;
     r->connection = c;
+    r->tool = c != NULL;
+    r->uid = c ? local_connection_uid(c) : 0;
     if (c)
         local_connection_set_data(c, r);
     request_begin(r);
@@ -158,6 +223,8 @@ enum err requests_new(struct ev_loop *loop, const char *path, const struct reque
     struct requests *s = calloc(1, sizeof *s);
     if (!s)
         return ERR_MEMORY;
+    s->loop = loop;
+    s->patience = REQUESTS_PATIENCE;
     s->verbs = verbs;
     s->ctx = ctx;
     TAILQ_INIT(&s->waiting);
@@ -195,8 +262,7 @@ void requests_free(struct requests *s)
     free(s);
 }
 
-void requests_watch(struct requests *s, void (*watch)(void *ctx, const json_t *msg, const json_t *answer),
-                    void *ctx)
+void requests_watch(struct requests *s, requests_watcher *watch, void *ctx)
 {
     s->watch = watch;
     s->watcher = ctx;
@@ -221,6 +287,23 @@ bool requests_call(struct requests *s, json_t *msg, void (*answered)(void *data,
     return true;
 }
 
+void requests_set_patience(struct requests *s, double seconds)
+{
+    s->patience = seconds;
+}
+
+bool requests_withdraw(struct requests *s, const void *data)
+{
+    struct request *r;
+    TAILQ_FOREACH (r, &s->waiting, next) {
+        if (!r->answered || r->caller != data)
+            continue;
+        request_free(r);
+        return true;
+    }
+    return false;
+}
+
 void requests_submit(struct requests *s, json_t *msg)
 {
     const char *type = json_string_value(json_object_get(msg, "type"));
@@ -234,8 +317,8 @@ const char *request_by(const struct request *r, char *out, size_t size)
 {
     const char *by = json_string_value(json_object_get(r->msg, "by"));
     const struct passwd *account = NULL;
-    if (!by && r->connection)
-        account = getpwuid((uid_t)local_connection_uid(r->connection));
+    if (!by && r->tool)
+        account = getpwuid((uid_t)r->uid);
     return text_copy(out, size, by ? by : account ? account->pw_name : "the daemon");
 }
 
@@ -245,8 +328,10 @@ void request_answer(struct request *r, json_t *answer)
     struct local_connection *c = r->connection;
     void (*answered)(void *data, json_t *answer) = r->answered;
     void *caller = r->caller;
+    char by[100];
     if (s->watch && !answered)
-        s->watch(s->watcher, r->msg, answer);
+        s->watch(s->watcher, r->msg, r->tool || *text_of(r->msg, "by") ? request_by(r, by, sizeof by) : NULL,
+                 answer);
     request_free(r);
     if (answered) {
         answered(caller, answer);

@@ -29,7 +29,14 @@ static void edge_on_hangup(void *edge)
 {
     struct edge *e = edge;
     if (e->requests && !e->stopping)
-        requests_submit(e->requests, json_pack("{ss}", "type", "reload"));
+        requests_submit(e->requests, json_pack("{ss ss}", "type", "reload", "by", "SIGHUP"));
+}
+
+static void edge_on_files(void *edge)
+{
+    struct edge *e = edge;
+    if (e->requests && !e->stopping)
+        requests_submit(e->requests, json_pack("{ss ss}", "type", "reload", "by", "file"));
 }
 
 /* What our own tools may ask over the socket. */
@@ -122,10 +129,10 @@ static enum err edge_start(struct edge *e, char *why)
         err = requests_new(e->loop, box_run_file(e->box, BOX_EDGE_SOCKET, path), edge_verbs, e, &e->requests,
                            why);
     if (err == ERR_OK)
-        config_watch_start(&e->watch, e->loop, e->box, edge_on_hangup, e);
+        config_watch_start(&e->watch, e->loop, e->box, edge_on_files, e);
     /* A tool that found nobody here may have changed the database since it was read. */
     if (err == ERR_OK && edge_users_refresh(e))
-        edge_on_hangup(e);
+        requests_submit(e->requests, json_pack("{ss}", "type", "reload"));
     if (err == ERR_OK)
         edge_admin_start(e);
     return err;

@@ -149,7 +149,7 @@ static enum err secrets_write(const struct edge *e, const json_t *shared, const 
 }
 
 /* A reload takes over what was written; the digest of the next answer says when that is done. */
-static enum err keys_secrets(struct edge *e, const json_t *msg, char *why)
+static enum err keys_secrets(struct edge *e, const char *core, const json_t *msg, char *why)
 {
     char now[SECRETS_DIGEST], wanted[SECRETS_DIGEST];
     const json_t *secrets = json_object_get(msg, "secrets"),
@@ -165,7 +165,8 @@ static enum err keys_secrets(struct edge *e, const json_t *msg, char *why)
         return ERR_OK;
     enum err err = secrets_write(e, shared, nonce_key, why);
     if (err == ERR_OK && e->requests && !e->reload)
-        requests_submit(e->requests, json_pack("{ss}", "type", "reload"));
+        requests_submit(e->requests,
+                        json_pack("{ss so}", "type", "reload", "by", json_sprintf("core:%s", core)));
     return err;
 }
 
@@ -180,7 +181,7 @@ json_t *edge_keys_heard(void *edge, const char *core, const json_t *msg)
     if (err == ERR_OK)
         err = keys_host(e, msg, why);
     if (err == ERR_OK)
-        err = keys_secrets(e, msg, why);
+        err = keys_secrets(e, core, msg, why);
     if (err != ERR_OK)
         log_event(LOG_ERR, "Keys Not Taken Over", "core=%s reason=\"%s\"", core, why);
     char *key = key_line(e, BOX_HOST_KEY), *next = key_line(e, BOX_NEXT_HOST_KEY);

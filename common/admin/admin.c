@@ -35,6 +35,8 @@ static void admin_on_message(void *ctx, struct worker *w, const char *type, json
     (void)w, (void)fds, (void)n_fds;
     if (strcmp(type, "call") == 0)
         admin_call(ctx, msg);
+    else if (strcmp(type, "withdraw") == 0)
+        admin_call_withdraw(ctx, json_integer_value(json_object_get(msg, "id")));
     else if (strcmp(type, "watched") == 0)
         ((struct admin *)ctx)->watched = json_is_true(json_object_get(msg, "by_anyone"));
 }
@@ -62,6 +64,8 @@ static void admin_open_book(struct admin *a)
         return;
     if (admin_book_open(box_state_file(a->box, STORE_FILE, path), &a->book, why) == ERR_OK) {
         *a->book_problem = '\0';
+        if (admin_known_load(a->book, a->limiter, why) != ERR_OK)
+            log_event(LOG_ERR, "Admin Addresses Not Read", "reason=\"%s\"", why);
         if (admin_user_count(a->book) == 0)
             log_event(LOG_WARNING, "No Admin User", "remedy=\"stile-%s admin user add NAME\"",
                       a->kind == ADMIN_CORE ? "core" : "edge");

@@ -7,6 +7,18 @@
 
 enum { DETAIL_MAX = 1000 };
 
+/* One more of what was there today. *found: it was. */
+static enum err audit_count(struct store *s, const struct store_value row[7], bool *found, char *why)
+{
+    enum err e = store_run(s,
+                           "UPDATE admin_audit SET count = count + 1, last = ?1 WHERE id = (SELECT id FROM "
+                           "admin_audit WHERE routine = 1 AND who = ?2 AND source = ?3 AND what = ?4 AND "
+                           "detail = ?5 AND result = ?6 AND time > ?1 - 86400 ORDER BY id DESC LIMIT 1)",
+                           row, 6, NULL, NULL, why);
+    *found = e == ERR_OK && store_changes(s) > 0;
+    return e;
+}
+
 enum err admin_audit_add(struct admin_book *b, const struct admin_deed *deed, int64_t now, char *why)
 {
     char detail[DETAIL_MAX], result[DETAIL_MAX], who[ADMIN_NAME_MAX + 16];
@@ -15,30 +27,46 @@ enum err admin_audit_add(struct admin_book *b, const struct admin_deed *deed, in
                                       STORE_TEXT(deed->from),
                                       STORE_TEXT(deed->what),
                                       STORE_TEXT(text_copy(detail, sizeof detail, deed->detail)),
-                                      STORE_TEXT(text_copy(result, sizeof result, deed->result))};
-    const struct store_value most = STORE_INTEGER(ADMIN_AUDIT_MAX);
+                                      STORE_TEXT(text_copy(result, sizeof result, deed->result)),
+                                      STORE_INTEGER(deed->routine)};
+    const struct store_value most[] = {
+        STORE_INTEGER(deed->routine),
+        STORE_INTEGER(deed->routine ? ADMIN_AUDIT_ROUTINE_MAX : ADMIN_AUDIT_MAX)};
     struct store *s = admin_book_store(b);
-    enum err e = store_run(s,
-                           "INSERT INTO admin_audit (time, who, source, what, detail, result) "
-                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                           row, 6, NULL, NULL, why);
-    return e == ERR_OK ? store_run(s, "DELETE FROM admin_audit WHERE id <= last_insert_rowid() - ?1", &most,
-                                   1, NULL, NULL, why)
+    bool found = false;
+    enum err e = deed->routine ? audit_count(s, row, &found, why) : ERR_OK;
+    if (e != ERR_OK || found)
+        return e;
+    e = store_run(s,
+                  "INSERT INTO admin_audit (time, last, who, source, what, detail, result, routine) "
+                  "VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                  row, 7, NULL, NULL, why);
+    return e == ERR_OK ? store_run(s,
+                                   "DELETE FROM admin_audit WHERE routine = ?1 AND id <= (SELECT id FROM "
+                                   "admin_audit WHERE routine = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                                   most, 2, NULL, NULL, why)
                        : e;
+}
+
+static json_t *audit_time(int64_t seconds)
+{
+    char when[32] = "";
+    time_t t = (time_t)seconds;
+    struct tm tm;
+    if (gmtime_r(&t, &tm))
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return json_string(when);
 }
 
 static enum err audit_on_row(void *ctx, const struct store_row *row, char *why)
 {
-    char when[32] = "";
-    time_t t = (time_t)store_row_integer(row, 1);
-    struct tm tm;
     (void)why;
-    if (gmtime_r(&t, &tm))
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    int64_t time = store_row_integer(row, 1), last = store_row_integer(row, 7);
     json_t *one =
-        json_pack("{sI ss ss ss ss ss ss}", "id", (json_int_t)store_row_integer(row, 0), "time", when, "who",
-                  store_row_text(row, 2), "from", store_row_text(row, 3), "what", store_row_text(row, 4),
-                  "detail", store_row_text(row, 5), "result", store_row_text(row, 6));
+        json_pack("{sI so ss ss ss ss ss so sI}", "id", (json_int_t)store_row_integer(row, 0), "time",
+                  audit_time(time), "who", store_row_text(row, 2), "from", store_row_text(row, 3), "what",
+                  store_row_text(row, 4), "detail", store_row_text(row, 5), "result", store_row_text(row, 6),
+                  "last", audit_time(last ? last : time), "count", (json_int_t)store_row_integer(row, 8));
     return json_array_append_new(ctx, one) == 0 ? ERR_OK : ERR_MEMORY;
 }
 
@@ -47,7 +75,7 @@ enum err admin_audit_list(struct admin_book *b, int64_t before, int64_t limit, j
     const struct store_value range[] = {STORE_INTEGER(before > 0 ? before : INT64_MAX), STORE_INTEGER(limit)};
     json_t *list = json_array();
     enum err e = store_run(admin_book_store(b),
-                           "SELECT id, time, who, source, what, detail, result FROM admin_audit "
+                           "SELECT id, time, who, source, what, detail, result, last, count FROM admin_audit "
                            "WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
                            range, 2, audit_on_row, list, why);
     if (e == ERR_OK)

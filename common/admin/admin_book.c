@@ -35,6 +35,17 @@ static const char *const steps[] = {"CREATE TABLE admin_user ("
                                     "  detail TEXT NOT NULL,"
                                     "  result TEXT NOT NULL"
                                     ") STRICT;",
+                                    /* Where users have logged in from; what is told once with a count. */
+                                    "CREATE TABLE admin_known ("
+                                    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                                    "  name TEXT NOT NULL COLLATE NOCASE,"
+                                    "  source TEXT NOT NULL,"
+                                    "  UNIQUE (name, source)"
+                                    ") STRICT;"
+                                    "ALTER TABLE admin_audit ADD COLUMN last INTEGER NOT NULL DEFAULT 0;"
+                                    "ALTER TABLE admin_audit ADD COLUMN count INTEGER NOT NULL DEFAULT 1;"
+                                    "ALTER TABLE admin_audit ADD COLUMN routine INTEGER NOT NULL DEFAULT 0;"
+                                    "CREATE INDEX admin_audit_routine ON admin_audit (routine, id);",
                                     NULL};
 static const struct store_part part = {"admin", steps};
 

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "common/admin/admin_limiter.h"
 #include "common/admin/admin_password.h"
 #include "common/admin/admin_sessions.h"
 #include "common/store.h"
@@ -16,7 +17,9 @@
 enum {
     ADMIN_USERS_MAX = 200,
     ADMIN_TOKENS_MAX = 200,
-    ADMIN_AUDIT_MAX = 10000, /* entries; the oldest go */
+    ADMIN_AUDIT_MAX = 10000,        /* entries of changes; the oldest go */
+    ADMIN_AUDIT_ROUTINE_MAX = 1000, /* and of logins and the like */
+    ADMIN_KNOWN_OF_ONE = 32,        /* addresses of one user */
     ADMIN_TOKEN_DAYS = 365,
     ADMIN_TOKEN_DAYS_MAX = 3660,
 };
@@ -62,10 +65,17 @@ enum err admin_token_list(struct admin_book *b, json_t **out, char *why);
 /* admin_audit.c: one entry. */
 struct admin_deed {
     const char *who, *from, *what, *detail, *result;
+    bool routine; /* the same on the same day is one entry with a count; and it never pushes out a change */
 };
 enum err admin_audit_add(struct admin_book *b, const struct admin_deed *deed, int64_t now, char *why);
 /* The newest first; before: only entries with a lower id (0: all). */
 enum err admin_audit_list(struct admin_book *b, int64_t before, int64_t limit, json_t **out, char *why);
+
+/* admin_known.c: where a user has logged in from, ADMIN_KNOWN_OF_ONE newest of each. */
+enum err admin_known_add(struct admin_book *b, const char *name, const char *from, char *why);
+enum err admin_known_forget(struct admin_book *b, const char *name, char *why);
+/* All of them to the limiter. */
+enum err admin_known_load(struct admin_book *b, struct admin_limiter *l, char *why);
 
 /* For the files above. */
 struct store *admin_book_store(struct admin_book *b);

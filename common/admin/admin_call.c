@@ -100,6 +100,16 @@ static void call_refuse(struct admin_task *t, unsigned status)
                           : "the header X-CSRF-Token is missing, or of another session");
 }
 
+void admin_call_withdraw(struct admin *a, json_int_t call)
+{
+    struct admin_task *t;
+    LIST_FOREACH (t, &a->tasks, next)
+        if (t->route && t->call == call && t->worker == worker_pid(a->worker))
+            break;
+    if (t && requests_withdraw(a->requests, t))
+        admin_task_free(t);
+}
+
 void admin_call(struct admin *a, const json_t *msg)
 {
     char why[200] = "malformed";
@@ -117,6 +127,11 @@ void admin_call(struct admin *a, const json_t *msg)
         return;
     }
     netaddr_print_ip(&t->client, t->from);
+    if (clock_monotonic() > json_real_value(json_object_get(msg, "until"))) {
+        t->refused = true; /* main was away so long that whoever asked may have given up */
+        admin_task_refuse(t, 503, "the box was too busy; nothing was done: try again");
+        return;
+    }
     unsigned status = call_judge(t, msg);
     t->word = r->word;
     if (status)

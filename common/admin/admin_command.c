@@ -214,13 +214,11 @@ static const struct table_column token_columns[] = {{"Id", "id", TABLE_TEXT},
                                                     {"Made", "created", TABLE_TIME},
                                                     {"Ends", "expires", TABLE_TIME},
                                                     {0}};
-static const struct table_column audit_columns[] = {{"Time", "time", TABLE_TEXT},
-                                                    {"Who", "who", TABLE_TEXT},
-                                                    {"From", "from", TABLE_TEXT},
-                                                    {"What", "what", TABLE_TEXT},
-                                                    {"Detail", "detail", TABLE_TEXT},
-                                                    {"Result", "result", TABLE_TEXT},
-                                                    {0}};
+static const struct table_column audit_columns[] = {
+    {"Time", "time", TABLE_TEXT},     {"Who", "who", TABLE_TEXT},
+    {"From", "from", TABLE_TEXT},     {"What", "what", TABLE_TEXT},
+    {"Times", "count", TABLE_TEXT},   {"Detail", "detail", TABLE_TEXT},
+    {"Result", "result", TABLE_TEXT}, {0}};
 
 static void admin_show_json(const json_t *json)
 {

@@ -13,7 +13,7 @@
 /* Its life ------------------------------------------------------------------------------------------------
  */
 
-static void conn_deadline(struct admin_conn *c, double seconds)
+void admin_conn_deadline(struct admin_conn *c, double seconds)
 {
     ev_timer_stop(c->server->loop, &c->deadline);
     ev_timer_set(&c->deadline, seconds, 0);
@@ -25,8 +25,6 @@ static void conn_body_free(struct admin_conn *c)
     http1_body_free(&c->framing);
     c->framing = (struct http1_body){0};
     buf_wipe(&c->body); /* it may have had a password in it */
-    if (c->big)
-        c->server->n_big--;
     c->big = false;
 }
 
@@ -35,6 +33,8 @@ void admin_conn_free(struct admin_conn *c)
     struct admin_server *s = c->server;
     if (c->state == ADMIN_CONN_LIVE)
         admin_live_gone(c);
+    if (c->call)
+        admin_server_withdraw(s, c->call);
     TAILQ_REMOVE(c->proven ? &s->proven : &s->strangers, c, next);
     address_table_remove(s->addresses, &c->client);
     s->n--;
@@ -53,7 +53,8 @@ static void conn_close(struct admin_conn *c)
     c->state = ADMIN_CONN_CLOSING;
     stream_resume(c->stream);
     stream_shutdown(c->stream);
-    conn_deadline(c, stream_queued(c->stream) > ADMIN_HEAD_MAX ? ADMIN_READ_SECONDS : ADMIN_HEAD_SECONDS);
+    admin_conn_deadline(c,
+                        stream_queued(c->stream) > ADMIN_HEAD_MAX ? ADMIN_READ_SECONDS : ADMIN_HEAD_SECONDS);
 }
 
 /* After an answer. */
@@ -73,7 +74,7 @@ static void conn_next(struct admin_conn *c)
     c->state = ADMIN_CONN_HEAD;
     c->begun = false;
     c->scanned = 0;
-    conn_deadline(c, ADMIN_READ_SECONDS);
+    admin_conn_deadline(c, ADMIN_READ_SECONDS);
     stream_resume(c->stream);
 }
 
@@ -109,8 +110,10 @@ static void conn_on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
     (void)loop, (void)revents;
     struct admin_conn *c = t->data;
     if (c->state == ADMIN_CONN_WAITING) {
+        /* Main refuses what it has not begun long before this (REQUESTS_PATIENCE). */
+        admin_server_withdraw(c->server, c->call);
         c->call = 0;
-        conn_refuse(c, 503, "the box does not answer; try again");
+        conn_refuse(c, 504, "the box takes long over this: it may still be done; look before trying again");
     } else if (c->state == ADMIN_CONN_BODY) {
         conn_refuse(c, 408, "the request came too slowly");
     } else {
@@ -182,7 +185,7 @@ static void conn_call(struct admin_conn *c)
     }
     c->state = ADMIN_CONN_WAITING;
     stream_pause(c->stream);
-    conn_deadline(c, ADMIN_ANSWER_SECONDS);
+    admin_conn_deadline(c, ADMIN_ANSWER_SECONDS);
     c->call = admin_server_call(c->server, c, c->route, c->args, false);
     if (!c->call)
         conn_refuse(c, 503, "the box is too busy; try again");
@@ -231,14 +234,20 @@ static bool conn_route(struct admin_conn *c)
     return true;
 }
 
+/* One for each user. Who it is, and may do, its last answer has said: main judges it again. */
 static bool conn_take_big(struct admin_conn *c)
 {
-    struct admin_server *s = c->server;
-    if (!c->proven || s->n_big >= ADMIN_BIG_BODIES)
+    const struct admin_conn *other;
+    size_t n = 0;
+    if (!c->proven || c->role < c->route->role)
         return false;
-    c->big = true;
-    s->n_big++;
-    return true;
+    TAILQ_FOREACH (other, &c->server->proven, next) {
+        if (other->big && strcmp(other->who, c->who) == 0)
+            return false;
+        n += other->big;
+    }
+    c->big = n < ADMIN_BIG_BODIES;
+    return c->big;
 }
 
 /* A head has come. */
@@ -262,7 +271,7 @@ static void conn_begin(struct admin_conn *c)
         return;
     }
     c->state = ADMIN_CONN_BODY;
-    conn_deadline(c, ADMIN_BODY_SECONDS);
+    admin_conn_deadline(c, ADMIN_BODY_SECONDS);
     if (c->head.expect_continue)
         (void)stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
@@ -275,7 +284,7 @@ static size_t conn_take_head(struct admin_conn *c, const uint8_t *data, size_t n
     struct http1_failure failure;
     size_t used = 0;
     if (!c->begun)
-        conn_deadline(c, ADMIN_HEAD_SECONDS);
+        admin_conn_deadline(c, ADMIN_HEAD_SECONDS);
     c->begun = true;
     enum err e = http1_parse_request(data, n, &c->scanned, &c->request, &c->head, &used, &failure);
     if (e == ERR_AGAIN && n <= ADMIN_HEAD_MAX)
@@ -362,25 +371,15 @@ void admin_conn_new(struct admin_server *s, int fd, const struct netaddr *client
         admin_conn_free(c);
         return;
     }
-    conn_deadline(c, ADMIN_HEAD_SECONDS);
+    admin_conn_deadline(c, ADMIN_HEAD_SECONDS);
 }
 
 /* Answers --------------------------------------------------------------------------------------------------
  */
 
-static void conn_prove(struct admin_conn *c)
-{
-    struct admin_server *s = c->server;
-    if (c->proven)
-        return;
-    TAILQ_REMOVE(&s->strangers, c, next);
-    TAILQ_INSERT_TAIL(&s->proven, c, next);
-    c->proven = true;
-}
-
 static void conn_go_live(struct admin_conn *c, const json_t *status)
 {
-    if (c->server->n_live >= ADMIN_LIVE_MAX) {
+    if (!admin_place_may_live(c)) {
         conn_refuse(c, 503, "too many pages are open at once");
         return;
     }
@@ -389,7 +388,7 @@ static void conn_go_live(struct admin_conn *c, const json_t *status)
         return;
     }
     c->state = ADMIN_CONN_LIVE;
-    ev_timer_stop(c->server->loop, &c->deadline);
+    admin_conn_deadline(c, ADMIN_READ_SECONDS);
     stream_resume(c->stream); /* to see its end */
     admin_live_add(c, status);
 }
@@ -404,7 +403,10 @@ void admin_conn_answer(struct admin_conn *c, const json_t *msg)
                             .retry_after = (long)json_integer_value(json_object_get(msg, "retry_after"))};
     c->call = 0;
     if (json_is_true(json_object_get(msg, "proven")))
-        conn_prove(c);
+        admin_place_prove(c, json_string_value(json_object_get(msg, "who")),
+                          (enum admin_role)json_integer_value(json_object_get(msg, "role")));
+    else
+        admin_place_forget(c);
     if (status == 200 && c->route->live) {
         conn_go_live(c, body);
         return;

@@ -17,6 +17,8 @@ static void live_send(struct admin_conn *c, const char *name, const char *json, 
 {
     char head[64];
     int n = snprintf(head, sizeof head, "event: %s\ndata: ", name);
+    if (stream_queued(c->stream) == 0)
+        admin_conn_deadline(c, ADMIN_READ_SECONDS); /* it reads */
     if (stream_queued(c->stream) > behind || stream_room(c->stream) < strlen(json) + sizeof head + 2)
         return;
     if (stream_write(c->stream, head, (size_t)n) == ERR_OK &&

@@ -4,6 +4,7 @@
 
 #include "common/admin/admin_offline.h"
 #include "common/admin/admin_private.h"
+#include "common/local_server.h"
 
 struct offline {
     struct ev_loop *loop;
@@ -19,7 +20,7 @@ static void offline_reply(void *data, const json_t *answer)
 
 enum err admin_offline(const struct box *box, const json_t *msg, json_t **answer, char *why)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], by[ADMIN_WHO_MAX];
     struct offline o = {.loop = ev_default_loop(EVFLAG_NOENV)};
     struct admin a = {.loop = o.loop, .box = box, .listener = -1};
     struct admin_task *t = NULL;
@@ -32,7 +33,7 @@ enum err admin_offline(const struct box *box, const json_t *msg, json_t **answer
     a.limiter = admin_limiter_new();
     a.hasher = admin_hasher_new(o.loop);
     if (a.sessions && a.limiter && a.hasher && (t = admin_task_new(&a, msg)) != NULL) {
-        admin_own_tool(t, offline_reply, &o);
+        admin_own_tool(t, local_by(by, sizeof by), offline_reply, &o);
         if (!o.answer)
             ev_run(o.loop, 0);
     }

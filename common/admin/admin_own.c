@@ -67,6 +67,7 @@ static void own_session(struct admin_task *t)
 static void own_logout(struct admin_task *t)
 {
     admin_sessions_end(t->admin->sessions, t->session);
+    t->ended = true;
     own_answer(t, json_pack("{ss ss ss}", "type", "admin", "done", "logged out", "cookie", ""));
 }
 
@@ -125,7 +126,9 @@ static void login_done(void *task, bool matches, const char *record)
         admin_task_refuse(t, 401, "wrong user or password");
         return;
     }
-    admin_limiter_succeeded(a->limiter, &t->client, arg(t, "user"));
+    if (admin_limiter_succeeded(a->limiter, &t->client, u.name) &&
+        admin_known_add(a->book, u.name, t->from, why) != ERR_OK)
+        log_event(LOG_ERR, "Admin Address Not Kept", "reason=\"%s\"", why);
     if (*t->session)
         admin_sessions_end(a->sessions, t->session);
     admin_sessions_begin(a->sessions, u.name, u.role, clock_monotonic(), token);
@@ -188,7 +191,7 @@ static void own_password_checked(void *task, bool matches, const char *record)
         admin_task_refuse(t, 422, "old: this is not your password");
         return;
     }
-    admin_limiter_succeeded(t->admin->limiter, &t->client, t->who);
+    (void)admin_limiter_succeeded(t->admin->limiter, &t->client, t->who);
     if (!admin_hasher_submit(t->admin->hasher, arg(t, "new"), NULL, own_password_made, t))
         own_busy(t);
 }
@@ -305,8 +308,10 @@ static void own_user_remove(struct admin_task *t)
 {
     char why[SCHEMA_WHY];
     enum err e = admin_user_remove(t->admin->book, arg(t, "name"), why);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         admin_sessions_end_user(t->admin->sessions, arg(t, "name"), NULL);
+        (void)admin_known_forget(t->admin->book, arg(t, "name"), why);
+    }
     own_done(t, e, why, arg(t, "name"), "removed");
 }
 
@@ -401,13 +406,14 @@ void admin_own_run(struct admin_task *t)
     admin_task_refuse(t, 404, "the running program does not know this; is it of another version? Restart it");
 }
 
-void admin_own_tool(struct admin_task *t, void (*reply)(void *data, const json_t *answer), void *data)
+void admin_own_tool(struct admin_task *t, const char *by, void (*reply)(void *data, const json_t *answer),
+                    void *data)
 {
     const char *word = json_string_value(json_object_get(t->args, "verb"));
     t->reply = reply;
     t->data = data;
     t->word = word ? word : "";
-    snprintf(t->who, sizeof t->who, "local");
+    snprintf(t->who, sizeof t->who, "%s", by);
     snprintf(t->from, sizeof t->from, "this box");
     admin_own_run(t);
 }
@@ -420,8 +426,9 @@ static void request_reply(void *request, const json_t *answer)
 void admin_request(struct admin *a, struct request *r, const json_t *msg)
 {
     struct admin_task *t = a ? admin_task_new(a, msg) : NULL;
+    char by[ADMIN_WHO_MAX];
     if (t)
-        admin_own_tool(t, request_reply, r);
+        admin_own_tool(t, request_by(r, by, sizeof by), request_reply, r);
     else
         request_refuse(r, "out of memory");
 }

@@ -52,6 +52,7 @@ struct admin_task {
     struct netaddr client;
     char session[128];             /* it came with; "": none */
     bool proven;                   /* it is known who asks, */
+    bool ended;                    /* but not after this, */
     bool refused;                  /* who may not */
     char record[ADMIN_RECORD_MAX]; /* of the password that was judged */
     json_int_t call;               /* of the worker process with this pid, */
@@ -71,13 +72,16 @@ void admin_task_end(struct admin_task *t, const json_t *answer);
 void admin_task_refuse(struct admin_task *t, unsigned status, const char *reason);
 void admin_task_free(struct admin_task *t);
 /* What a tool of the box has changed by a verb that is not ours. */
-void admin_audit_local(void *admin, const json_t *msg, const json_t *answer);
-/* admin_call.c: a message of the worker. */
+void admin_audit_local(void *admin, const json_t *msg, const char *by, const json_t *answer);
+/* admin_call.c: messages of the worker. */
 void admin_call(struct admin *a, const json_t *msg);
+/* Nobody waits for the answer: it is not begun if it has not been. */
+void admin_call_withdraw(struct admin *a, json_int_t call);
 /* admin_own.c: what verb "admin" means. */
 void admin_own_run(struct admin_task *t);
-/* The same for a tool of the box, which has said "verb" in its message; reply follows once. */
-void admin_own_tool(struct admin_task *t, void (*reply)(void *data, const json_t *answer), void *data);
+/* The same for a tool of the box, which has said "verb" in its message, by somebody; reply follows once. */
+void admin_own_tool(struct admin_task *t, const char *by, void (*reply)(void *data, const json_t *answer),
+                    void *data);
 /* admin_listener.c */
 void admin_listener_open(struct admin *a);
 /* admin_certificate.c: the self-made one, made if there is none that lasts. *pem is the caller's to wipe and

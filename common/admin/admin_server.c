@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/requests.h"
 #include "common/sock.h"
 #include "common/tls.h"
 
@@ -19,18 +21,6 @@ static const double accept_again = 0.5; /* seconds, when descriptors have run ou
 
 /* Accepting ------------------------------------------------------------------------------------------------
  */
-
-/* When all places are taken, those who hold theirs without having shown who they are give way, the oldest
- * first: strangers cannot keep an administrator out. */
-static bool server_make_room(struct admin_server *s)
-{
-    struct admin_conn *oldest = TAILQ_FIRST(&s->strangers);
-    if (s->n < ADMIN_CONNECTIONS)
-        return true;
-    if (oldest)
-        admin_conn_free(oldest);
-    return oldest != NULL;
-}
 
 static void server_on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
 {
@@ -50,7 +40,7 @@ static void server_on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
             return;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         if (s->tls && netaddr_from_sockaddr((const struct sockaddr *)&from, n, &client) == ERR_OK &&
-            server_make_room(s))
+            admin_places_for(s, &client))
             admin_conn_new(s, fd, &client);
         else
             close(fd);
@@ -92,13 +82,19 @@ uint64_t admin_server_call(struct admin_server *s, const struct admin_conn *c, c
 {
     char from[NETADDR_TEXT];
     const struct admin_credentials *k = &c->credentials;
-    json_t *msg = json_pack("{ss sI sI ss ss ss ss sO sb}", "type", "call", "id",
-                            (json_int_t)(s->last_call + 1), "route", (json_int_t)admin_route_index(r),
-                            "session", k->session, "bearer", k->bearer, "csrf", k->csrf, "from",
-                            netaddr_print_ip(&c->client, from), "args", args, "quiet", (int)quiet);
+    json_t *msg =
+        json_pack("{ss sI sI ss ss ss ss sO sb sf}", "type", "call", "id", (json_int_t)(s->last_call + 1),
+                  "route", (json_int_t)admin_route_index(r), "session", k->session, "bearer", k->bearer,
+                  "csrf", k->csrf, "from", netaddr_print_ip(&c->client, from), "args", args, "quiet",
+                  (int)quiet, "until", clock_monotonic() + REQUESTS_PATIENCE);
     if (!msg || ipc_send(s->main, msg, NULL, 0) != ERR_OK)
         return 0;
     return ++s->last_call;
+}
+
+void admin_server_withdraw(struct admin_server *s, uint64_t call)
+{
+    (void)ipc_send(s->main, json_pack("{ss sI}", "type", "withdraw", "id", (json_int_t)call), NULL, 0);
 }
 
 static struct admin_conn *server_caller(const struct admin_conns *list, uint64_t call)

@@ -62,22 +62,42 @@ static const char *deed_result(const json_t *answer)
     return type && strcmp(type, "error") == 0 ? (reason ? reason : "refused") : "done";
 }
 
-static void audit(struct admin *a, const struct admin_route *r, const char *who, const char *from,
-                  const json_t *args, const json_t *answer)
+/* detail is stolen. Who only looks can cause what is routine: it is not kept as an event. */
+static void audit_write(struct admin *a, struct admin_deed deed, json_t *detail, const json_t *answer)
 {
-    char what[160], why[SCHEMA_WHY];
-    json_t *detail = deed_detail(r, args);
+    char why[SCHEMA_WHY], who[100], result[200];
     char *text = json_dumps(detail, JSON_COMPACT | JSON_SORT_KEYS);
-    snprintf(what, sizeof what, "%s %s", r->method, r->path);
-    const struct admin_deed deed = {who, from, what, text ? text : "", deed_result(answer)};
-    char quoted[200];
-    log_event(LOG_NOTICE, "Admin Change", "who=%s from=\"%s\" what=\"%s\" result=%s",
-              log_quote(who, strlen(who), (char[100]){0}, 100), from, what,
-              log_quote(deed.result, strlen(deed.result), quoted, sizeof quoted));
+    deed.detail = text ? text : "";
+    deed.result = deed_result(answer);
+    log_event(deed.routine ? LOG_INFO : LOG_NOTICE, "Admin Change",
+              "who=%s from=\"%s\" what=\"%s\" result=%s",
+              log_quote(deed.who, strlen(deed.who), who, sizeof who), deed.from, deed.what,
+              log_quote(deed.result, strlen(deed.result), result, sizeof result));
     if (a->book && admin_audit_add(a->book, &deed, time(NULL), why) != ERR_OK)
         log_event(LOG_ERR, "Admin Change Not Recorded", "reason=\"%s\"", why);
     free(text);
     json_decref(detail);
+}
+
+static void audit(struct admin *a, const struct admin_route *r, const char *who, const char *from,
+                  const json_t *args, const json_t *answer)
+{
+    char what[160];
+    snprintf(what, sizeof what, "%s %s", r->method, r->path);
+    const struct admin_deed deed = {
+        .who = who, .from = from, .what = what, .routine = r->role != ADMIN_WRITER};
+    audit_write(a, deed, deed_detail(r, args), answer);
+}
+
+/* A config that core has sent: no route of the API does this. */
+static void audit_carried(struct admin *a, const json_t *msg, const json_t *answer)
+{
+    const char *core = json_string_value(json_object_get(msg, "core"));
+    char who[ADMIN_WHO_MAX];
+    snprintf(who, sizeof who, "core:%s", core ? core : "");
+    const struct admin_deed deed = {
+        .who = who, .from = "its tunnel", .what = "config from core", .routine = true};
+    audit_write(a, deed, json_pack("{sO}", "revision", json_object_get(msg, "revision")), answer);
 }
 
 /* What only asks is no change, though it has a body. */
@@ -97,13 +117,15 @@ static const struct admin_route *route_of(const char *verb, const char *word)
     return NULL;
 }
 
-void admin_audit_local(void *admin, const json_t *msg, const json_t *answer)
+void admin_audit_local(void *admin, const json_t *msg, const char *by, const json_t *answer)
 {
     const char *type = json_string_value(json_object_get(msg, "type")),
                *word = json_string_value(json_object_get(msg, "verb"));
-    const struct admin_route *r = type && strcmp(type, "admin") != 0 ? route_of(type, word) : NULL;
+    if (type && strcmp(type, "config_carry") == 0)
+        audit_carried(admin, msg, answer);
+    const struct admin_route *r = by && type && strcmp(type, "admin") != 0 ? route_of(type, word) : NULL;
     if (r && route_changes(r))
-        audit(admin, r, "local", "this box", msg, answer);
+        audit(admin, r, by, "this box", msg, answer);
 }
 
 /* Answers ---------------------------------------------------------------------------------------------------
@@ -172,7 +194,8 @@ static void answer_worker(const struct admin_task *t, const json_t *answer)
     struct worker *w = t->admin->worker;
     if (!w || worker_pid(w) != t->worker)
         return; /* it was another process that asked */
-    json_t *out = json_pack("{ss sI sb}", "type", "answer", "id", t->call, "proven", (int)t->proven);
+    json_t *out = json_pack("{ss sI sb ss si}", "type", "answer", "id", t->call, "proven",
+                            (int)(t->proven && !t->ended), "who", t->who, "role", (int)t->role);
     if (!answer || (type && strcmp(type, "error") == 0)) {
         answer_add_error(out, answer);
     } else {

@@ -172,7 +172,9 @@ START_TEST(test_limiter)
     for (int i = 0; i < ADMIN_LIMIT_USER - ADMIN_LIMIT_ADDRESS; i++)
         ck_assert(admin_limiter_take(l, i & 1 ? &c : &d, "ann", 1000) <= 0);
     ck_assert(admin_limiter_take(l, &c, "carl", 1000) > 0);
-    ck_assert(admin_limiter_take(l, &b, "Ann", 1000) > 0);
+    for (int i = 0; i < ADMIN_LIMIT_OWN; i++)
+        ck_assert(admin_limiter_take(l, &b, "Ann", 1000) <= 0); /* its own, */
+    ck_assert(admin_limiter_take(l, &b, "Ann", 1000) > 0);      /* and no more */
     ck_assert(admin_limiter_take(l, &b, "carl", 1000) <= 0);
     admin_limiter_free(l);
 }
@@ -184,19 +186,22 @@ START_TEST(test_limiter_trust)
     struct admin_limiter *l = admin_limiter_new();
     struct netaddr home = ip("192.0.2.1");
     ck_assert(admin_limiter_take(l, &home, "ann", 1000) <= 0);
-    admin_limiter_succeeded(l, &home, "ann");
+    ck_assert(admin_limiter_succeeded(l, &home, "ann"));
     for (unsigned i = 0; i < 100; i++) {
         struct netaddr other = ip("198.51.100.1");
         other.ip[3] = (uint8_t)i;
         (void)admin_limiter_take(l, &other, "ann", 1001);
     }
-    struct netaddr other = ip("203.0.113.1");
-    ck_assert(admin_limiter_take(l, &other, "ann", 1001) > 0);
+    struct netaddr other = ip("203.0.113.1"), near = ip("2001:db8:0:1::1"), too = ip("2001:db8:0:2::1");
+    ck_assert(admin_limiter_take(l, &other, "ann", 1001) <= 0);
+    ck_assert(admin_limiter_take(l, &near, "ann", 1001) <= 0);
+    ck_assert(admin_limiter_take(l, &too, "ann", 1001) <= 0);
+    ck_assert(admin_limiter_take(l, &near, "ann", 1001) > 0); /* one /48 */
     ck_assert(admin_limiter_take(l, &home, "ann", 1001) <= 0);
     /* What was right costs nothing: many logins in a row. */
     for (int i = 0; i < 50; i++) {
         ck_assert(admin_limiter_take(l, &home, "ann", 1001) <= 0);
-        admin_limiter_succeeded(l, &home, "ann");
+        ck_assert(!admin_limiter_succeeded(l, &home, "ann"));
     }
     admin_limiter_free(l);
 }
@@ -259,6 +264,75 @@ START_TEST(test_users)
 }
 END_TEST
 
+/* A restart forgets nobody who has been in before. */
+START_TEST(test_known)
+{
+    char why[SCHEMA_WHY], text[32];
+    struct admin_book *b = book_open();
+    for (unsigned i = 0; i < ADMIN_KNOWN_OF_ONE + 1; i++) {
+        snprintf(text, sizeof text, "192.0.2.%u", i);
+        ck_assert_int_eq(admin_known_add(b, "ann", text, why), ERR_OK);
+    }
+    ck_assert_int_eq(admin_known_add(b, "Ann", "192.0.2.9", why), ERR_OK);
+    ck_assert_int_eq(admin_known_add(b, "bob", "192.0.2.0", why), ERR_OK);
+    for (int times = 0; times < 2; times++) {
+        struct admin_limiter *l = admin_limiter_new();
+        struct netaddr first = ip("192.0.2.0"), second = ip("192.0.2.1");
+        ck_assert_int_eq(admin_known_load(b, l, why), ERR_OK);
+        ck_assert(admin_limiter_succeeded(l, &first, "ann")); /* the oldest, forgotten */
+        ck_assert(admin_limiter_succeeded(l, &second, "ANN") == (times == 1));
+        ck_assert(!admin_limiter_succeeded(l, &first, "bob"));
+        ck_assert_int_eq(admin_known_forget(b, "ann", why), ERR_OK);
+        admin_limiter_free(l);
+    }
+    book_remove(b);
+}
+END_TEST
+
+static json_int_t audit_count(struct admin_book *b, const char *what, json_int_t *times)
+{
+    char why[SCHEMA_WHY];
+    json_t *list, *one;
+    size_t i;
+    json_int_t n = 0;
+    *times = 0;
+    ck_assert_int_eq(admin_audit_list(b, 0, 100000, &list, why), ERR_OK);
+    json_array_foreach (list, i, one)
+        if (strcmp(json_string_value(json_object_get(one, "what")), what) == 0) {
+            n++;
+            *times += json_integer_value(json_object_get(one, "count"));
+        }
+    json_decref(list);
+    return n;
+}
+
+/* Logins are one entry a day, and push out no change. */
+START_TEST(test_audit)
+{
+    char why[SCHEMA_WHY], from[32];
+    json_int_t times;
+    struct admin_book *b = book_open();
+    struct admin_deed change = {"ann", "192.0.2.1", "change", "{}", "done", false},
+                      login = {"bob", "192.0.2.2", "login", "{}", "done", true};
+    ck_assert_int_eq(admin_audit_add(b, &change, 1000, why), ERR_OK);
+    ck_assert_int_eq(admin_audit_add(b, &change, 1000, why), ERR_OK);
+    for (int i = 0; i < 50; i++)
+        ck_assert_int_eq(admin_audit_add(b, &login, 1000 + i, why), ERR_OK);
+    ck_assert_int_eq(admin_audit_add(b, &login, 1000 + 86400, why), ERR_OK);
+    ck_assert_int_eq(audit_count(b, "change", &times), 2);
+    ck_assert_int_eq(audit_count(b, "login", &times), 2);
+    ck_assert_int_eq(times, 51);
+    login.from = from;
+    for (unsigned i = 0; i < ADMIN_AUDIT_ROUTINE_MAX + 10; i++) {
+        snprintf(from, sizeof from, "198.51.%u.%u", i / 256, i % 256);
+        ck_assert_int_eq(admin_audit_add(b, &login, 90000, why), ERR_OK);
+    }
+    ck_assert_int_eq(audit_count(b, "change", &times), 2);
+    ck_assert_int_eq(audit_count(b, "login", &times), ADMIN_AUDIT_ROUTINE_MAX);
+    book_remove(b);
+}
+END_TEST
+
 START_TEST(test_tokens)
 {
     struct admin_book *b = book_open();
@@ -307,4 +381,5 @@ START_TEST(test_credentials)
 END_TEST
 
 UNIT_MAIN("admin", test_routes, test_every_route, test_arguments, test_sessions, test_sessions_bounded,
-          test_limiter, test_limiter_trust, test_passwords, test_users, test_tokens, test_credentials)
+          test_limiter, test_limiter_trust, test_passwords, test_users, test_known, test_audit, test_tokens,
+          test_credentials)

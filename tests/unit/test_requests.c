@@ -1,5 +1,7 @@
 /* Questions over a daemon's socket: changes one at a time and to their end, questions at once. */
 #include <check.h>
+#include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@ static struct {
     struct requests *server;
     struct request *slow[8], *query;
     unsigned n_slow, n_gone;
-    char order[64], dir[64], path[96], why[SCHEMA_WHY];
+    char order[128], dir[64], path[96], why[SCHEMA_WHY];
 } seen;
 
 static void on_quick(void *ctx, struct request *r, const json_t *msg)
@@ -159,4 +161,140 @@ START_TEST(test_a_refusal_always_comes)
 }
 END_TEST
 
-UNIT_MAIN("requests", test_one_change_at_a_time, test_who_does_not_wait, test_a_refusal_always_comes)
+/* Calls of the daemon itself ------------------------------------------------------------------------------
+ */
+
+static struct {
+    char order[128];
+    json_int_t status, retry;
+} heard;
+
+static void on_answer(void *data, json_t *answer)
+{
+    strcat(heard.order, data);
+    heard.status = json_integer_value(json_object_get(answer, "status"));
+    heard.retry = json_integer_value(json_object_get(answer, "retry_after"));
+}
+
+static void call(const char *by, const char *name)
+{
+    ck_assert(requests_call(seen.server, json_pack("{ss ss ss}", "type", "quick", "name", name, "by", by),
+                            on_answer, (void *)(uintptr_t)name));
+}
+
+START_TEST(test_calls_bounded)
+{
+    memset(&heard, 0, sizeof heard);
+    setup();
+    int a = send_request("slow", "a");
+    call("ann", "1"), call("ann", "2"), call("ann", "3"), call("ann", "4");
+    ck_assert_str_eq(heard.order, "");
+    call("ann", "5"); /* one too many of hers, */
+    ck_assert_str_eq(heard.order, "5");
+    ck_assert_int_eq(heard.status, 503);
+    ck_assert_int_gt(heard.retry, 0);
+    call("bob", "b"); /* not of his */
+    ck_assert_str_eq(heard.order, "5");
+    static char names[40][4];
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(names[i], sizeof names[i], "u%u", i % 100);
+        call(names[i], ",");
+    }
+    ck_assert_str_eq(heard.order, "5,,,,,,,,,,,,,"); /* 32 wait */
+    request_answer(seen.slow[0], json_pack("{ss}", "type", "done"));
+    turn_loop();
+    ck_assert_str_eq(seen.order, "a1234b,,,,,,,,,,,,,,,,,,,,,,,,,,,"); /* what was refused does not run */
+    close(a);
+    turn_loop();
+    teardown();
+}
+END_TEST
+
+START_TEST(test_calls_withdrawn)
+{
+    memset(&heard, 0, sizeof heard);
+    setup();
+    char one[] = "1", two[] = "2";
+    int a = send_request("slow", "a");
+    call("ann", one);
+    call("ann", two);
+    ck_assert(requests_withdraw(seen.server, one));
+    ck_assert(!requests_withdraw(seen.server, one));
+    request_answer(seen.slow[0], json_pack("{ss}", "type", "done"));
+    turn_loop();
+    ck_assert_str_eq(seen.order, "a2");
+    ck_assert_str_eq(heard.order, "2");
+    ck_assert(!requests_withdraw(seen.server, two));
+    close(a);
+    turn_loop();
+    teardown();
+}
+END_TEST
+
+/* Who was told that it was not done can rely on it. */
+START_TEST(test_calls_impatient)
+{
+    memset(&heard, 0, sizeof heard);
+    setup();
+    int a = send_request("slow", "a");
+    requests_set_patience(seen.server, 0.001);
+    call("ann", "1");
+    while (!*heard.order)
+        ev_run(seen.loop, EVRUN_ONCE);
+    ck_assert_str_eq(heard.order, "1");
+    ck_assert_int_eq(heard.status, 503);
+    request_answer(seen.slow[0], json_pack("{ss}", "type", "done"));
+    turn_loop();
+    ck_assert_str_eq(seen.order, "a");
+    close(a);
+    turn_loop();
+    teardown();
+}
+END_TEST
+
+START_TEST(test_tools_bounded)
+{
+    setup();
+    int fds[72], a = send_request("slow", "a");
+    unsigned refused = 0;
+    for (unsigned i = 0; i < 72; i++)
+        fds[i] = send_request("quick", "");
+    for (unsigned i = 64; i < 72; i++)
+        refused += answered(fds[i], "error");
+    ck_assert_uint_eq(refused, 8);
+    request_answer(seen.slow[0], json_pack("{ss}", "type", "done"));
+    turn_loop();
+    for (unsigned i = 0; i < 64; i++)
+        ck_assert(answered(fds[i], "quick"));
+    for (unsigned i = 0; i < 72; i++)
+        close(fds[i]);
+    close(a);
+    turn_loop();
+    teardown();
+}
+END_TEST
+
+/* Whom the audit hears of. */
+static void on_watched(void *ctx, const json_t *msg, const char *by, const json_t *answer)
+{
+    (void)msg, (void)answer;
+    strcat(strcat(ctx, by ? by : "-"), " ");
+}
+
+START_TEST(test_watched)
+{
+    char log[200] = "", wanted[200];
+    setup();
+    requests_watch(seen.server, on_watched, log);
+    close(send_request("quick", "a"));
+    requests_submit(seen.server, json_pack("{ss ss ss}", "type", "quick", "name", "b", "by", "SIGHUP"));
+    requests_submit(seen.server, json_pack("{ss ss}", "type", "quick", "name", "c"));
+    snprintf(wanted, sizeof wanted, "%s SIGHUP - ", getpwuid(geteuid())->pw_name);
+    ck_assert_str_eq(log, wanted);
+    turn_loop();
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("requests", test_one_change_at_a_time, test_who_does_not_wait, test_a_refusal_always_comes,
+          test_calls_bounded, test_calls_withdrawn, test_calls_impatient, test_tools_bounded, test_watched)

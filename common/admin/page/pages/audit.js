@@ -28,7 +28,7 @@ export function audit(view) {
             { label: 'Time (UTC)', cell: (e) => time(e.time), class: 'when' },
             { label: 'Who', cell: (e) => words(e.who), sort: (e) => e.who },
             { label: 'From', cell: (e) => code(e.from), sort: (e) => e.from },
-            { label: 'What', cell: (e) => e.what, sort: (e) => e.what },
+            { label: 'What', cell: (e) => (e.count > 1 ? `${e.what} (${e.count} times, the last at ${time(e.last)})` : e.what), sort: (e) => e.what },
             { label: 'Detail', cell: (e) => words(detail(e.detail)), class: 'wide-cell' },
             { label: 'Result', cell: (e) => (e.result === 'done' ? badge('done', 'good') : el('span', {}, badge('not done', 'bad'), ` ${e.result}`)), class: 'wide-cell' },
         ],
