@@ -264,7 +264,7 @@ void firewall_print_edge(FILE *out, const struct config *c, const struct config_
     fprintf(out, "# The edge %s itself: what it takes from the network.\n", edge->name);
     print_begin(out, table, "input", "drop");
     fputs("        iif \"lo\" accept\n"
-          "        meta l4proto { icmp, ipv6-icmp } accept\n"
+          "        meta l4proto { icmp, icmpv6 } accept\n"
           "        tcp dport 22 accept comment \"your own access: narrow it, or take it out\"\n",
           out);
     print_admin(out, c, edge);

@@ -276,8 +276,11 @@ int edge_join_command(int argc, char **argv)
                     "warn until a\n"
                     "real one is in its place: %s/" BOX_CERT " and " BOX_CERT_KEY "\n",
                     j.config.join_host, j.box.dir);
-        printf("Delete the bundle, then start the edge: stile-edge run%s%s\n",
-               strcmp(j.box.dir, BOX_DIR) ? " --dir " : "", strcmp(j.box.dir, BOX_DIR) ? j.box.dir : "");
+        printf("Delete the bundle. ");
+        if (strcmp(j.box.dir, BOX_DIR) == 0)
+            printf("The service stile-edge starts by itself; by hand it is: stile-edge run\n");
+        else
+            printf("Then start the edge: stile-edge run --dir %s\n", j.box.dir);
         if (admin_first_user(&j.box, j.user, ADMIN_EDGE,
                              config_edge_find(&j.config, j.bundle.edge)->admin.port, j.cert, why) != ERR_OK)
             fprintf(stderr, "stile-edge join: warning: %s\n", why); /* joined all the same */

@@ -19,6 +19,10 @@ rules edge edge1 >"$LAB/edge.nft"
 check 'the outer firewall loads its rules' lab_in fwout nft -f "$LAB/outer.nft"
 check 'the inner firewall loads its rules' lab_in fwin nft -f "$LAB/inner.nft"
 check 'the edge loads its rules' lab_in edge nft -f "$LAB/edge.nft"
+# A bare Debian has no /etc/protocols (package netbase).
+# shellcheck disable=SC2016 # for the inner shell
+check 'a box without /etc/protocols takes them' lab_in edge unshare --mount --propagation private sh -c '
+    [ ! -e /etc/protocols ] || mount --bind /dev/null /etc/protocols; exec nft -c -f "$1"' nft "$LAB/edge.nft"
 check 'loading rules again replaces them' lab_in fwout nft -f "$LAB/outer.nft"
 check 'the core that printed them is who may dial' grep -q "ip saddr $CORE_ADDRESS ip daddr $EDGE_INNER tcp dport 2222" "$LAB/inner.nft"
 edge_start
