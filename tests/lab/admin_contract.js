@@ -1,16 +1,16 @@
-// admin_contract.js URL TOKEN [METHOD PATH BODY]... : asks every GET route of a box's openapi.json, and the given requests, and says which
-// answers are not as it describes them. Every route of the file is asked without a credential first: it must be refused.
+// admin_contract.js URL TOKEN [METHOD PATH BODY]... : asks every GET route of a box's openapi.json, those of a session, and the given requests,
+// and says which answers are not as it describes them, and which routes of it have not succeeded once. Every route of the file is asked without
+// a credential first: it must be refused.
 'use strict';
 const https = require('https');
 
 const [base, token, ...more] = process.argv.slice(2);
 let wrong = 0, right = 0;
+const succeeded = new Set();
 
-function ask(method, path, body, bearer) {
+function ask(method, path, body, credential = {}) {
     return new Promise((resolve, reject) => {
-        const headers = {};
-        if (bearer)
-            headers.Authorization = `Bearer ${bearer}`;
+        const headers = { ...credential };
         if (body)
             headers['Content-Type'] = 'application/json';
         const request = https.request(base + path, { method, headers, rejectUnauthorized: false, agent: false }, (answer) => {
@@ -66,15 +66,18 @@ function judge(name, problem) {
     }
 }
 
-function described(api, method, path) {
-    const pattern = Object.keys(api.paths).find((p) => p === path) ||
+function patternOf(api, path) {
+    return Object.keys(api.paths).find((p) => p === path) ||
         Object.keys(api.paths).find((p) => new RegExp(`^${p.replace(/\{[^}]*\}/g, '[^/]+')}$`).test(path));
-    return api.paths[pattern][method.toLowerCase()];
 }
 
-async function one(api, method, path, body) {
-    const answer = await ask(method, path, body, token);
-    const [type, { schema }] = Object.entries(described(api, method, path.split('?')[0]).responses['200'].content)[0];
+// Its answer, once it is as described.
+async function one(api, method, path, body, credential = { Authorization: `Bearer ${token}` }) {
+    const answer = await ask(method, path, body, credential);
+    const pattern = patternOf(api, path.split('?')[0]), operation = api.paths[pattern]?.[method.toLowerCase()];
+    if (!operation)
+        return judge(`${method} ${path}`, 'is not described');
+    const [type, { schema }] = Object.entries(operation.responses['200'].content)[0];
     if (answer.status !== 200)
         return judge(`${method} ${path}`, `status ${answer.status}: ${answer.text}`);
     if (!answer.headers['content-type'].startsWith(type))
@@ -85,14 +88,30 @@ async function one(api, method, path, body) {
     else if (type === 'application/json')
         value = JSON.parse(value);
     judge(`${method} ${path}`, mismatch(value, schema, api));
+    succeeded.add(`${method} ${pattern}`);
+    return { value, headers: answer.headers };
+}
+
+// What only a session can: a token has no password, and does not log out.
+async function session(api) {
+    const login = (password) => JSON.stringify({ user: 'contract', password });
+    await one(api, 'POST', '/api/v1/users', JSON.stringify({ name: 'contract', password: 'first-of-its-kind', role: 'reader' }));
+    const refused = await ask('POST', '/api/v1/session', login('not-the-first-one'));
+    judge('POST /api/v1/session with a wrong password',
+        refused.status === 401 ? mismatch(JSON.parse(refused.text), { $ref: 'Error' }, api) : `status ${refused.status}`);
+    const begun = await one(api, 'POST', '/api/v1/session', login('first-of-its-kind'), {});
+    const credential = begun && { Cookie: begun.headers['set-cookie'][0].split(';')[0], 'X-CSRF-Token': begun.value.csrf };
+    await one(api, 'POST', '/api/v1/session/password', JSON.stringify({ old: 'first-of-its-kind', new: 'second-of-its-kind' }), credential);
+    await one(api, 'DELETE', '/api/v1/session', null, credential);
+    await one(api, 'DELETE', '/api/v1/users/contract');
 }
 
 async function main() {
-    const api = JSON.parse((await ask('GET', '/api/v1/openapi.json', null, token)).text);
+    const api = JSON.parse((await ask('GET', '/api/v1/openapi.json', null, { Authorization: `Bearer ${token}` })).text);
     for (const [pattern, methods] of Object.entries(api.paths))
         for (const [method, operation] of Object.entries(methods)) {
             if (operation.security && operation.security.length === 0)
-                continue; // logging in
+                continue; // logging in: session()
             const path = pattern.replace(/\{[^}]*\}/g, '1');
             const required = operation.requestBody && operation.requestBody.content['application/json'].schema;
             const body = required && JSON.stringify(Object.fromEntries(Object.entries(required.properties).map(([name, property]) =>
@@ -103,8 +122,13 @@ async function main() {
             if (method === 'get')
                 await one(api, 'GET', path);
         }
+    await session(api);
     for (let i = 0; i + 2 < more.length; i += 3)
         await one(api, more[i], more[i + 1], more[i + 2]);
+    for (const [pattern, methods] of Object.entries(api.paths))
+        for (const method of Object.keys(methods))
+            if (!succeeded.has(`${method.toUpperCase()} ${pattern}`))
+                judge(`${method.toUpperCase()} ${pattern}`, 'has not succeeded: the test is to ask it so that it does');
     console.log(`${right} as described, ${wrong} not`);
     process.exit(wrong ? 1 : 0);
 }

@@ -79,12 +79,28 @@ for box in core edge; do
     sqlite3 "$RUN/$box/state/stile.db" "UPDATE admin_token SET expires = strftime('%s', 'now') WHERE name = 'ends'"
     is "$box: one that has expired is void" "$(status_of $box -H "Authorization: Bearer $(cat "$LAB/tmp/ends")" $OURS/status)" 401
 
-    # Every route
-    extra=(POST /api/v1/users '{"name":"made","password":"by-the-contract","role":"reader"}' PATCH /api/v1/users/made '{"role":"admin"}'
+    # Brute force, from an address of its own; the administrator's goes on.
+    statuses=$(for _ in 1 2 3 4 5 6 7; do login_status $box admin wrong-password --interface 127.0.0.9; done | tr '\n' ' ')
+    is "$box: five wrong passwords, then no more" "$statuses" "401 401 401 401 401 429 429 "
+    is "$box: not even the right one" "$(login_status $box admin "${FIRST[$box]}" --interface 127.0.0.9)" 429
+    is "$box: a user whom nobody knows is held back alike" \
+        "$(for _ in 1 2 3 4 5 6; do login_status $box nobody wrong-password --interface 127.0.0.8; done | tr '\n' ' ')" \
+        "401 401 401 401 401 429 "
+    is "$box: the administrator gets in" "$(login_status $box admin "${FIRST[$box]}")" 200
+    check "$box: it is an alarm" sh -c "ip netns exec '$(lab_ns $box)' curl -sk -H 'Authorization: Bearer $token' $OURS/alarms |
+        jq -e '.items | any(.number == 701)'"
+
+    # Every route; 701 was raised above.
+    extra=(POST /api/v1/alarms/ack '{"number":701,"subject":"logins"}' POST /api/v1/users '{"name":"made","password":"by-the-contract","role":"reader"}' PATCH /api/v1/users/made '{"role":"admin"}'
         DELETE /api/v1/users/made '' POST /api/v1/tokens '{"name":"short","role":"reader","days":1}' DELETE /api/v1/tokens/3 ''
         POST /api/v1/reload '')
     if [ $box = core ]; then
-        extra+=(POST /api/v1/dns/flush '' POST /api/v1/allow/test "{\"url\":\"https://$JOIN_HOST/\"}"
+        revision=$(jq .revision "$RUN/core/stile.json")
+        extra+=(PUT /api/v1/config "$(jq -c '.revision as $r | {text: (.revision += 1 | tojson), revision: $r}' "$RUN/core/stile.json")"
+            POST /api/v1/config/rollback "{\"revision\":$revision}"
+            POST /api/v1/edges '{"name":"edge9","ssh":"203.0.113.99","public_address":"203.0.113.99"}'
+            POST /api/v1/edges '{"name":"edge9","renew":true}' DELETE /api/v1/edges/edge9 ''
+            POST /api/v1/dns/flush '' POST /api/v1/allow/test "{\"url\":\"https://$JOIN_HOST/\"}"
             POST /api/v1/config/check "$(jq -c '{text: tojson}' "$RUN/core/stile.json")")
     else
         extra+=(POST /api/v1/turn/users '{"name":"t1","password":"p"}' POST /api/v1/turn/users/t1/password '{"password":"q"}'
@@ -96,17 +112,6 @@ for box in core edge; do
     check "$box: the audit knows who, what and how it ended" sh -c "ip netns exec '$(lab_ns $box)' curl -sk \
         -H 'Authorization: Bearer $token' $OURS/audit | jq -e '.items |
         any(.who == \"token:test\" and .what == \"POST /api/v1/users\" and .result == \"done\" and .from == \"127.0.0.1\")'"
-
-    # Brute force, from an address of its own; the administrator's goes on.
-    statuses=$(for _ in 1 2 3 4 5 6 7; do login_status $box admin wrong-password --interface 127.0.0.9; done | tr '\n' ' ')
-    is "$box: five wrong passwords, then no more" "$statuses" "401 401 401 401 401 429 429 "
-    is "$box: not even the right one" "$(login_status $box admin "${FIRST[$box]}" --interface 127.0.0.9)" 429
-    is "$box: a user whom nobody knows is held back alike" \
-        "$(for _ in 1 2 3 4 5 6; do login_status $box nobody wrong-password --interface 127.0.0.8; done | tr '\n' ' ')" \
-        "401 401 401 401 401 429 "
-    is "$box: the administrator gets in" "$(login_status $box admin "${FIRST[$box]}")" 200
-    check "$box: it is an alarm" sh -c "ip netns exec '$(lab_ns $box)' curl -sk -H 'Authorization: Bearer $token' $OURS/alarms |
-        jq -e '.items | any(.number == 701)'"
 
     # Slow senders: more of them than there are places.
     lab_in $box timeout 20 node -e '
