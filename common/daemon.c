@@ -199,7 +199,7 @@ void daemon_tell_stopping(struct daemon *d, double seconds, void (*on_stopping)(
 void daemon_tell_left(const struct daemon *d, const char *left)
 {
     double seconds = d->stop_by - clock_monotonic();
-    sd_notifyf(0, "STATUS=Stopping: %s; %.0f seconds at most", left, seconds > 0 ? seconds : 0);
+    sd_notifyf(0, "STATUS=Stopping, %.0f s at most: %s", seconds > 0 ? seconds : 0, left);
 }
 
 void daemon_end(struct daemon *d)

@@ -38,7 +38,7 @@ void daemon_open_syslog(const struct daemon *d);
 /* It stops, within so many seconds: from here on the service manager waits for as long as it takes
  * (EXTEND_TIMEOUT_USEC), whatever its unit says. on_stopping: at once, and each second. */
 void daemon_tell_stopping(struct daemon *d, double seconds, void (*on_stopping)(void *ctx));
-/* How far it is, for `systemctl status`; the seconds that are left are added. */
+/* How far it is, for `systemctl status`, which cuts what is long; the seconds that are left are put before it. */
 void daemon_tell_left(const struct daemon *d, const char *left);
 /* Frees what daemon_begin made. */
 void daemon_end(struct daemon *d);

@@ -95,7 +95,7 @@ static void core_on_stopping(void *core)
 {
     const struct core *c = core;
     char left[80];
-    snprintf(left, sizeof left, "%zu tunnels with requests that run", core_tunnels_running(c));
+    snprintf(left, sizeof left, "%zu tunnels with requests", core_tunnels_running(c));
     daemon_tell_left(&c->daemon, left);
 }
 

@@ -36,7 +36,7 @@ static void left_known(void *edge, json_t *results)
     struct edge *e = edge;
     char left[160];
     e->leaving = NULL;
-    snprintf(left, sizeof left, "%lld connections of guests (%lld WebSockets), %lld relays left",
+    snprintf(left, sizeof left, "%lld connections (%lld WebSockets), %lld relays",
              (long long)sum_of(results, "web", "connections"), (long long)sum_of(results, "web", "open_websockets"),
              (long long)sum_of(results, "turn", "allocations"));
     daemon_tell_left(&e->daemon, left);

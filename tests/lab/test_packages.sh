@@ -100,7 +100,6 @@ is 'sshd logged no error under its restrictions' \
 
 # Upgrades keep what was configured, and come back by themselves.
 debian_in edge sh -c 'echo "# ours" >>/etc/logrotate.d/stile-edge'
-config=$(debian_in edge sha256sum /etc/stile/stile.json /etc/stile/ssh_host_ed25519_key)
 # Guests ask all the time meanwhile, each on a connection of its own; what curl made of each goes to $LAB/tmp/upgrade-BOX.
 guests_ask() {
     until [ -e "$LAB/tmp/upgraded-$1" ]; do
@@ -108,18 +107,33 @@ guests_ask() {
         echo $? >>"$LAB/tmp/upgrade-$1"
     done
 }
+# While an edge drains for longer than TimeoutStopSec of its unit: a WebSocket goes on until then, and is closed with words.
+debian_in core cat /etc/stile/stile.json | jq '.revision += 1 | .drain.edge_seconds = 18' >"$LAB/tmp/stile.json"
+debian_put core "$LAB/tmp/stile.json" /root/stile.json
+check 'core brings the time to drain to the edge' debian_in core sh -c 'cat /root/stile.json >/etc/stile/stile.json && stile-core reload'
+wait_for 5 'the config on the edge' debian_in edge grep -q edge_seconds /etc/stile/stile.json
+config=$(debian_in edge sha256sum /etc/stile/stile.json /etc/stile/ssh_host_ed25519_key)
+drains() { grep -q 'Status: "Stopping, .* (1 WebSockets), ' <(debian_in edge systemctl status stile-edge); }
 for box in core edge; do
     newer $box
     debian_put $box "$(deb $box "$version+1")" /root/newer.deb
     guests_ask $box &
     asking=$!
     wait_for 10 'a request before the upgrade' test -s "$LAB/tmp/upgrade-$box"
+    if [ $box = edge ]; then
+        lab_spawn guest websocket env NODE_EXTRA_CA_CERTS="$LAB/ca/ca.pem" node "$ROOT/tests/lab/drain_guest.js" "wss://$JOIN_HOST/bulk/echo"
+        wait_for 10 'the WebSocket' grep -qx open "$LAB/log/guest-websocket.log"
+        (wait_for 20 'words in systemctl status' drains && touch "$LAB/tmp/drains") &
+    fi
     check "$box is upgraded" debian_in $box apt-get install -y /root/newer.deb
     wait_for 30 'a request after the upgrade' guest_gets_through
     touch "$LAB/tmp/upgraded-$box"
     wait $asking
     diag "$(wc -l <"$LAB/tmp/upgrade-$box") requests during the upgrade of $box; curl's results: $(sort "$LAB/tmp/upgrade-$box" | uniq -c | xargs)"
 done
+check 'systemctl status said what the edge waited for' test -e "$LAB/tmp/drains"
+check 'the WebSocket was closed with 1001 in the end' grep -qx 'closed 1001' "$LAB/log/guest-websocket.log"
+refute 'systemd lost patience' debian_in edge sh -c 'journalctl --no-pager -u stile-edge | grep -qE "timed out|Failed with result"'
 is "no request failed while core was upgraded" "$(grep -vcx 0 "$LAB/tmp/upgrade-core")" 0
 # 7, 35, 52, 56: nobody was there. 18 and 92 would be an answer that was cut off.
 is "no answer was cut off while the edge was upgraded" "$(grep -vcxE '0|7|35|52|56' "$LAB/tmp/upgrade-edge")" 0
