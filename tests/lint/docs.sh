@@ -24,6 +24,14 @@ for program in stile-edge stile-core; do
         grep -oE -- '--[a-z][a-z-]+' <<< "$rest" | sed "s/^/$verb /"
     done | sort -u)
 done
+# Commands as they are typed in blocks of sh: the noun is one of the program's, and the verb one of the noun's.
+while read -r program noun verb _; do
+    help=$("$build/$program" "$noun" --help 2>/dev/null) || { fail "the documents type '$program $noun', which is no command"; continue; }
+    verbs=$(grep -oE "($program|\.\.\.) $noun [a-z|]+" <<< "$help" | cut -d ' ' -f 3 | tr '|' '\n')
+    [ -z "$verbs" ] || ! [[ $verb =~ ^[a-z]+$ ]] || grep -qx "$verb" <<< "$verbs" ||
+        fail "the documents type '$program $noun $verb', which --help does not name"
+done < <(cat "${documents[@]}" | sed -n '/^ *```sh$/,/^ *```$/p' | grep -oE '^ *(sudo )?stile-(core|edge) [a-z].*' |
+    sed -E 's/^ *(sudo )?//; s/ #.*//' | sort -u)
 # Every metric, and the events of TURN that are counted.
 while read -r metric; do
     grep -q "\`$metric\`" docs/monitoring.md || fail "docs/monitoring.md does not name the metric $metric"
