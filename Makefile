@@ -157,6 +157,8 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/stile.json.5
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/stile LICENSE
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/stile packaging/stile.schema.json
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/stile/prometheus packaging/prometheus/*.yml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/stile/grafana packaging/grafana/stile.json
 	install -D -m 644 packaging/systemd/stile-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
 	install -D -m 644 packaging/systemd/stile-tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/stile.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*.service packaging/systemd/*.path

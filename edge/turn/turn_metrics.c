@@ -53,4 +53,9 @@ void turn_metrics(struct metrics *m, const json_t *workers)
     ports(m, workers, "stile_turn_relay_ports", "all", "relay ports of an address");
     ports(m, workers, "stile_turn_relay_ports_used", "used",
           "relay ports in use or reserved, by all workers");
+    metrics_family(m, "stile_turn_total_quota", METRICS_GAUGE,
+                   "allocations that there may be in all workers, 0: no such limit");
+    const json_t *quota = json_object_get(json_array_get(workers, 0), "quota");
+    if (quota)
+        metrics_value(m, json_number_value(json_object_get(quota, "total")), NULL);
 }

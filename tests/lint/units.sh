@@ -8,7 +8,8 @@ trap 'rm -rf "$root"' EXIT
 make -s BUILD="${BUILD:-build}" DESTDIR="$root" PREFIX=/usr install || fail 'make install does not work'
 units=$root/usr/lib/systemd/system
 for file in sbin/stile-core sbin/stile-edge share/man/man8/stile-core.8 share/man/man8/stile-edge.8 share/man/man5/stile.json.5 \
-    share/doc/stile/LICENSE share/stile/stile.schema.json lib/sysusers.d/stile.conf lib/tmpfiles.d/stile.conf lib/systemd/system/stile-core.path; do
+    share/doc/stile/LICENSE share/stile/stile.schema.json share/stile/prometheus/stile.rules.yml \
+    share/stile/prometheus/alarms.rules.yml share/stile/prometheus/prometheus.yml share/stile/grafana/stile.json lib/sysusers.d/stile.conf lib/tmpfiles.d/stile.conf lib/systemd/system/stile-core.path; do
     [ -s "$root/usr/$file" ] || fail "make install does not install $file"
 done
 grep -rn '@[a-z]*@' "$units" && fail 'make install leaves placeholders in units'
