@@ -199,12 +199,13 @@ static void keys_offered(struct core *c, struct core_tunnel *t, const struct con
 /* Of its words what people can be shown, and no more. */
 static void keys_note(struct core *c, const struct core_tunnel *t, const json_t *msg)
 {
-    char error[300], secrets[SECRETS_DIGEST];
+    char error[300], quoted[2 * sizeof error], secrets[SECRETS_DIGEST];
     const char *before = text_of(json_object_get(c->acks, t->edge), "error");
     text_copy(error, sizeof error, text_of(msg, "error"));
     text_copy(secrets, sizeof secrets, text_of(msg, "secrets"));
     if (*error && strcmp(error, before) != 0)
-        log_event(LOG_WARNING, "Keys Not Taken Over", "edge=%s reason=\"%s\"", t->edge, error);
+        log_event(LOG_WARNING, "Keys Not Taken Over", "edge=%s reason=%s", t->edge,
+                  log_quote(error, strlen(error), quoted, sizeof quoted));
     json_object_set_new(
         c->acks, t->edge,
         json_pack("{sO ss ss}", "id", json_object_get(msg, "id"), "secrets", secrets, "error", error));

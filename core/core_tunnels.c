@@ -116,7 +116,7 @@ static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
     const char *state = json_string_value(json_object_get(msg, "state"));
     const char *reason = json_string_value(json_object_get(msg, "reason"));
     bool was_active = tunnel_is_active(t), active = state && strcmp(state, "active") == 0;
-    char before[sizeof t->reason];
+    char before[sizeof t->reason], quoted[2 * sizeof t->reason];
     if (!state || t->leaving)
         return;
     memcpy(before, t->reason, sizeof before);
@@ -130,8 +130,8 @@ static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
     if (active && !was_active)
         log_event(LOG_NOTICE, "Tunnel Up", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
     else if (!active && *t->reason && (was_active || strcmp(before, t->reason) != 0))
-        log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=\"%s\"", t->edge, t->index,
-                  t->target, t->reason);
+        log_event(LOG_WARNING, "Tunnel Down", "edge=%s tunnel=%u target=%s reason=%s", t->edge, t->index,
+                  t->target, log_quote(t->reason, strlen(t->reason), quoted, sizeof quoted));
     tunnels_match_alarms(t->owner);
 }
 

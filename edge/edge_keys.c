@@ -176,14 +176,15 @@ static enum err keys_secrets(struct edge *e, const char *core, const json_t *msg
 json_t *edge_keys_heard(void *edge, const char *core, const json_t *msg)
 {
     struct edge *e = edge;
-    char why[SCHEMA_WHY], secrets[SECRETS_DIGEST] = "";
+    char why[SCHEMA_WHY], quoted[2 * SCHEMA_WHY], secrets[SECRETS_DIGEST] = "";
     enum err err = keys_accept(e, core, msg, why);
     if (err == ERR_OK)
         err = keys_host(e, msg, why);
     if (err == ERR_OK)
         err = keys_secrets(e, core, msg, why);
     if (err != ERR_OK)
-        log_event(LOG_ERR, "Keys Not Taken Over", "core=%s reason=\"%s\"", core, why);
+        log_event(LOG_ERR, "Keys Not Taken Over", "core=%s reason=%s", core,
+                  log_quote(why, strlen(why), quoted, sizeof quoted));
     char *key = key_line(e, BOX_HOST_KEY), *next = key_line(e, BOX_NEXT_HOST_KEY);
     (void)secrets_digest(&e->box->secrets, secrets);
     json_t *answer = json_pack("{ss* ss* ss ss*}", "host_key", key, "next_host_key", next, "secrets", secrets,

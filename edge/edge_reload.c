@@ -73,15 +73,18 @@ static void reload_end(struct edge_reload *r, json_t *answer)
     request_answer(request, answer);
 }
 
+/* Why may quote keys and values of the text, which a core may have brought. */
 static void reload_refuse(struct edge_reload *r)
 {
+    char quoted[2 * sizeof r->why];
+    log_quote(r->why, strlen(r->why), quoted, sizeof quoted);
     if (r->carrier) {
-        log_event(LOG_WARNING, "Config Refused", "core=%s revision=%ld reason=\"%s\"", r->core, r->revision,
-                  r->why);
+        log_event(LOG_WARNING, "Config Refused", "core=%s revision=%ld reason=%s", r->core, r->revision,
+                  quoted);
         if (!r->prepared)
             attachments_config_answer(r->edge->attachments, r->carrier, false, r->revision, r->why, "");
     } else {
-        log_event(LOG_WARNING, "Reload Refused", "reason=\"%s\"", r->why);
+        log_event(LOG_WARNING, "Reload Refused", "reason=%s", quoted);
         alarm_raise(ALARM_CONFIG_REFUSED, BOX_CONFIG, r->why);
     }
     reload_end(

@@ -161,8 +161,9 @@ const char *edge_web_policy(void *edge, const char *core, long revision, const j
     const char *problem =
         hosts ? edge_web_judge_revision(e, core, revision, rules, hosts) : e->policy_problem;
     if (problem) {
-        log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=\"%s\"", core, revision,
-                  problem);
+        char quoted[2 * sizeof e->policy_problem];
+        log_event(LOG_WARNING, "Policy Refused", "core=%s revision=%ld reason=%s", core, revision,
+                  log_quote(problem, strlen(problem), quoted, sizeof quoted));
         alarm_raise(ALARM_POLICY_REFUSED, core, problem);
         json_decref(rules);
         json_decref(hosts);
@@ -193,8 +194,9 @@ void edge_web_limits(struct edge *e)
     const struct config *c = &e->box->config;
     for (size_t i = 0; i < e->n_web; i++)
         worker_update(e->web[i], "limits",
-                      json_pack("{ss so so so sI}", "type", "limits", "limits", web_limits_json(&c->web_limits),
-                                "exempt", schema_strings_json(&c->bans.exempt), "load_balancers",
+                      json_pack("{ss so so so sI}", "type", "limits", "limits",
+                                web_limits_json(&c->web_limits), "exempt",
+                                schema_strings_json(&c->bans.exempt), "load_balancers",
                                 schema_strings_json(&c->web_proxy.load_balancers), "hsts",
                                 (json_int_t)c->web_proxy.hsts));
 }

@@ -66,7 +66,7 @@ static void target_on_probed(void *ctx, const char *reason)
 {
     struct target *t = ctx;
     enum target_state state = reason ? TARGET_FAILED : TARGET_ACTIVE;
-    char at[NETADDR_TEXT];
+    char at[NETADDR_TEXT], quoted[2 * sizeof t->reason];
     bool changed = state != t->state || strcmp(t->reason, reason ? reason : "") != 0;
     t->probe = NULL;
     if (state != t->state)
@@ -77,10 +77,9 @@ static void target_on_probed(void *ctx, const char *reason)
     if (!changed)
         return;
     log_event(state == TARGET_ACTIVE ? LOG_NOTICE : LOG_WARNING,
-              state == TARGET_ACTIVE ? "Target Active" : "Target Failed",
-              "domain=%s name=%s address=%s%s%s%s", t->owner->join_host, t->at.name,
-              netaddr_print(&t->at.addr, at), reason ? " reason=\"" : "", reason ? reason : "",
-              reason ? "\"" : "");
+              state == TARGET_ACTIVE ? "Target Active" : "Target Failed", "domain=%s name=%s address=%s%s%s",
+              t->owner->join_host, t->at.name, netaddr_print(&t->at.addr, at), reason ? " reason=" : "",
+              reason ? log_quote(reason, strlen(reason), quoted, sizeof quoted) : "");
     t->owner->events->on_change(t->owner->ctx);
 }
 
@@ -177,6 +176,7 @@ static void source_on_answer(void *ctx, const struct resolver_answer *answer)
     struct target_source *s = ctx;
     struct targets *all = s->owner;
     size_t index = (size_t)(s - all->sources);
+    char quoted[2 * sizeof s->error];
     bool changed = strcmp(s->error, answer->error ? answer->error : "") != 0;
     s->query = NULL;
     if (changed)
@@ -185,8 +185,8 @@ static void source_on_answer(void *ctx, const struct resolver_answer *answer)
     if (answer->error) {
         source_query_in(s, dns_retry);
         if (changed)
-            log_event(LOG_WARNING, "Target Not Resolved", "domain=%s name=%s reason=\"%s\"", all->join_host,
-                      s->host, answer->error);
+            log_event(LOG_WARNING, "Target Not Resolved", "domain=%s name=%s reason=%s", all->join_host,
+                      s->host, log_quote(answer->error, strlen(answer->error), quoted, sizeof quoted));
     } else {
         source_query_in(s, answer->ttl > 0 ? answer->ttl : ttl_none);
     }

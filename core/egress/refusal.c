@@ -10,7 +10,8 @@ enum {
     CLIENT_TEXT = 128,
     METHOD_TEXT = 64,
     URL_TEXT = 384,
-    ID_TEXT = 96
+    ID_TEXT = 96,
+    FAILURE_TEXT = 512
 };
 
 /* The URL as it was asked for; the query may hold secrets and stays out. */
@@ -51,20 +52,22 @@ void egress_note_refusal(struct egress *e, const struct http_message *m, enum eg
 void egress_note_unreachable(struct egress *e, const char *target, const char *words)
 {
     unsigned dropped;
+    char quoted[FAILURE_TEXT];
     e->count.unreachable++;
     if (log_limit_allow(&e->unreachables, (int64_t)e->now, EVENTS_BURST, EVENTS_SECONDS, &dropped))
-        log_event(LOG_WARNING, "Target Unreachable", "target=%s reason=\"%s\" dropped=%u", target, words,
-                  dropped);
+        log_event(LOG_WARNING, "Target Unreachable", "target=%s reason=%s dropped=%u", target,
+                  log_quote(words, strlen(words), quoted, sizeof quoted), dropped);
 }
 
 void egress_note_failure(struct egress *e, enum egress_reason r, const char *target, const char *request,
                          const char *words)
 {
     unsigned dropped;
+    char quoted[FAILURE_TEXT], id[ID_TEXT];
     e->count.by_reason[r]++;
     if (log_limit_allow(&e->failures, (int64_t)e->now, EVENTS_BURST, EVENTS_SECONDS, &dropped))
-        log_event(LOG_WARNING, "Request Failed",
-                  "target=%s status=%u why=%s reason=\"%s\" request=\"%s\" dropped=%u",
-                  target ? target : "none", egress_reason_status(r), egress_reason_words(r), words, request,
-                  dropped);
+        log_event(LOG_WARNING, "Request Failed", "target=%s status=%u why=%s reason=%s request=%s dropped=%u",
+                  target ? target : "none", egress_reason_status(r), egress_reason_words(r),
+                  log_quote(words, strlen(words), quoted, sizeof quoted),
+                  log_quote(request, strlen(request), id, sizeof id), dropped);
 }

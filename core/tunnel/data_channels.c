@@ -1,5 +1,7 @@
 #include "core/tunnel/data_channels.h"
 
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -32,14 +34,15 @@ static void slot_on_close(void *ctx, const char *words)
 {
     struct data_slot *slot = ctx;
     struct data_channels *all = slot->all;
+    char quoted[512];
     data_channel_free(slot->channel);
     slot->channel = NULL;
     /* An edge that closes what it has just opened must not keep us, and our log, busy. */
     if (slot->open_since > 0 && clock_monotonic() - slot->open_since >= reopen_steady)
         slot->wait = reopen_first;
     slot->open_since = 0;
-    log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=\"%s\"", all->edge, slot->index,
-              words);
+    log_event(LOG_INFO, "Data Channel Closed", "edge=%s channel=%u reason=%s", all->edge, slot->index,
+              log_quote(words, strlen(words), quoted, sizeof quoted));
     if (!all->draining)
         slot_wait(slot);
     all->events->on_close(all->ctx, data_channels_count(all), words);

@@ -253,6 +253,7 @@ static void sshd_on_exit(struct ev_loop *loop, ev_child *c, int revents)
 {
     (void)revents;
     struct sshd *s = c->data;
+    char quoted[2 * sizeof s->reason];
     ev_child_stop(loop, c);
     sshd_on_log(loop, &s->log, 0); /* its last words */
     s->pid = 0;
@@ -261,7 +262,8 @@ static void sshd_on_exit(struct ev_loop *loop, ev_child *c, int revents)
                  WIFSIGNALED(c->rstatus) ? WTERMSIG(c->rstatus) : WEXITSTATUS(c->rstatus));
     if (clock_monotonic() - s->started >= long_enough)
         s->backoff = backoff_first;
-    log_event(LOG_ERR, "SSH Server Down", "reason=\"%s\" restart_in=%.1fs", s->reason, s->backoff);
+    log_event(LOG_ERR, "SSH Server Down", "reason=%s restart_in=%.1fs",
+              log_quote(s->reason, strlen(s->reason), quoted, sizeof quoted), s->backoff);
     ev_timer_stop(loop, &s->steady);
     alarm_raise(ALARM_SSH_SERVER_DOWN, "", s->reason);
     sshd_start_in(s, s->backoff);

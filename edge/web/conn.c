@@ -69,9 +69,9 @@ void conn_on_stream_close(void *ctx, enum err why, const char *words)
         offence_note(c->web, &c->client, BAN_handshakes);
     }
     if (log_enabled(LOG_DEBUG)) {
-        char client[NETADDR_TEXT];
-        log_event(LOG_DEBUG, "Guest Gone", "client=%s reason=\"%s\"", netaddr_print(&c->client, client),
-                  words);
+        char client[NETADDR_TEXT], quoted[512];
+        log_event(LOG_DEBUG, "Guest Gone", "client=%s reason=%s", netaddr_print(&c->client, client),
+                  log_quote(words, strlen(words), quoted, sizeof quoted));
     }
     (void)why;
     conn_kill(c);

@@ -6,6 +6,7 @@
 #include "edge/web/conn_h2.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     FILL = 128 * 1024, /* bytes of frames made at once */
@@ -25,10 +26,13 @@ static void tell_why(struct conn *c)
         if (h2_session_code(c->h2->session) == H2_NO_ERROR)
             return;
         w->counters.http2_errors++;
-        if (log_enabled(LOG_DEBUG))
-            log_event(LOG_DEBUG, "HTTP/2 Error", "client=%s code=%u reason=\"%s\"",
+        if (log_enabled(LOG_DEBUG)) {
+            const char *words = h2_session_words(c->h2->session); /* with the header that was wrong */
+            char quoted[512];
+            log_event(LOG_DEBUG, "HTTP/2 Error", "client=%s code=%u reason=%s",
                       netaddr_print(&c->client, client), h2_session_code(c->h2->session),
-                      h2_session_words(c->h2->session));
+                      log_quote(words, strlen(words), quoted, sizeof quoted));
+        }
         return;
     }
     w->http2_abuses[abuse]++;

@@ -71,9 +71,10 @@ void uplink_free(struct uplink *u)
 void uplink_close(struct uplink *u, const char *reason)
 {
     struct web *w = u->web;
-    log_event(LOG_NOTICE, "Uplink Closed",
-              "core=%s tunnel=%d channel=%d requests=%llu running=%zu reason=\"%s\"", u->core, u->tunnel,
-              u->channel, (unsigned long long)u->requests, h2_session_streams(u->session), reason);
+    char quoted[512]; /* the reason may hold what core sent */
+    log_event(LOG_NOTICE, "Uplink Closed", "core=%s tunnel=%d channel=%d requests=%llu running=%zu reason=%s",
+              u->core, u->tunnel, u->channel, (unsigned long long)u->requests, h2_session_streams(u->session),
+              log_quote(reason, strlen(reason), quoted, sizeof quoted));
     (void)ipc_send(
         w->main,
         json_pack("{s:s, s:I, s:s}", "type", "uplink_closed", "id", (json_int_t)u->id, "reason", reason),

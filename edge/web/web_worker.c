@@ -113,7 +113,9 @@ static int64_t number_of(const json_t *msg, const char *key)
 
 static void refuse_message(struct web *w, const char *type, const char *why)
 {
-    log_event(LOG_ERR, "Message Refused", "message=%s reason=\"%s\"", type, why);
+    char quoted[1024];
+    log_event(LOG_ERR, "Message Refused", "message=%s reason=%s", type,
+              log_quote(why, strlen(why), quoted, sizeof quoted));
     (void)ipc_send(w->main, json_pack("{s:s, s:s, s:s}", "type", "refused", "message", type, "reason", why),
                    NULL, 0);
 }

@@ -1,5 +1,8 @@
 /* What goes wrong between core and a bridge: responses that cannot be trusted, connections that close,
  * bridges that are away or silent; and what the guest gets for it. */
+#include "common/log.h"
+#include "common/log_fields.h"
+#include "core/egress/egress_internal.h"
 #include "core/egress/exchange.h"
 #include "tests/unit/egress_fixture.h"
 
@@ -101,6 +104,34 @@ START_TEST(test_untrusted)
     ck_assert(c->status == 200 && call_body_is(c, "ok"));
     ck_assert_uint_eq(b->n_peers, 2);
     lab_stop();
+}
+END_TEST
+
+/* What a bridge, or the edge, chose stays within its field of the log. */
+static json_t *fields_seen;
+
+static void on_log(int level, const char *event, const char *fields)
+{
+    (void)level, (void)event;
+    json_decref(fields_seen);
+    fields_seen = log_fields_json(fields);
+}
+
+START_TEST(test_words_are_no_fields)
+{
+    static const char words[] = "the certificate is for \" user=\"anna\" x=\"";
+    struct egress e = {0};
+    e.now = 1000;
+    log_set_sink(on_log);
+    egress_note_unreachable(&e, "bridge1", words);
+    ck_assert_str_eq(json_string_value(json_object_get(fields_seen, "reason")), words);
+    ck_assert_ptr_null(json_object_get(fields_seen, "user"));
+    egress_note_failure(&e, 0, "bridge1", "1\" user=\"anna", words);
+    log_set_sink(NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(fields_seen, "reason")), words);
+    ck_assert_str_eq(json_string_value(json_object_get(fields_seen, "request")), "1\" user=\"anna");
+    ck_assert_ptr_null(json_object_get(fields_seen, "user"));
+    json_decref(fields_seen);
 }
 END_TEST
 
@@ -745,6 +776,7 @@ int main(void)
     TCase *tc = tcase_create("egress_failures");
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_untrusted, 0, (int)(sizeof responses / sizeof *responses));
+    tcase_add_test(tc, test_words_are_no_fields);
     tcase_add_loop_test(tc, test_large_head, 0, 2);
     tcase_add_test(tc, test_large_cookies);
     tcase_add_test(tc, test_endless_interims);
