@@ -17,6 +17,8 @@
 
 enum { LOCAL_CONNECTIONS_MAX = 1024 };
 
+static const double accept_again = 1; /* seconds, when there was no room for another descriptor */
+
 struct local_connection {
     struct local_server *server;
     struct ipc *ipc;
@@ -29,6 +31,7 @@ struct local_connection {
 struct local_server {
     struct ev_loop *loop;
     ev_io accepter;
+    ev_timer pause; /* runs while nobody is accepted */
     int fd;
     char path[PATH_MAX];
     const struct local_events *events;
@@ -88,13 +91,26 @@ static void local_accept(struct local_server *s, int fd)
     LIST_INSERT_HEAD(&s->connections, c, next);
 }
 
+static void local_on_pause_over(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    (void)revents;
+    struct local_server *s = t->data;
+    ev_io_start(loop, &s->accepter);
+}
+
+/* Who cannot be accepted still waits: without a pause, the loop would do nothing but try. */
 static void local_on_connection(struct ev_loop *loop, ev_io *w, int revents)
 {
-    (void)loop, (void)revents;
+    (void)revents;
     struct local_server *s = w->data;
     int fd;
     while ((fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
         local_accept(s, fd);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        ev_io_stop(loop, &s->accepter);
+        ev_timer_set(&s->pause, accept_again, 0);
+        ev_timer_start(loop, &s->pause);
+    }
 }
 
 enum err local_server_new(struct ev_loop *loop, const char *path, const struct local_events *events,
@@ -116,6 +132,8 @@ enum err local_server_new(struct ev_loop *loop, const char *path, const struct l
     }
     ev_io_init(&s->accepter, local_on_connection, s->fd, EV_READ);
     s->accepter.data = s;
+    ev_timer_init(&s->pause, local_on_pause_over, accept_again, 0);
+    s->pause.data = s;
     ev_io_start(loop, &s->accepter);
     *out = s;
     return ERR_OK;
@@ -128,6 +146,7 @@ void local_server_free(struct local_server *s)
     while (!LIST_EMPTY(&s->connections))
         local_connection_free(LIST_FIRST(&s->connections));
     ev_io_stop(s->loop, &s->accepter);
+    ev_timer_stop(s->loop, &s->pause);
     close(s->fd);
     unlink(s->path);
     free(s);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,7 +150,7 @@ START_TEST(test_another_account)
         if (fd < 0)
             _exit(2);
         (void)ipc_send_fd(fd, json_pack("{ss}", "type", "ask"), NULL, 0); /* perhaps it is closed by now */
-        _exit(ipc_receive_fd(fd, 10000, &answer) == ERR_OK ? 1 : 0); /* the end of it is no answer */
+        _exit(ipc_receive_fd(fd, 10000, &answer) == ERR_OK ? 1 : 0);      /* the end of it is no answer */
     }
     while (waitpid(pid, &status, WNOHANG) == 0)
         ev_run(seen.loop, EVRUN_NOWAIT);
@@ -159,4 +160,39 @@ START_TEST(test_another_account)
 }
 END_TEST
 
-UNIT_MAIN("local_server", test_request, test_no_daemon, test_ends, test_another_account)
+static unsigned busy_rounds;
+
+static void on_round(struct ev_loop *loop)
+{
+    busy_rounds += ev_pending_count(loop) > 0;
+    ev_invoke_pending(loop);
+}
+
+/* Without a descriptor for who waits, the loop rests, and accepts later. */
+START_TEST(test_no_descriptors)
+{
+    struct rlimit before, none;
+    setup();
+    turn_loop();
+    int fd = sock_connect_unix(seen.path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ipc_send_fd(fd, json_pack("{ss}", "type", "ask"), NULL, 0), ERR_OK);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ev_set_invoke_pending_cb(seen.loop, on_round);
+    for (int i = 0; i < 1000; i++)
+        ev_run(seen.loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_uint_ge(busy_rounds, 1);
+    ck_assert_uint_lt(busy_rounds, 500);
+    while (seen.messages == 0)
+        ev_run(seen.loop, EVRUN_ONCE);
+    close(fd);
+    turn_loop();
+    teardown();
+}
+END_TEST
+
+UNIT_MAIN("local_server", test_request, test_no_daemon, test_ends, test_another_account, test_no_descriptors)
