@@ -219,6 +219,10 @@ static void events_forget_written(void)
 
 /* Opening ------------------------------------------------------------------------------------------------ */
 
+/* Ids are milliseconds of the wall clock, or one more than the last: one beyond what a double holds was made
+ * by somebody else, and nothing could come behind the highest. */
+#define ID_BEYOND "9007199254740991"
+
 /* Losing the last fifth of a second in a power cut is no harm here: the disk is not waited for. */
 static enum err store_begin(char *why)
 {
@@ -227,6 +231,8 @@ static enum err store_begin(char *why)
     enum err e = store_open(events.path, parts, 2, &events.store, why);
     if (e == ERR_OK)
         e = run("PRAGMA synchronous = NORMAL", why);
+    if (e == ERR_OK)
+        e = run("DELETE FROM event WHERE id >= " ID_BEYOND, why);
     if (e == ERR_OK)
         e = store_run(events.store, "SELECT count(*) FROM event", NULL, 0, on_integer, &events.stored, why);
     if (e == ERR_OK)

@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -470,6 +471,28 @@ START_TEST(damaged_and_mended)
 }
 END_TEST
 
+/* What somebody else wrote into it leaves room for what comes. */
+START_TEST(an_id_beyond_all)
+{
+    sqlite3 *db;
+    log_event(LOG_NOTICE, "Before", "a=1");
+    events_close();
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(db, "INSERT INTO event VALUES (9223372036854775807, 0, 5, 'core', 'Forged', '')", NULL,
+                     NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    box_up();
+    log_event(LOG_NOTICE, "Behind", "a=1");
+    ck_assert_uint_eq(count((struct events_question){.text = "Forged"}), 0);
+    ck_assert_uint_eq(count((struct events_question){.text = "Before"}), 1);
+    json_t *items = ask((struct events_question){.text = "Behind"});
+    ck_assert_int_gt(json_integer_value(json_object_get(json_array_get(items, 0), "id")), 0);
+    json_decref(items);
+}
+END_TEST
+
 /* Listeners ---------------------------------------------------------------------------------------------- */
 
 static unsigned heard_events, heard_alarms;
@@ -554,6 +577,7 @@ int main(void)
     tcase_add_test(t, workers_raise_few_anew);
     tcase_add_test(t, in_a_worker);
     tcase_add_test(t, damaged_and_mended);
+    tcase_add_test(t, an_id_beyond_all);
     tcase_add_test(t, listeners_hear_each_once);
     tcase_add_test(t, fields);
     Suite *suite = suite_create("alarms");
