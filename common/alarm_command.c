@@ -77,7 +77,7 @@ static bool alarm_parse(struct alarm_options *o, int argc, char **argv, int *sta
         {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0}};
     const char *name = program_invocation_short_name;
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             o->dir = optarg;
         } else if (option == 'r') {

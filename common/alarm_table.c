@@ -61,7 +61,8 @@ static const struct alarm_row rows[] = {
     {ALARM_CERTIFICATE_CHAIN, "certificate_chain", ALARM_WARNING, ALARM_ON_EDGE, NULL,
      "The chain of a certificate is not right",
      "An intermediate certificate is missing or out of order: some browsers will refuse it.",
-     "Put the certificate and its intermediates, in that order, into one file and install it."},
+     "Put the certificate and its intermediates, in that order, into one file and install it. Where a root of "
+     "your own signed it directly, put the root behind it."},
     {ALARM_CERTIFICATE_OCSP, "certificate_ocsp", ALARM_WARNING, ALARM_ON_EDGE, NULL,
      "The OCSP response of a certificate is missing or wrong",
      "What fetches it failed, or it is for another certificate; one that must be stapled is refused without.",

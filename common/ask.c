@@ -20,7 +20,7 @@ static bool ask_parse(int argc, char **argv, struct ask *a, const char **dir, co
                                             {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             *dir = optarg;
         } else if (option == 'r') {

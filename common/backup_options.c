@@ -25,7 +25,7 @@ bool backup_options_parse(struct backup_options *o, int argc, char **argv, int *
     o->dir = BOX_DIR;
     o->user = BOX_USER;
     *status = EXIT_USAGE;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             o->dir = optarg;
         } else if (option == 's') {

@@ -171,7 +171,8 @@ static void alarms_of_chain(struct cert *c, bool in_order)
     else if (c->chain == 0)
         alarm_add(c, CERT_ALARM_chain, CERT_WARNING,
                   "comes without its issuer's certificate: some browsers and most telephones will not "
-                  "trust it; put the intermediate certificates behind it");
+                  "trust it; put the intermediate certificates behind it, or the root's where that signed it "
+                  "itself");
 }
 
 static void alarms_of_ocsp(struct cert *c)

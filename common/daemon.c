@@ -38,7 +38,7 @@ bool daemon_parse(int argc, char **argv, const char *help, struct daemon_options
     int option, level;
     *out = (struct daemon_options){.dir = BOX_DIR, .user = BOX_USER};
     *status = EXIT_USAGE;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             out->dir = optarg;
         } else if (option == 'r') {

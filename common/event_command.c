@@ -93,7 +93,7 @@ static bool event_parse(struct event_options *o, int argc, char **argv, int *sta
         {NULL, 0, NULL, 0}};
     int option;
     *status = EXIT_OK;
-    while (*status == EXIT_OK && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while (*status == EXIT_OK && (option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'h') {
             *status =
                 printf("usage: %s %s", program_invocation_short_name, help) < 0 ? EXIT_FAILED : EXIT_OK;

@@ -23,6 +23,23 @@ int verb_usage(const char *verb)
     return EXIT_USAGE;
 }
 
+int verb_option(int argc, char **argv, const char *letters, const struct option *options)
+{
+    int index = -1;
+    int found = getopt_long(argc, argv, letters, options, &index);
+    if (found == -1 || found == '?' || index < 0)
+        return found;
+    /* Words that are no options have been moved behind it. A value is its last word, or behind its '='. */
+    const struct option *o = &options[index];
+    bool value_apart = o->has_arg == required_argument && optarg == argv[optind - 1];
+    const char *typed = argv[optind - (value_apart ? 2 : 1)] + 2;
+    size_t n = strcspn(typed, "=");
+    if (n == strlen(o->name))
+        return found;
+    fprintf(stderr, "%s: '--%.*s' is no option; there is '--%s'\n", argv[0], (int)n, typed, o->name);
+    return '?';
+}
+
 int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
 {
     if (argc < 2) {

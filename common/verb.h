@@ -2,6 +2,7 @@
 #ifndef COMMON_VERB_H
 #define COMMON_VERB_H
 
+#include <getopt.h>
 #include <stdbool.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -14,7 +15,10 @@ struct verb {
 
 /* Runs argv[1] of the table (ended by a zero row); answers --help, --version and mistakes itself. */
 int verb_run(const struct verb *verbs, const char *about, int argc, char **argv);
-/* For getopt_long's '?' and ':': says how to get help, returns EXIT_USAGE. */
+/* getopt_long without its abbreviations: --passphrase, which one command has, shall not be another one's
+ * --passphrase-file, and take the word behind it. What is wrong is told, and '?' returned. */
+int verb_option(int argc, char **argv, const char *letters, const struct option *options);
+/* For verb_option's '?': says how to get help, returns EXIT_USAGE. */
 int verb_usage(const char *verb);
 
 #endif

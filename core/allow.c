@@ -366,7 +366,7 @@ int core_allow_command(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     static struct allow a = {.dir = BOX_DIR, .user = BOX_USER};
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd')
             a.dir = optarg;
         else if (option == 'u')

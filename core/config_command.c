@@ -279,7 +279,7 @@ static bool parse(int argc, char **argv, struct config_options *o, int *status)
                                             {NULL, 0, NULL, 0}};
     int option;
     *status = EXIT_USAGE;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             o->dir = optarg;
         } else if (option == 'r') {

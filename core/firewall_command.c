@@ -134,7 +134,7 @@ int firewall_command(int argc, char **argv)
     const char *dir = BOX_DIR;
     struct netaddr core;
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             dir = optarg;
         } else if (option == 'c') {

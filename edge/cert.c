@@ -483,7 +483,7 @@ int edge_cert_command(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
     static struct cert_command c = {.dir = BOX_DIR, .user = BOX_USER};
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd')
             c.dir = optarg;
         else if (option == 'u')

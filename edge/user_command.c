@@ -119,7 +119,7 @@ static int user_options(struct user_options *o, int argc, char **argv)
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'h')
             exit(fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK);
         int status = user_option(o, option);

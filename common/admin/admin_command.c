@@ -302,7 +302,7 @@ int admin_command(int argc, char **argv, enum admin_box kind)
                                             {NULL, 0, NULL, 0}};
     struct admin_options o = {.dir = BOX_DIR};
     int option, status = EXIT_OK;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'h')
             return printf("usage: %s%s", program_invocation_short_name, help) < 0 ? EXIT_FAILED : EXIT_OK;
         status = admin_option(&o, option);

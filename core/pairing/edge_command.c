@@ -171,11 +171,13 @@ static void show_list(const json_t *answer)
     }
 }
 
-static void show_bundle(const json_t *answer, const char *dir)
+/* A bundle that was renewed changes nothing in the config. */
+static void show_bundle(const json_t *answer, const char *dir, bool renewed)
 {
     const char *name = json_string_value(json_object_get(answer, "name"));
-    printf("%s/" BOX_CONFIG ": revision %lld\n", dir,
-           (long long)json_integer_value(json_object_get(answer, "revision")));
+    if (!renewed)
+        printf("%s/" BOX_CONFIG ": revision %lld\n", dir,
+               (long long)json_integer_value(json_object_get(answer, "revision")));
     printf("%s: copy it to edge %s and run there: stile-edge join %s.bundle\n"
            "It is secret%s, can be used once, until %s, and core deletes it when it was.\n",
            json_string_value(json_object_get(answer, "bundle")), name, name,
@@ -192,7 +194,7 @@ static void show_waiting(const json_t *answer)
         printf("waiting for a restart: %s\n", json_string_value(key));
 }
 
-static void show(const struct edge_command *c, const json_t *answer)
+static void show(const struct edge_command *c, const json_t *answer, bool renewed)
 {
     const char *type = json_string_value(json_object_get(answer, "type"));
     if (c->json) {
@@ -201,7 +203,7 @@ static void show(const struct edge_command *c, const json_t *answer)
     } else if (strcmp(type, "edge_list") == 0) {
         show_list(answer);
     } else if (strcmp(type, "edge_add") == 0) {
-        show_bundle(answer, c->box.dir);
+        show_bundle(answer, c->box.dir, renewed);
     } else {
         printf("removed edge %s: revision %lld. It still knows the secrets of TURN that other edges use; to "
                "end them: "
@@ -270,7 +272,7 @@ static int edge_do(struct edge_command *c, char **words, int n)
         return verb_usage("edge");
     json_t *answer = ask(c, msg);
     if (answer)
-        show(c, answer);
+        show(c, answer, strcmp(words[0], "renew") == 0);
     else
         fprintf(stderr, "stile-core edge %s: %s\n", words[0], c->why);
     json_decref(msg);
@@ -292,7 +294,7 @@ int core_edge_command(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     static struct edge_command c = {.dir = BOX_DIR, .user = BOX_USER, .expires = BUNDLE_DAYS * 86400};
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             c.dir = optarg;
         } else if (option == 'r') {

@@ -206,7 +206,7 @@ static int init_option(struct init *in, int option)
 static int init_options(struct init *in, int argc, char **argv)
 {
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == OPT_HELP) {
             fputs(help, stdout);
             exit(EXIT_OK);
@@ -434,8 +434,10 @@ static void init_report(const struct init *in)
         json_array_foreach (in->turn_users, i, item)
             printf("TURN user %s, password %s\n", json_string_value(json_object_get(item, "name")),
                    json_string_value(json_object_get(item, "password")));
-    printf("Then start core: stile-core run%s%s\n", strcmp(in->box.dir, BOX_DIR) ? " --dir " : "",
-           strcmp(in->box.dir, BOX_DIR) ? in->box.dir : "");
+    if (strcmp(in->box.dir, BOX_DIR) == 0)
+        puts("The service stile-core starts by itself; by hand it is: stile-core run");
+    else
+        printf("Then start core: stile-core run --dir %s\n", in->box.dir);
 }
 
 /* Who may look at the admin page, told behind all the rest. */

@@ -100,7 +100,7 @@ int core_key_command(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     static struct key_command c = {.dir = BOX_DIR, .overlap = -1};
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd') {
             c.dir = optarg;
         } else if (option == 'r') {

@@ -60,7 +60,7 @@ int attach_command(int argc, char **argv)
     const char *core = NULL, *key = NULL, *run_dir = NULL, *command = getenv("SSH_ORIGINAL_COMMAND");
     char path[4096];
     int option, fds[2] = {0, 1}, null;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'c')
             core = optarg;
         else if (option == 'k')

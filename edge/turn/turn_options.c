@@ -12,6 +12,7 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "common/verb.h"
 
 /* clang-format off */
 /*    option           argument           what it does */
@@ -443,7 +444,7 @@ static enum turn_options_result walk(int argc, char **argv, bool users_only, str
         options[id] = (struct option){option_name(id, names[id]), required_argument, NULL, (int)id + 256};
     options[OPTION_COUNT] = (struct option){"help", no_argument, NULL, 'h'};
     optind = 0;
-    for (int found; (found = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int found; (found = verb_option(argc, argv, "h", options)) != -1;) {
         if (found == 'h') {
             print_help();
             return TURN_OPTIONS_HELP;

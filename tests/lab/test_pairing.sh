@@ -38,6 +38,10 @@ says() { "$1_status" --json | jq -e "$2" >/dev/null; }
 log() { grep -qF -- "$2" "$LAB/log/$1-$1.log"; }
 edges() { lab_in core "$CORE" edge list --json --dir "$RUN/core" | jq -e ".items | $1" >/dev/null; }
 
+check "init says how core starts from a folder of its own" grep -qFx "Then start core: stile-core run --dir $RUN/core" "$LAB/log/core-init.log"
+refuses "an option that is cut short" "'--passphrase' is no option; there is '--passphrase-file'" \
+    core init --join-url "https://$JOIN_HOST" --core core1 --edge edge1=203.0.113.10 --passphrase --force
+
 # Bundles that join refuses -------------------------------------------------------------------------------------
 
 bundle=$RUN/core/edge1.bundle
@@ -103,6 +107,7 @@ echo 'open sesame, please' >"$RUN/passphrase"
 chmod 600 "$RUN/passphrase"
 check "a new bundle, encrypted" core edge renew edge1 --expires 24h --passphrase-file "$RUN/passphrase"
 check "core says where it lies" said "$RUN/core/edge1.bundle: copy it to edge edge1"
+refute "and no revision, as the config is as it was" grep -q revision "$LAB/tmp/said"
 refute "and nothing of what is in it" grep -qE 'PRIVATE KEY|turn_nonce_key|sesame' "$LAB/tmp/said"
 refute "the bundle shows no secret" grep -qE 'PRIVATE KEY|nonce_key|'"$TURN_PASSWORD" "$RUN/core/edge1.bundle"
 echo 'open barley' >"$RUN/wrong"

@@ -209,6 +209,30 @@ START_TEST(test_request_for_the_same_key)
 }
 END_TEST
 
+/* There is no intermediate to add; the root itself ends the alarm. */
+START_TEST(test_signed_by_a_root)
+{
+    static const char *const root_name = "ca.example.com", *const name = "join.example.com";
+    char *root_request, *root, *request, *key, *leaf, *chain;
+    int64_t now = time(NULL);
+    ck_assert_int_eq(tls_self_signed(root_name, 300, &cert_pem, &key_pem), ERR_OK);
+    ck_assert_int_eq(cert_request(&root_name, 1, key_pem, &root_request, NULL, why, sizeof why), ERR_OK);
+    root = request_sign(root_request, cert_pem, key_pem, 300);
+    ck_assert_int_eq(cert_request(&name, 1, NULL, &request, &key, why, sizeof why), ERR_OK);
+    leaf = request_sign(request, root, key_pem, 30);
+    ck_assert_int_eq(look(leaf, key, name, now), ERR_OK);
+    ck_assert(alarmed(CERT_ALARM_chain, CERT_WARNING, "or the root's where that signed it itself"));
+    cert_free(&cert);
+    chain = joined(leaf, root);
+    ck_assert_int_eq(look(chain, key, name, now), ERR_OK);
+    ck_assert_uint_eq(cert.n_alarms, 0);
+    cert_free(&cert);
+    char *texts[] = {root_request, root, request, key, leaf, chain, cert_pem, key_pem};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+}
+END_TEST
+
 START_TEST(test_names_refused)
 {
     static const char *const names[] = {"", "a,DNS:b", "a b", "a;b", "email:x", "1.2.3.4:5", "[::1]", "a\nb"};
@@ -220,4 +244,4 @@ START_TEST(test_names_refused)
 END_TEST
 
 UNIT_MAIN("cert", test_self_signed, test_times, test_request, test_request_for_the_same_key,
-          test_names_refused)
+          test_signed_by_a_root, test_names_refused)
