@@ -43,6 +43,7 @@ static const struct request_verb core_verbs[] = {
     {"edge_add", core_edge_add_request, .alone = true},
     {"edge_remove", core_edge_remove_request, .alone = true},
     {"key_rotate", core_key_rotate_request, .alone = true},
+    {"key_finish", core_key_finish_request, .alone = true},
     {"key_show", core_key_show_request, .alone = false},
     EVENTS_VERBS,
     {0}};

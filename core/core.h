@@ -173,6 +173,7 @@ json_t *core_rotation_secrets(const struct core *c);
 /* For status: a new object, JSON null where no rotation ever was. */
 json_t *core_rotation_status(const struct core *c);
 void core_key_rotate_request(void *core, struct request *r, const json_t *msg);
+void core_key_finish_request(void *core, struct request *r, const json_t *msg);
 void core_key_show_request(void *core, struct request *r, const json_t *msg);
 /* Prints core_rotation_status for people. */
 void core_rotation_print(const json_t *rotation);

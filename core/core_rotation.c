@@ -5,7 +5,7 @@
  *   spreading   edges are told: core's next key is accepted beside the one in use, the edge makes a host key
  * and takes it, new secrets count beside old ones; until every edge has said that it is done overlap     core
  * uses its new key: tunnels are replaced one by one, old ones end with what runs in them; secrets that
- *               applications still have go on counting until the overlap is over
+ *               applications still have go on counting until the overlap is over, or `key finish` ends it
  *   ending      edges are told that old keys and secrets count no longer; until every edge has said that it
  * is done
  *
@@ -435,7 +435,8 @@ static enum err judge(const struct core *c, bool ssh, bool secrets, const char *
                       char *why)
 {
     if (rotation(c))
-        return refuse(why, "keys are being rotated already; 'stile-core key show' says how far that is");
+        return refuse(why, "keys are being rotated already; 'stile-core key show' says how far that is, "
+                           "'stile-core key finish' ends its overlap");
     if (!ssh && !secrets)
         return refuse(why, "what is to be rotated: ssh, secrets or all?");
     if (only && secrets)
@@ -516,6 +517,35 @@ void core_key_rotate_request(void *core, struct request *r, const json_t *msg)
         e = begin(c, ssh, secrets, only, overlap, why);
     if (e == ERR_OK)
         request_answer(r, json_pack("{ss so}", "type", "key_rotate", "rotation", core_rotation_status(c)));
+    else
+        request_refuse(r, why);
+}
+
+/* No more time for what is old. Tunnels with core's new key, and what edges must have said, are waited for all
+ * the same: nobody is locked out. In `spreading` the overlap to come is over as soon as it begins. */
+static enum err end_early(struct core *c, char *why)
+{
+    json_t *r = rotation(c);
+    if (!r)
+        return refuse(why, "no keys are being rotated");
+    if (in_phase(c, "ending"))
+        return refuse(why, "the overlap is over already; 'stile-core key show' says whom it waits for");
+    json_object_set_new(r, "overlap", json_integer(0));
+    if (in_phase(c, "overlap"))
+        json_object_set_new(r, "ends", json_integer((json_int_t)time(NULL)));
+    core_keys_save(c);
+    log_event(LOG_NOTICE, "Key Rotation Overlap Cut", "what=%s", text_of(r, "what"));
+    core_rotation_step(c);
+    return ERR_OK;
+}
+
+void core_key_finish_request(void *core, struct request *r, const json_t *msg)
+{
+    struct core *c = core;
+    char why[SCHEMA_WHY];
+    (void)msg;
+    if (end_early(c, why) == ERR_OK)
+        request_answer(r, json_pack("{ss so}", "type", "key_finish", "rotation", core_rotation_status(c)));
     else
         request_refuse(r, why);
 }

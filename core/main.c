@@ -39,7 +39,7 @@ static const struct verb verbs[] = {
     {"reload", core_reload_command, "take over changes of the config"},
     {"config", config_command, "check, show, diff, history, rollback"},
     {"edge", core_edge_command, "list, add, renew, remove: the edges of this core"},
-    {"key", core_key_command, "rotate, show: SSH keys and secrets of both boxes"},
+    {"key", core_key_command, "rotate, finish, show: SSH keys and secrets of both boxes"},
     {"dns", core_dns_command, "flush: ask DNS for the web bridges again"},
     {"allow", core_allow_command, "what guests may ask for: list, test, import, export"},
     {"firewall", firewall_command, "print: nftables rules for the firewalls and the edges"},

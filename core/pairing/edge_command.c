@@ -207,7 +207,7 @@ static void show(const struct edge_command *c, const json_t *answer, bool renewe
     } else {
         printf("removed edge %s: revision %lld. It still knows the secrets of TURN that other edges use; to "
                "end them: "
-               "stile-core key rotate --secrets\n",
+               "stile-core key rotate --secrets, then key finish\n",
                json_string_value(json_object_get(answer, "name")),
                (long long)json_integer_value(json_object_get(answer, "revision")));
     }

@@ -13,6 +13,7 @@ enum { PATIENCE_MS = 60000 };
 
 static const char help[] =
     "usage: stile-core key rotate [--edge NAME] [--ssh | --secrets | --all] [--overlap TIME] [--json]\n"
+    "       stile-core key finish [--json]\n"
     "       stile-core key show [--json]\n"
     "\n"
     "New SSH keys and secrets, carried over the tunnels that run, without an outage: new and old ones count "
@@ -23,6 +24,9 @@ static const char help[] =
     "that end, and\n"
     "          the key of TURN nonces; --all: both (default). Users of TURN with passwords stay: bridges "
     "know them\n"
+    "  finish  ends the overlap of the rotation that is under way: old secrets count no longer, and what runs "
+    "in tunnels\n"
+    "          with old keys ends\n"
     "  show    the keys in use by their fingerprints, and how far a rotation is\n"
     "\n"
     "  --edge NAME     the host key of that edge alone\n"
@@ -64,7 +68,9 @@ static void show_keys(const json_t *answer)
 
 static int key_do(struct key_command *c, const char *word)
 {
-    json_t *msg = json_pack("{ss}", "type", strcmp(word, "show") == 0 ? "key_show" : "key_rotate");
+    json_t *msg = json_pack("{ss}", "type", strcmp(word, "show") == 0     ? "key_show"
+                                    : strcmp(word, "finish") == 0 ? "key_finish"
+                                                                  : "key_rotate");
     if (strcmp(word, "rotate") == 0) {
         json_object_set_new(msg, "what", json_string(c->what ? c->what : c->edge ? "ssh" : "all"));
         if (c->edge)
@@ -123,7 +129,7 @@ int core_key_command(int argc, char **argv)
             return verb_usage("key");
         }
     }
-    bool right =
-        optind + 1 == argc && (strcmp(argv[optind], "rotate") == 0 || strcmp(argv[optind], "show") == 0);
+    bool right = optind + 1 == argc && (strcmp(argv[optind], "rotate") == 0 ||
+                                        strcmp(argv[optind], "finish") == 0 || strcmp(argv[optind], "show") == 0);
     return right ? key_do(&c, argv[optind]) : verb_usage("key");
 }

@@ -102,6 +102,28 @@ check "is replaced" wait_for 20 "its end" phase done
 check "it is another one" test "$(print_of edge/ssh_host_ed25519_key)" != "$host"
 is "core's key is the same" "$(print_of core/core_ed25519)" "$key"
 
+# An overlap that is ended early ---------------------------------------------------------------------------------
+
+refute "no rotation, nothing to finish" core key finish
+check "with words" said "no keys are being rotated"
+old_token=$(token)
+check "secrets alone, with an overlap of a day" core key rotate --secrets
+check "come to their overlap" wait_for 20 "the overlap" phase overlap
+check "credentials of the old secret count" allocates "$old_token"
+check "the overlap is ended" core key finish
+check "the rotation is done" wait_for 20 "its end" phase done
+is "one secret counts on the edge" "$(jq '.turn_shared_secrets | length' "$RUN/edge/secrets.json")" 1
+refute "credentials of the old secret have ended" allocates "$old_token"
+check "a new rotation may begin" core key rotate --secrets
+check "finished at once, it has no overlap" core key finish
+check "and is done" wait_for 20 "its end" phase done
+check "everything" core key rotate --all
+check "in its overlap" wait_for 20 "the overlap" phase overlap
+check "is finished" core key finish
+check "and done" wait_for 20 "its end" phase done
+is "one key is accepted" "$(accepted)" 1
+check "guests get through" wait_for 15 "a request" guest_gets_through
+
 # Killed in the middle --------------------------------------------------------------------------------------------
 
 # killed BOX WHEN: a rotation in which that box is killed as soon as WHEN holds comes to its end.
