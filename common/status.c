@@ -42,15 +42,13 @@ int status_command(int argc, char **argv, const char *socket_name, void (*text)(
     json_t *answer = ask_daemon(argc, argv, &a, &status);
     if (!answer)
         return status;
-    json_object_del(answer, "type");
-    if (a.as_json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else {
+    status = EXIT_OK;
+    if (a.as_json)
+        status = ask_print_json(answer);
+    else
         text(answer);
-    }
     json_decref(answer);
-    return EXIT_OK;
+    return status;
 }
 
 int status_metrics_command(int argc, char **argv, const char *socket_name)

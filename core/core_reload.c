@@ -19,7 +19,7 @@ void core_reload_request(void *core, struct request *request, const json_t *msg)
 /* The command -------------------------------------------------------------------------------------------- */
 
 static const char reload_help[] =
-    "reload [--dir DIR] [--run-dir DIR]\n"
+    "reload [--dir DIR] [--run-dir DIR] [--json]\n"
     "\n"
     "The running core reads its files again and takes over what has changed, all of it or nothing, without\n"
     "touching requests that are going on. Every edge that is there prepares the change first: it is taken\n"
@@ -27,17 +27,25 @@ static const char reload_help[] =
     "taken out end with what runs in them.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
-    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --json         for programs\n";
 
 int core_reload_command(int argc, char **argv)
 {
-    struct ask a = {
-        .verb = "reload", .help = reload_help, .socket = BOX_CORE_SOCKET, .patience_ms = RELOAD_PATIENCE_MS};
+    struct ask a = {.verb = "reload",
+                    .help = reload_help,
+                    .socket = BOX_CORE_SOCKET,
+                    .patience_ms = RELOAD_PATIENCE_MS,
+                    .has_json = true};
     int status;
     json_t *answer = ask_daemon(argc, argv, &a, &status);
     if (!answer)
         return status;
-    config_print_change("reloaded", answer);
+    status = EXIT_OK;
+    if (a.as_json)
+        status = ask_print_json(answer);
+    else
+        config_print_change("reloaded", answer);
     json_decref(answer);
-    return EXIT_OK;
+    return status;
 }

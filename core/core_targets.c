@@ -159,25 +159,34 @@ void core_dns_request(void *core, struct request *r, const json_t *msg)
 }
 
 static const char dns_help[] =
-    "dns [--dir DIR] [--run-dir DIR] flush\n"
+    "dns [--dir DIR] [--run-dir DIR] [--json] flush\n"
     "\n"
     "The running core asks DNS for the web bridges again, whatever the answers' TTLs say, and prints the\n"
     "names that it asks for. Edges are resolved anew at every connection anyway.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
-    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --json         for programs\n";
 
 int core_dns_command(int argc, char **argv)
 {
-    struct ask a = {
-        .verb = "dns", .word = "flush", .help = dns_help, .socket = BOX_CORE_SOCKET, .patience_ms = 5000};
+    struct ask a = {.verb = "dns",
+                    .word = "flush",
+                    .help = dns_help,
+                    .socket = BOX_CORE_SOCKET,
+                    .patience_ms = 5000,
+                    .has_json = true};
     int status;
     size_t i;
     json_t *answer = ask_daemon(argc, argv, &a, &status), *name;
     if (!answer)
         return status;
-    json_array_foreach (json_object_get(answer, "names"), i, name)
-        printf("asked anew: %s\n", json_string_value(name));
+    status = EXIT_OK;
+    if (a.as_json)
+        status = ask_print_json(answer);
+    else
+        json_array_foreach (json_object_get(answer, "names"), i, name)
+            printf("asked anew: %s\n", json_string_value(name));
     json_decref(answer);
-    return EXIT_OK;
+    return status;
 }

@@ -477,7 +477,7 @@ void edge_carry_request(void *edge, struct request *request, const json_t *msg)
 /* The command -------------------------------------------------------------------------------------------- */
 
 static const char help[] =
-    "reload [--dir DIR] [--run-dir DIR]\n"
+    "reload [--dir DIR] [--run-dir DIR] [--json]\n"
     "\n"
     "The running edge reads stile.json and secrets.json again and takes over the settings of TURN, of bans,\n"
     "of web_limits, of HSTS and of load balancers, and the other edges, all of them or none, without "
@@ -485,14 +485,19 @@ static const char help[] =
     "calls that are going on. Keys that need a restart are named. The access log is opened anew.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
-    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --json         for programs\n";
 
-static int reload_show(const json_t *answer)
+static int reload_show(json_t *answer, bool as_json)
 {
     const char *waiting = json_string_value(json_object_get(answer, "needs_restart"));
     const char *problem = json_string_value(json_object_get(answer, "database_problem"));
     json_int_t taken = json_integer_value(json_object_get(answer, "taken"));
     json_int_t workers = json_integer_value(json_object_get(answer, "turn_workers"));
+    if (as_json) {
+        int status = ask_print_json(answer);
+        return taken == workers ? status : EXIT_FAILED;
+    }
     printf("reloaded: revision %lld, taken over by %lld of %lld TURN workers\n",
            (long long)json_integer_value(json_object_get(answer, "revision")), (long long)taken,
            (long long)workers);
@@ -505,13 +510,16 @@ static int reload_show(const json_t *answer)
 
 int edge_reload_command(int argc, char **argv)
 {
-    struct ask a = {
-        .verb = "reload", .help = help, .socket = BOX_EDGE_SOCKET, .patience_ms = RELOAD_PATIENCE_MS};
+    struct ask a = {.verb = "reload",
+                    .help = help,
+                    .socket = BOX_EDGE_SOCKET,
+                    .patience_ms = RELOAD_PATIENCE_MS,
+                    .has_json = true};
     int status;
     json_t *answer = ask_daemon(argc, argv, &a, &status);
     if (!answer)
         return status;
-    status = reload_show(answer);
+    status = reload_show(answer, a.as_json);
     json_decref(answer);
     return status;
 }
