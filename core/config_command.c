@@ -21,9 +21,9 @@ enum { PATIENCE_MS = 60000, READ_MAX = 4 * 1024 * 1024 };
 static const char help[] =
     "usage: stile-core config check [FILE] [--json]\n"
     "       stile-core config show [--json]\n"
-    "       stile-core config diff [FILE]\n"
+    "       stile-core config diff [FILE] [--json]\n"
     "       stile-core config history [REVISION] [--json]\n"
-    "       stile-core config rollback REVISION\n"
+    "       stile-core config rollback REVISION [--json]\n"
     "\n"
     "check judges stile.json, or FILE in its place, as a start would, and as the running core and its edges\n"
     "would if they run; nothing is changed. show prints the config that core runs with, with every default.\n"
@@ -199,8 +199,13 @@ static int run_diff(struct config_options *o)
     free(text);
     if (!diff)
         return config_failed(o);
-    fputs(diff, stdout);
     int status = *diff ? EXIT_FAILED : EXIT_OK;
+    answer = o->json ? json_pack("{sb ss}", "same", !*diff, "diff", diff) : NULL;
+    if (answer)
+        print_json(answer);
+    else
+        fputs(diff, stdout);
+    json_decref(answer);
     free(diff);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ask.h"
 #include "common/box.h"
 #include "common/local_server.h"
 #include "common/table.h"
@@ -14,7 +15,7 @@
 enum { BAN_PATIENCE_MS = 20000, BAN_SECONDS = 3600 };
 
 static const char help[] =
-    "usage: stile-edge ban list [--json]\n"
+    "usage: stile-edge ban list\n"
     "       stile-edge ban add ADDRESS [--for SECONDS] [--reason TEXT]\n"
     "       stile-edge ban remove ADDRESS\n"
     "\n"
@@ -24,7 +25,7 @@ static const char help[] =
     "\n"
     "  --for SECONDS  how long (default 3600, an hour)\n"
     "  --reason TEXT  shown in the list and in the event\n"
-    "  --json         for programs\n"
+    "  --json         for programs, with every one of these\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
     "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
 
@@ -101,19 +102,21 @@ static int ban_options(struct ban_options *o, int argc, char **argv)
         o->address = argv[optind++];
     if (optind < argc)
         return ban_mistake(argv[optind], ": one too many");
-    if ((o->json && !list) || ((o->seconds || o->reason) && !add))
+    if (((o->seconds || o->reason) && !add))
         return ban_mistake(o->verb, " does not take these options");
     return EXIT_OK;
 }
 
-static void ban_show(const struct ban_options *o, const json_t *answer)
+static void ban_show(const struct ban_options *o, json_t *answer)
 {
     static const struct table_column columns[] = {
         {"Address", "address", TABLE_TEXT}, {"Since", "since", TABLE_TIME},   {"Until", "until", TABLE_TIME},
         {"For", "category", TABLE_TEXT},    {"Reason", "reason", TABLE_TEXT}, {0}};
     const char *done = json_string_value(json_object_get(answer, "done"));
     const json_t *bans = json_object_get(answer, "bans");
-    if (done) {
+    if (done && o->json) {
+        (void)ask_print_json(answer);
+    } else if (done) {
         printf("%s\n", done);
     } else if (o->json) {
         json_dumpf(bans, stdout, JSON_INDENT(2));

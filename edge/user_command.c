@@ -26,8 +26,8 @@ static const char help[] =
     "usage: stile-edge user add NAME [--password-stdin]\n"
     "       stile-edge user password NAME [--password-stdin]\n"
     "       stile-edge user disable|enable|remove NAME\n"
-    "       stile-edge user list [--json]\n"
-    "       stile-edge user token NAME [--ttl SECONDS] [--json]\n"
+    "       stile-edge user list\n"
+    "       stile-edge user token NAME [--ttl SECONDS]\n"
     "\n"
     "TURN users of this edge. Passwords are asked for on a terminal, else read from standard input; the\n"
     "database keeps keys made from them. Changes count at once, whether the edge runs or not; a call that "
@@ -37,7 +37,7 @@ static const char help[] =
     "\n"
     "  --password-stdin  read the password from standard input even if that is a terminal\n"
     "  --ttl SECONDS     how long a token is good (default 86400, a day)\n"
-    "  --json            for programs\n"
+    "  --json            for programs, with every one of these\n"
     "  --dir DIR         the box's folder (default /etc/stile)\n"
     "  --run-dir DIR     its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
     "  --state-dir DIR   its database (default /var/lib/stile for /etc/stile, else DIR/state)\n";
@@ -52,16 +52,16 @@ struct user_options {
 
 static const struct {
     const char *name;
-    bool takes_name, takes_password, prints;
+    bool takes_name, takes_password;
     const char *note; /* where the edge runs */
 } verbs[] = {
-    {"add", true, true, false, ""},
-    {"password", true, true, false, ""},
-    {"disable", true, false, false, "; relays that are in use end when they would be refreshed"},
-    {"enable", true, false, false, ""},
-    {"remove", true, false, false, "; relays that are in use end when they would be refreshed"},
-    {"list", false, false, true, ""},
-    {"token", true, false, true, ""},
+    {"add", true, true, ""},
+    {"password", true, true, ""},
+    {"disable", true, false, "; relays that are in use end when they would be refreshed"},
+    {"enable", true, false, ""},
+    {"remove", true, false, "; relays that are in use end when they would be refreshed"},
+    {"list", false, false, ""},
+    {"token", true, false, ""},
     {0},
 };
 
@@ -141,8 +141,7 @@ static int user_options(struct user_options *o, int argc, char **argv)
         return user_mistake(o->verb, ": which user?");
     if (optind < argc)
         return user_mistake(argv[optind], ": one too many");
-    if ((o->json && !verbs[v].prints) || (o->password_stdin && !verbs[v].takes_password) ||
-        (o->ttl && strcmp(o->verb, "token") != 0))
+    if ((o->password_stdin && !verbs[v].takes_password) || (o->ttl && strcmp(o->verb, "token") != 0))
         return user_mistake(o->verb, " does not take these options");
     return EXIT_OK;
 }
@@ -269,7 +268,8 @@ static int user_run_list(struct user_asker *a)
     return EXIT_OK;
 }
 
-static void user_show_token(const struct user_options *o, json_t *answer)
+/* A token; as JSON, anything. */
+static void user_show(const struct user_options *o, json_t *answer)
 {
     char when[64] = "";
     time_t ends = (time_t)json_integer_value(json_object_get(answer, "expires"));
@@ -306,11 +306,11 @@ static int user_run_one(struct user_asker *a)
     if (user_ask(a, msg, &answer, why) != ERR_OK)
         return user_failed(why);
     const char *done = json_string_value(json_object_get(answer, "done"));
-    if (done)
+    if (done && !o->json)
         printf("%s%s\n", done,
                a->runs ? verbs[o->verb_row].note : " (the edge does not run; it will know when it starts)");
     else
-        user_show_token(o, answer);
+        user_show(o, answer);
     json_decref(answer);
     return EXIT_OK;
 }

@@ -21,15 +21,15 @@
 enum { PATIENCE_MS = 20000 };
 
 static const char help[] =
-    " admin user list [--json]\n"
+    " admin user list\n"
     "       ... admin user add NAME [--role admin|reader] [--password-stdin]\n"
     "       ... admin user password NAME [--password-stdin]\n"
     "       ... admin user role NAME admin|reader\n"
     "       ... admin user remove NAME\n"
-    "       ... admin token list [--json]\n"
-    "       ... admin token add NAME [--role admin|reader] [--days N] [--json]\n"
+    "       ... admin token list\n"
+    "       ... admin token add NAME [--role admin|reader] [--days N]\n"
     "       ... admin token remove ID\n"
-    "       ... admin audit [--json]\n"
+    "       ... admin audit\n"
     "\n"
     "Who may use the admin page and the API of this box, and what they have changed. Passwords are asked for "
     "on a\n"
@@ -40,7 +40,7 @@ static const char help[] =
     "  --role ROLE       admin may change things; reader (default) only looks\n"
     "  --days N          how long a token is good, 1 to 3660 (default 365)\n"
     "  --password-stdin  read the password from standard input even if that is a terminal\n"
-    "  --json            for programs\n"
+    "  --json            for programs, with every one of these\n"
     "  --dir DIR         the box's folder (default /etc/stile)\n"
     "  --run-dir DIR     its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
     "  --state-dir DIR   its database (default /var/lib/stile for /etc/stile, else DIR/state)\n";
@@ -49,19 +49,19 @@ struct words {
     const char *noun, *verb;
     const char *word; /* of the message */
     const char *arguments[3];
-    bool password, role, days, prints;
+    bool password, role, days;
 };
 
 static const struct words table[] = {
-    {"user", "list", "user_list", {NULL}, .prints = true},
+    {"user", "list", "user_list", {NULL}, .password = false},
     {"user", "add", "user_add", {"name"}, .password = true, .role = true},
     {"user", "password", "user_change", {"name"}, .password = true},
-    {"user", "role", "user_change", {"name", "role"}, .prints = false},
-    {"user", "remove", "user_remove", {"name"}, .prints = false},
-    {"token", "list", "token_list", {NULL}, .prints = true},
-    {"token", "add", "token_add", {"name"}, .role = true, .days = true, .prints = true},
-    {"token", "remove", "token_remove", {"id"}, .prints = false},
-    {"audit", NULL, "audit", {NULL}, .prints = true},
+    {"user", "role", "user_change", {"name", "role"}, .password = false},
+    {"user", "remove", "user_remove", {"name"}, .password = false},
+    {"token", "list", "token_list", {NULL}, .password = false},
+    {"token", "add", "token_add", {"name"}, .role = true, .days = true},
+    {"token", "remove", "token_remove", {"id"}, .password = false},
+    {"audit", NULL, "audit", {NULL}, .password = false},
     {0},
 };
 
@@ -145,8 +145,7 @@ static json_t *admin_message(const struct words *w, const struct admin_options *
             *status = admin_mistake(w->arguments[i], " is missing");
     if (optind < argc)
         *status = admin_mistake(argv[optind], ": one too many");
-    if ((o->role && !w->role) || (o->days && !w->days) || (o->json && !w->prints) ||
-        (o->password_stdin && !w->password))
+    if ((o->role && !w->role) || (o->days && !w->days) || (o->password_stdin && !w->password))
         *status = admin_mistake(w->noun, ": does not take these options");
     if (w->role)
         json_object_set_new(msg, "role", json_string(o->role ? o->role : "reader"));

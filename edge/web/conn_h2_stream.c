@@ -25,8 +25,8 @@ struct h2_exchange {
     uint8_t interims;
     bool expects_continue, wants_websocket, websocket;
     struct websocket_frames frames; /* of a WebSocket, towards the guest */
-    bool peer_ended; /* the request is complete, though some of it may be held */
-    bool passed_end; /* and that was said to core */
+    bool peer_ended;                /* the request is complete, though some of it may be held */
+    bool passed_end;                /* and that was said to core */
     bool answer_begun, answer_ended;
 };
 
@@ -466,12 +466,14 @@ struct h2_exchange *h2_exchange_next(const struct h2_exchange *x)
 void h2_exchanges_leave(struct conn_h2 *h2)
 {
     uint8_t frame[WEBSOCKET_CLOSE_FRAME];
-    struct h2_exchange *x;
+    struct h2_exchange *x, *next;
     websocket_close_frame(WEBSOCKET_GOING_AWAY, frame);
-    LIST_FOREACH (x, &h2->exchanges, link)
+    for (x = LIST_FIRST(&h2->exchanges); x; x = next) {
+        next = LIST_NEXT(x, link); /* x may end, and be among the dead ones */
         if (x->websocket && x->stream && !x->answer_ended && websocket_frames_between(&x->frames) &&
             h2_stream_write(x->stream, frame, sizeof frame) == ERR_OK)
             guest_on_end(x, NULL);
+    }
 }
 
 void h2_exchanges_give_up(struct conn_h2 *h2)

@@ -67,7 +67,7 @@ for box in core edge; do
     is "$box: a reader looks" "$(status_of $box -b "$looker" $OURS/status)" 200
     is "$box: and changes nothing" "$(status_of $box -b "$looker" -H "X-CSRF-Token: $look" -X POST $OURS/reload)" 403
     is "$box: nor sees the users" "$(status_of $box -b "$looker" $OURS/users)" 403
-    command_of $box admin user remove looker >/dev/null
+    is "$box: what was done, for programs" "$(command_of $box admin user remove looker --json | jq -r '.done | type')" string
     is "$box: a user who is removed is out" "$(status_of $box -b "$looker" $OURS/status)" 401
 
     # Tokens

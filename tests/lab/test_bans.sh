@@ -71,7 +71,7 @@ refute "what is not banned cannot be removed" ban remove 198.51.100.11
 check "a ban by hand" ban add 198.51.100.12 --for 600 --reason "asked for it"
 refute "counts at once" served 12
 check "with its reason" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' ban list --dir '$RUN/edge' | grep -q 'asked for it'"
-check "a ban that ends" ban add 198.51.100.12 --for 1
+check "a ban that ends, for programs" test "$(ban add 198.51.100.12 --for 1 --json | jq -r '.done | type')" = string
 check "has an end" wait_for 10 "the end" served 12
 check "which is an event" event 'event="Ban Ended" address=198.51.100.12'
 

@@ -44,6 +44,7 @@ check "core knows of it" wait_for 5 "the edge's revision" says core 'all(.tunnel
 is "the edge's file is core's" "$(cmp "$FILE" "$RUN/edge/stile.json" && echo same)" same
 is "it runs with it" "$(lab_in edge "$EDGE" config show --dir "$RUN/edge" | jq -c '[.turn.user_quota, .web_proxy.hsts, .turn.tls_port]')" "[7,60,5349]"
 is "diff: the same" "$(config diff; echo $?)" 0
+is "for programs" "$(config diff --json | jq -c .)" '{"same":true,"diff":""}'
 check "no secret is shown" sh -c "! { '$CORE' config show --json --dir '$RUN/core'; '$EDGE' config show --json --dir '$RUN/edge'; } |
     grep -F -e '$TURN_PASSWORD' -e PRIVATE -e turn_nonce_key"
 

@@ -92,7 +92,7 @@ works "and counts when it starts" early early-pass early
 
 # Users ---------------------------------------------------------------------------------------------------------
 
-check "a user is added" edge_do user add "o'neil %s" <<<anna-pass
+is "a user is added" "$(edge_do user add "o'neil %s" --json <<<anna-pass | jq -r '.done | type')" string
 works "and has a call at once" "o'neil %s" anna-pass added
 refused "a wrong password has none" "o'neil %s" wrong wrong
 refute "a second one of that name is refused" edge_do user add early <<<other
