@@ -50,10 +50,7 @@ int ask_print_json(json_t *answer)
 
 enum err ask_socket(const char *path, json_t *msg, int patience_ms, json_t **answer, char *why)
 {
-    const char *user = getenv("SUDO_USER");
     *answer = NULL;
-    if (user && *user)
-        json_object_set_new(msg, "by", json_sprintf("%.60s (sudo)", user));
     enum err e = local_request(path, msg, patience_ms, answer, why);
     const char *type = json_string_value(json_object_get(*answer, "type"));
     if (e != ERR_OK || !type || strcmp(type, "error") != 0)

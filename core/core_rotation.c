@@ -2,12 +2,14 @@
  * `stile-core key rotate`: new SSH keys and secrets in the place of old ones, over tunnels that go on
  * running. Where it stands is in keys.json ("rotation"), so that either box may be killed in the middle:
  *
- *   spreading   edges are told: core's next key is accepted beside the one in use, the edge makes a host key
- * and takes it, new secrets count beside old ones; until every edge has said that it is done overlap     core
- * uses its new key: tunnels are replaced one by one, old ones end with what runs in them; secrets that
- *               applications still have go on counting until the overlap is over, or `key finish` ends it
- *   ending      edges are told that old keys and secrets count no longer; until every edge has said that it
- * is done
+ * spreading: edges are told: core's next key is accepted beside the one in use, the edge makes a host key and
+ * takes it, new secrets count beside old ones; until every edge has said that it is done.
+ *
+ * overlap: core uses its new key: tunnels are replaced one by one, old ones end with what runs in them;
+ * secrets that applications still have go on counting until the overlap is over.
+ *
+ * ending: edges are told that old keys and secrets count no longer; until every edge has said that it is
+ * done.
  *
  * core_ed25519.next is core's next key until `overlap` begins.
  */
@@ -110,7 +112,7 @@ static const char *edge_lacks(const struct core *c, const struct config_edge *ed
         return "it has no tunnel, or its version knows no rotation";
     if (*text_of(ack, "error"))
         return text_of(ack, "error");
-    if (json_integer_value(json_object_get(ack, "id")) < c->keys_id)
+    if (json_integer_value(json_object_get(ack, "id")) != c->keys_id)
         return "it has not answered yet";
     if (core_rotation_host_key(c, edge->name) &&
         strcmp(core_rotation_host_key(c, edge->name), pairing_host_key(&c->pairing, edge)) == 0)
@@ -521,8 +523,8 @@ void core_key_rotate_request(void *core, struct request *r, const json_t *msg)
         request_refuse(r, why);
 }
 
-/* No more time for what is old. Tunnels with core's new key, and what edges must have said, are waited for all
- * the same: nobody is locked out. In `spreading` the overlap to come is over as soon as it begins. */
+/* No more time for what is old. Tunnels with core's new key, and what edges must have said, are waited for
+ * all the same: nobody is locked out. In `spreading` the overlap to come is over as soon as it begins. */
 static enum err end_early(struct core *c, char *why)
 {
     json_t *r = rotation(c);

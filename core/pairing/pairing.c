@@ -233,21 +233,35 @@ enum pairing_offered pairing_offer(struct pairing *p, const struct config_edge *
                : PAIRING_OFFER_NO_MEMORY;
 }
 
+/* The bundle is used up when its box settles with the key that it made. */
+static bool settle_bundle(json_t *entry, const char *key)
+{
+    const json_t *offer = offer_of(entry, "next", key);
+    if (!offer || strcmp(text_of(offer, "key"), bundle_key(entry)) != 0)
+        return true;
+    return put(entry, "bundle_keys", bundle_key(entry)) && json_object_del(entry, "bundle") == 0;
+}
+
+/* What of its keys is not among these is one that it had. */
+static bool settle_replaced(json_t *entry, const json_t *keys)
+{
+    bool done = true;
+    size_t i;
+    json_t *old;
+    json_array_foreach (json_object_get(entry, "host_keys"), i, old)
+        done = done && (has(keys, json_string_value(old)) || put(entry, "replaced", json_string_value(old)));
+    return done;
+}
+
 bool pairing_settle(struct pairing *p, const struct config_edge *edge, const char *key, time_t now)
 {
-    json_t *entry = entry_of(p, edge, true), *old, *offer, *keys = json_array();
-    size_t i;
-    if (!entry || !keys || json_array_append_new(keys, json_string(key)) != 0)
+    json_t *entry = entry_of(p, edge, true), *keys = json_array();
+    bool done = entry && keys && json_array_append_new(keys, json_string(key)) == 0 &&
+                settle_bundle(entry, key) && settle_replaced(entry, keys);
+    if (!done) {
+        json_decref(keys);
         return false;
-    offer = offer_of(entry, "next", key);
-    if (offer && strcmp(text_of(offer, "key"), bundle_key(entry)) == 0) {
-        if (!put(entry, "bundle_keys", bundle_key(entry)))
-            return false;
-        json_object_del(entry, "bundle");
     }
-    json_array_foreach (json_object_get(entry, "host_keys"), i, old)
-        if (!has(keys, json_string_value(old)) && !put(entry, "replaced", json_string_value(old)))
-            return false;
     json_object_del(entry, "offers");
     return json_object_set_new(entry, "host_keys", keys) == 0 &&
            json_object_set_new(entry, "paired", json_integer((json_int_t)now)) == 0;
