@@ -2,11 +2,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/alarm_table.h"
 #include "common/box.h"
@@ -190,18 +188,11 @@ void alarms_print_brief(const json_t *items)
 
 /* Acknowledging ------------------------------------------------------------------------------------------ */
 
-/* Who stands behind sudo, for the record. */
-static const char *alarm_by(void)
-{
-    const char *by = getenv("SUDO_USER");
-    const struct passwd *pw = by && *by ? NULL : getpwuid(getuid());
-    return by && *by ? by : pw ? pw->pw_name : "?";
-}
-
 static int alarm_ack_one(const struct alarm_options *o, json_int_t number, const char *subject)
 {
+    char by[100];
     json_t *answer = alarm_ask(o, json_pack("{ss sI ss ss}", "type", "alarm_ack", "number", number, "subject",
-                                            subject, "by", alarm_by()));
+                                            subject, "by", local_by(by, sizeof by)));
     if (!answer)
         return EXIT_FAILED;
     if (o->json) {

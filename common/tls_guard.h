@@ -5,7 +5,7 @@
  * peer has a few for nothing, and further ones for the bytes that both sides carry.
  *
  * Also whether it said that it ends (close_notify): a socket that ends without it is nothing that OpenSSL
- * answers, with an alert for which nobody is there; thousands that leave at once cost half.
+ * answers, with an alert for which nobody is there: thousands may leave at once.
  */
 #ifndef COMMON_TLS_GUARD_H
 #define COMMON_TLS_GUARD_H

@@ -37,7 +37,7 @@ struct worker_process {
     ev_timer trim;
 };
 
-static const double TRIM_SECONDS = 1, TRIM_PAUSE = 0.01; /* between two looks; between two parts of one */
+static const double trim_look = 1, trim_pause = 0.01; /* seconds between two looks, between parts of one */
 
 static void process_drain(struct worker_process *p, double seconds)
 {
@@ -137,7 +137,7 @@ static const struct worker_role *role_find(const struct worker_role *roles, cons
 static void process_on_trim(struct ev_loop *loop, ev_timer *t, int revents)
 {
     (void)revents;
-    t->repeat = tls_memory_trim() ? TRIM_PAUSE : TRIM_SECONDS;
+    t->repeat = tls_memory_trim() ? trim_pause : trim_look;
     ev_timer_again(loop, t);
 }
 
@@ -170,7 +170,7 @@ int worker_process_run(const struct worker_role *roles, int argc, char **argv)
     p.term.data = &p;
     ev_signal_start(p.loop, &p.term);
     ev_signal_start(p.loop, &p.interrupt);
-    ev_timer_init(&p.trim, process_on_trim, TRIM_SECONDS, TRIM_SECONDS);
+    ev_timer_init(&p.trim, process_on_trim, trim_look, trim_look);
     ev_timer_start(p.loop, &p.trim);
     ev_run(p.loop, 0);
     ev_timer_stop(p.loop, &p.trim);

@@ -102,7 +102,7 @@ static int ban_options(struct ban_options *o, int argc, char **argv)
         o->address = argv[optind++];
     if (optind < argc)
         return ban_mistake(argv[optind], ": one too many");
-    if (((o->seconds || o->reason) && !add))
+    if ((o->seconds || o->reason) && !add)
         return ban_mistake(o->verb, " does not take these options");
     return EXIT_OK;
 }

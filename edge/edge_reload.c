@@ -237,8 +237,7 @@ static bool reload_all_agree(struct edge_reload *r, const json_t *results)
     return true;
 }
 
-/* What a core brings, once it is prepared ------------------------------------------------------------------
- */
+/* What a core brings, once it is prepared ---------------------------------------------------------------- */
 
 static void reload_give_up(struct edge_reload *r, const char *words)
 {

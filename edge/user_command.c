@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/ask.h"
 #include "common/box.h"
 #include "common/local_server.h"
 #include "common/password.h"
@@ -274,10 +275,8 @@ static void user_show(const struct user_options *o, json_t *answer)
     char when[64] = "";
     time_t ends = (time_t)json_integer_value(json_object_get(answer, "expires"));
     struct tm tm;
-    json_object_del(answer, "type");
     if (o->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
+        (void)ask_print_json(answer);
         return;
     }
     if (localtime_r(&ends, &tm))

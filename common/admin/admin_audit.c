@@ -1,9 +1,8 @@
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "common/admin/admin_book.h"
 #include "common/text.h"
+#include "common/time_text.h"
 
 enum { DETAIL_MAX = 1000 };
 
@@ -48,25 +47,15 @@ enum err admin_audit_add(struct admin_book *b, const struct admin_deed *deed, in
                        : e;
 }
 
-static json_t *audit_time(int64_t seconds)
-{
-    char when[32] = "";
-    time_t t = (time_t)seconds;
-    struct tm tm;
-    if (gmtime_r(&t, &tm))
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return json_string(when);
-}
-
 static enum err audit_on_row(void *ctx, const struct store_row *row, char *why)
 {
     (void)why;
     int64_t time = store_row_integer(row, 1), last = store_row_integer(row, 7);
     json_t *one =
         json_pack("{sI so ss ss ss ss ss so sI}", "id", (json_int_t)store_row_integer(row, 0), "time",
-                  audit_time(time), "who", store_row_text(row, 2), "from", store_row_text(row, 3), "what",
+                  time_json(time), "who", store_row_text(row, 2), "from", store_row_text(row, 3), "what",
                   store_row_text(row, 4), "detail", store_row_text(row, 5), "result", store_row_text(row, 6),
-                  "last", audit_time(last ? last : time), "count", (json_int_t)store_row_integer(row, 8));
+                  "last", time_json(last ? last : time), "count", (json_int_t)store_row_integer(row, 8));
     return json_array_append_new(ctx, one) == 0 ? ERR_OK : ERR_MEMORY;
 }
 

@@ -16,11 +16,7 @@ static const uid_t somebody = 61234;
 
 static const char *at(const char *name)
 {
-    static char paths[4][128];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
+    return unit_path(dir, name);
 }
 
 static void setup(void)

@@ -22,11 +22,7 @@ static char dir[64], said[8192];
 
 static const char *at(const char *name)
 {
-    static char paths[4][128];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
+    return unit_path(dir, name);
 }
 
 static void put(struct buf *text, const char *name, const char *data)
