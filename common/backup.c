@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/events.h"
+#include "common/store.h"
 #include "common/wire.h"
+
+const char *const backup_databases[BACKUP_DATABASES] = {STORE_FILE, EVENTS_FILE};
 
 enum { MEMBER_HEAD = 2 + 2 + 8, MODE_MOST = 0777 };
 

@@ -18,6 +18,10 @@ enum {
     BACKUP_WHY = 512
 };
 
+/* Databases of the state folder: each is copied as it was at one instant, and judged before it is put back. */
+enum { BACKUP_DATABASES = 2 };
+extern const char *const backup_databases[BACKUP_DATABASES];
+
 /* One file. name is FOLDER/FILE or FOLDER/FOLDER/FILE: letters, digits, ".", "_" and "-", none with a dot in
  * front. data points into the text that it was read from. */
 struct backup_member {

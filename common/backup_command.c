@@ -1,4 +1,4 @@
-/* `backup FILE`: the box's folder, and of its state folder the database as it is at one instant. */
+/* `backup FILE`: the box's folder, and its state folder, where each database is as it was at one instant. */
 #include "common/backup_command.h"
 
 #include <dirent.h>
@@ -16,18 +16,17 @@
 #include "common/backup_options.h"
 #include "common/file.h"
 #include "common/sandbox.h"
-#include "common/store.h"
 #include "common/store_copy.h"
 
 static const char help[] =
     "[--dir DIR] [--passphrase-file FILE]\n"
     "\n"
-    "Writes config, keys, secrets, certificates and database of this box into FILE, which must not be there "
+    "Writes config, keys, secrets, certificates and databases of this box into FILE, which must not be there "
     "yet,\n"
     "encrypted with a passphrase. It may run meanwhile. Bundles are left out: they are made anew.\n"
     "\n"
     "  --dir DIR               the box's folder (default /etc/stile)\n"
-    "  --state-dir DIR         its database (default /var/lib/stile for /etc/stile, else DIR/state)\n"
+    "  --state-dir DIR         its databases (default /var/lib/stile for /etc/stile, else DIR/state)\n"
     "  --user NAME             whom to become when started as root (default stile)\n"
     "  --passphrase-file FILE  first line: the passphrase. Without it the terminal is asked, or the first "
     "line of\n"
@@ -70,11 +69,19 @@ static bool ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* Hidden files are editors', bundles are made anew, and the database is copied by itself. */
+/* A database, and the logs beside it that only whoever has it open can make sense of. */
+static bool is_of_database(const char *name)
+{
+    for (size_t i = 0; i < BACKUP_DATABASES; i++)
+        if (strncmp(name, backup_databases[i], strlen(backup_databases[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Hidden files are editors', bundles are made anew, and databases are copied by themselves. */
 static bool backup_leaves_out(const char *name)
 {
-    return name[0] == '.' || ends_with(name, ".bundle") || ends_with(name, "~") ||
-           strncmp(name, STORE_FILE, strlen(STORE_FILE)) == 0;
+    return name[0] == '.' || ends_with(name, ".bundle") || ends_with(name, "~") || is_of_database(name);
 }
 
 static enum err backup_folder(struct backup *b, const char *path, const char *prefix, int deeper);
@@ -136,23 +143,32 @@ static enum err backup_manifest(struct backup *b)
     return e;
 }
 
-/* Without its database a box has not run yet. */
-static enum err backup_state(struct backup *b)
+static enum err backup_database(struct backup *b, const char *database)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], name[BACKUP_NAME];
     unsigned char *bytes;
     size_t n;
-    const struct box *box = &b->options.box;
-    enum err e = backup_folder(b, box->state, "state", SUBFOLDERS);
-    if (e == ERR_OK)
-        e = store_copy(box_state_file(box, STORE_FILE, path), &bytes, &n, b->options.why);
-    if (e == ERR_NOT_FOUND)
-        return ERR_OK;
+    enum err e = store_copy(box_state_file(&b->options.box, database, path), &bytes, &n, b->options.why);
     if (e != ERR_OK)
         return e;
-    e = backup_add(b, BACKUP_IN_STATE STORE_FILE, 0600, bytes, n);
+    snprintf(name, sizeof name, BACKUP_IN_STATE "%s", database);
+    e = backup_add(b, name, 0600, bytes, n);
     OPENSSL_cleanse(bytes, n);
     store_copy_free(bytes);
+    return e;
+}
+
+/* Without its databases, or its state folder, a box has not run yet. */
+static enum err backup_state(struct backup *b)
+{
+    enum err e = backup_folder(b, b->options.box.state, "state", SUBFOLDERS);
+    if (e == ERR_NOT_FOUND)
+        return ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < BACKUP_DATABASES; i++) {
+        e = backup_database(b, backup_databases[i]);
+        if (e == ERR_NOT_FOUND)
+            e = ERR_OK;
+    }
     return e;
 }
 

@@ -14,7 +14,6 @@
 #include "common/backup_options.h"
 #include "common/file.h"
 #include "common/sandbox.h"
-#include "common/store.h"
 #include "common/store_copy.h"
 #include "common/text.h"
 
@@ -25,7 +24,7 @@ static const char help[] =
     "changed.\n"
     "\n"
     "  --dir DIR               where it goes (default /etc/stile); made if missing\n"
-    "  --state-dir DIR         its database (default /var/lib/stile for /etc/stile, else DIR/state)\n"
+    "  --state-dir DIR         its databases (default /var/lib/stile for /etc/stile, else DIR/state)\n"
     "  --run-dir DIR           where it would run (default /run/stile for /etc/stile, else DIR/run)\n"
     "  --user NAME             owner of the files when run as root (default stile)\n"
     "  --passphrase-file FILE  first line: the passphrase. Without it the terminal is asked, or the first "
@@ -52,6 +51,13 @@ static const struct backup_member *restore_find(const struct restore *r, const c
         if (strcmp(r->members[i].name, name) == 0)
             return &r->members[i];
     return NULL;
+}
+
+static const struct backup_member *restore_database(const struct restore *r, const char *database)
+{
+    char name[BACKUP_NAME];
+    snprintf(name, sizeof name, BACKUP_IN_STATE "%s", database);
+    return restore_find(r, name);
 }
 
 /* A member's text with a NUL behind it, wiped with file_wipe; NULL: there is no such member. */
@@ -120,9 +126,15 @@ static enum err restore_judge_secrets(struct restore *r)
     return e;
 }
 
+/* A box that had not run yet has none. */
+static enum err restore_judge_database(struct restore *r, const char *database)
+{
+    const struct backup_member *m = restore_database(r, database);
+    return m ? store_copy_judge(m->data, m->n, database, r->options.why) : ERR_OK;
+}
+
 static enum err restore_judge(struct restore *r)
 {
-    const struct backup_member *store = restore_find(r, BACKUP_IN_STATE STORE_FILE);
     enum err e = restore_judge_manifest(r);
     if (e == ERR_OK)
         e = restore_judge_name(r);
@@ -130,8 +142,8 @@ static enum err restore_judge(struct restore *r)
         e = restore_judge_config(r);
     if (e == ERR_OK)
         e = restore_judge_secrets(r);
-    if (e == ERR_OK && store)
-        e = store_copy_judge(store->data, store->n, r->options.why);
+    for (size_t i = 0; e == ERR_OK && i < BACKUP_DATABASES; i++)
+        e = restore_judge_database(r, backup_databases[i]);
     return e;
 }
 
@@ -230,12 +242,14 @@ static enum err restore_write(struct restore *r, const struct backup_member *m)
 }
 
 /* What belongs to the database that is replaced would be taken for the new one's. */
-static void restore_forget_logs(const struct box *box)
+static void restore_forget_logs(const struct box *box, const char *database)
 {
-    static const char *const logs[] = {STORE_FILE "-wal", STORE_FILE "-shm", STORE_FILE "-journal"};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
-        (void)unlink(box_state_file(box, logs[i], path));
+    static const char *const logs[] = {"-wal", "-shm", "-journal"};
+    char path[PATH_MAX], name[BACKUP_NAME];
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+        snprintf(name, sizeof name, "%s%s", database, logs[i]);
+        (void)unlink(box_state_file(box, name, path));
+    }
 }
 
 /* As the account: folders below those that root has made are the account's, and may lead elsewhere the moment
@@ -247,8 +261,9 @@ static enum err restore_write_all(struct restore *r)
     enum err e = restore_folders(o);
     if (e == ERR_OK)
         e = sandbox_become(o->user, o->why, SCHEMA_WHY);
-    if (e == ERR_OK && restore_find(r, BACKUP_IN_STATE STORE_FILE))
-        restore_forget_logs(&o->box);
+    for (size_t i = 0; e == ERR_OK && i < BACKUP_DATABASES; i++)
+        if (restore_database(r, backup_databases[i]))
+            restore_forget_logs(&o->box, backup_databases[i]);
     for (size_t i = 0; i < r->n && e == ERR_OK; i++)
         if (&r->members[i] != config)
             e = restore_write(r, &r->members[i]);

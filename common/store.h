@@ -19,7 +19,7 @@
 
 #include "common/err.h"
 
-#define STORE_FILE "stile.db" /* in the state folder */
+#define STORE_FILE "stile.db" /* in the state folder; beside it EVENTS_FILE (common/events.h) */
 
 enum { STORE_APPLICATION = 0x5374696c /* "Stil": tells our files from other programs' databases */ };
 

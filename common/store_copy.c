@@ -70,6 +70,14 @@ void store_copy_free(unsigned char *bytes)
     sqlite3_free(bytes);
 }
 
+/* The schema came with the file: nothing in it may call a function with effects, and nothing may write past
+ * SQLite into the file's structures. */
+static void distrust(sqlite3 *db)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+}
+
 /* The first column of the first row. */
 static bool judge_says(sqlite3 *db, const char *sql, const char *wanted)
 {
@@ -80,7 +88,7 @@ static bool judge_says(sqlite3 *db, const char *sql, const char *wanted)
     return same;
 }
 
-enum err store_copy_judge(const unsigned char *bytes, size_t n, char *why)
+enum err store_copy_judge(const unsigned char *bytes, size_t n, const char *name, char *why)
 {
     char application[16];
     sqlite3 *db = NULL;
@@ -88,6 +96,8 @@ enum err store_copy_judge(const unsigned char *bytes, size_t n, char *why)
     bool good = own && sqlite3_open(":memory:", &db) == SQLITE_OK;
     if (own)
         memcpy(own, bytes, n);
+    if (good)
+        distrust(db);
     snprintf(application, sizeof application, "%d", STORE_APPLICATION);
     good = good &&
            sqlite3_deserialize(db, "main", own, (sqlite3_int64)n, (sqlite3_int64)n,
@@ -97,6 +107,6 @@ enum err store_copy_judge(const unsigned char *bytes, size_t n, char *why)
     good = good && judge_says(db, "PRAGMA application_id", application) &&
            judge_says(db, "PRAGMA quick_check(1)", "ok");
     sqlite3_close(db);
-    snprintf(why, SCHEMA_WHY, "%s in the backup is damaged, or no database of Stile", STORE_FILE);
+    snprintf(why, SCHEMA_WHY, "%s in the backup is damaged, or no database of Stile", name);
     return good ? ERR_OK : ERR_MALFORMED;
 }

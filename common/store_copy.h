@@ -11,7 +11,7 @@
  * ERR_NOT_FOUND: there is none. why has SCHEMA_WHY bytes. */
 enum err store_copy(const char *path, unsigned char **bytes, size_t *n, char *why);
 void store_copy_free(unsigned char *bytes);
-/* ERR_MALFORMED: no database of ours, or a damaged one. */
-enum err store_copy_judge(const unsigned char *bytes, size_t n, char *why);
+/* ERR_MALFORMED: no database of ours, or a damaged one; why calls it by name. */
+enum err store_copy_judge(const unsigned char *bytes, size_t n, const char *name, char *why);
 
 #endif

@@ -24,7 +24,11 @@ on() {
 said() { grep -q -- "$1" "$LAB/tmp/said"; }
 
 # files BOX : its files and what is in them, but what a running box changes.
-files() { (cd "$RUN/$1" && find . -type f ! -path './run/*' ! -name 'stile.db*' ! -name '*.bundle' -exec sha256sum {} + | sort -k2); }
+files() { (cd "$RUN/$1" && find . -type f ! -path './run/*' ! -name '*.db' ! -name '*.db-*' ! -name '*.bundle' -exec sha256sum {} + | sort -k2); }
+
+# event_is_told BOX : one of before the backup, out of events.db.
+event_is_told() { lab_in "$1" "$(program "$1")" event list --dir "$RUN/$1" --json | jq -e --slurpfile first "$LAB/tmp/$1.event" '.items | any(. == $first[0])' >/dev/null; }
+event_keep() { lab_in "$1" "$(program "$1")" event list --dir "$RUN/$1" --json | jq -e '.items[0]' >"$LAB/tmp/$1.event"; }
 
 umask 077
 echo 'correct horse battery staple' >"$LAB/tmp/passphrase"
@@ -33,6 +37,7 @@ lab_in edge "$EDGE" user add anna --dir "$RUN/edge" --password-stdin <<<'a long 
 # Backups of running boxes ----------------------------------------------------------------------------------------
 
 for box in core edge; do
+    wait_for 10 "an event of $box" event_keep $box
     check "$box is backed up while it runs" on $box backup "$LAB/$box.backup"
     check "$box tells what is in it" said "files of ${box}1, config revision"
     is "the backup of $box is its owner's alone" "$(stat -c %a "$LAB/$box.backup")" 600
@@ -71,6 +76,7 @@ for box in core edge; do
     check "$box is restored" on $box restore "$LAB/$box.backup"
     is "$box has the files that it had" "$(files $box)" "$(cat "$LAB/tmp/$box.before")"
     is "the files of $box belong to the account" "$(find "$RUN/$box" ! -user 64711)" ''
+    is "no log of a database that was open is in what $box got" "$(find "$RUN/$box/state" -name '*.db-*')" ''
     refute "$box is not restored twice without --force" on $box restore "$LAB/$box.backup"
     check "$box is, with it" on $box restore "$LAB/$box.backup" --force
 done
@@ -78,5 +84,7 @@ edge_start
 core_start
 wait_for 15 'a request through both boxes' guest_gets_through
 check 'guests get through the restored pair' guest_gets_through
+check 'what happened before the backup is still told' event_is_told core
+check 'by both boxes' event_is_told edge
 check 'the TURN user is there again' sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' user list --dir '$RUN/edge' | grep -q anna"
 tap_done
