@@ -135,6 +135,7 @@ static const struct rule rules[] = {
     ANY(sysinfo), /* glibc's qsort */
     ANY(uname),   /* libev */
     ANY(sched_getaffinity),
+    ANY(sched_yield),
     WHEN(prlimit64, IS(0, 0), IS(2, 0)), /* reading its own */
     ANY(futex),
     ANY(rt_sigprocmask),
@@ -172,7 +173,6 @@ static const struct rule rules[] = {
     ANY(stat),
     ANY(sigaltstack),
     ANY(rt_sigaction),
-    ANY(sched_yield),
     ANY(getdents),
     ANY(kill),
     ANY(tkill),

@@ -1,5 +1,7 @@
 #include "edge/web/handshakes.h"
 
+#include <sched.h>
+
 #include "common/clock.h"
 #include "edge/web/conn_internal.h"
 
@@ -81,6 +83,8 @@ void handshakes_round(struct web *w)
 {
     struct conn *c;
     int asked = 0;
+    if (w->hellos_answered > 0)
+        (void)sched_yield(); /* a flood's work is never more urgent than another process's guests */
     w->hellos_answered = 0;
     for (size_t i = 0; i < WEB_HELLO_QUEUES; i++)
         TAILQ_FOREACH (c, &w->hellos[i], hello) {

@@ -30,17 +30,20 @@ BASE_KIB=65536 CONNECTION_KIB=24 QUEUES_KIB=$(($(nproc) * 262144)) CORE_KIB=2621
 # The attacks ------------------------------------------------------------------------------------------------------
 
 USUAL="idle handshakes slow-head slow-body slow-read h2-rapid-reset h2-continuation h2-ping"
-EVERY="$USUAL silent hello half-hello half-handshakes garbage records stun proxy renegotiation key-updates h2-made-you-reset h2-empty-continuation
+EVERY="$USUAL slow-body-unbuffered silent hello half-hello half-handshakes garbage records stun proxy renegotiation key-updates h2-made-you-reset h2-empty-continuation
     h2-settings h2-settings-ack h2-empty-data h2-padded-data h2-update h2-priority h2-bomb h2-heads h2-table-size h2-over-the-limit h2-last-number
     h2-no-window h2-slow-read h2-dribble h2-slow-body h2-half-head"
 
+# A slow body goes to Janus, behind nginx, which keeps it until it is whole. slow-body-unbuffered goes to bulk.js, where a
+# thousand requests that end at once keep node busy on the processors that the boxes have.
 # What has to have happened is said in the attacker's own figures (jq).
 launch() { # NAME
     case $1 in
     idle) at_tcp "$1" 5000 3 '.reached == 5000 and .open >= 2500' ;;
     silent | hello | half-hello) at_tcp "$1" 5000 12 '.reached == 5000' ;; # until the edge gives them up
     slow-head) at_http1 "$1" /settings.js -H -i 1 ;;
-    slow-body) at_http1 "$1" /bulk/sum -B -i 1 -s 100000 ;;
+    slow-body) at_http1 "$1" /janus -B -i 1 -s 100000 ;;
+    slow-body-unbuffered) at_http1 "$1" /bulk/sum -B -i 1 -s 100000 ;;
     slow-read) at_http1 "$1" /bulk/file/large -X -w 512 -y 1024 -n 1 -z 32 ;;
     h2-no-window | h2-slow-read | h2-dribble | h2-slow-body | h2-half-head) at_http2 "${1#h2-}" '.opened >= 10' ;;
     h2-*) at_http2 "${1#h2-}" '.opened >= 10 and .bytes > 10000' ;;
