@@ -10,15 +10,16 @@
 #include "common/box.h"
 #include "common/event_command.h"
 #include "common/local_server.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 
 enum { PATIENCE_MS = 5000 };
 
 static const char help[] =
     "alarm list [--all] [--json]\n"
-    "       %s alarm ack NUMBER [SUBJECT]\n"
-    "       %s alarm ack --all\n"
-    "       %s alarm known\n"
+    "       %s alarm ack NUMBER [SUBJECT] [--json]\n"
+    "       %s alarm ack --all [--json]\n"
+    "       %s alarm known [--json]\n"
     "\n"
     "What is wrong with this box now, the worst first: since when, what causes it and what to do about it.\n"
     "ack says that somebody looks after it: it stays in the list, marked, until it is over. SUBJECT may be\n"
@@ -114,7 +115,6 @@ static json_t *alarm_ask(const struct alarm_options *o, json_t *msg)
         json_decref(answer);
         return NULL;
     }
-    json_object_del(answer, "type");
     return answer;
 }
 
@@ -157,8 +157,7 @@ static int alarm_list(const struct alarm_options *o)
     if (!answer)
         return EXIT_FAILED;
     if (o->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(answer);
     } else {
         json_array_foreach (json_object_get(answer, "items"), i, alarm)
             alarm_print(alarm);
@@ -188,25 +187,23 @@ void alarms_print_brief(const json_t *items)
 
 /* Acknowledging ------------------------------------------------------------------------------------------ */
 
-static int alarm_ack_one(const struct alarm_options *o, json_int_t number, const char *subject)
+/* Appends it to done. */
+static int alarm_ack_one(const struct alarm_options *o, json_int_t number, const char *subject, json_t *done)
 {
     char by[100];
     json_t *answer = alarm_ask(o, json_pack("{ss sI ss ss}", "type", "alarm_ack", "number", number, "subject",
                                             subject, "by", local_by(by, sizeof by)));
     if (!answer)
         return EXIT_FAILED;
-    if (o->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else {
+    if (!o->json)
         printf("acknowledged: %lld %s\n", (long long)number, subject);
-    }
+    json_array_append_new(done, json_pack("{sI ss}", "number", number, "subject", subject));
     json_decref(answer);
     return EXIT_OK;
 }
 
 /* Those that are meant, of all that are raised. */
-static int alarm_ack_found(const struct alarm_options *o, const json_t *items)
+static int alarm_ack_found(const struct alarm_options *o, const json_t *items, json_t *done)
 {
     const json_t *alarm;
     size_t i, n = 0;
@@ -221,8 +218,20 @@ static int alarm_ack_found(const struct alarm_options *o, const json_t *items)
     json_array_foreach ((json_t *)(uintptr_t)items, i, alarm) {
         json_int_t number = json_integer_value(json_object_get(alarm, "number"));
         if ((o->all || number == wanted) && status == EXIT_OK)
-            status = alarm_ack_one(o, number, text_of(alarm, "subject"));
+            status = alarm_ack_one(o, number, text_of(alarm, "subject"), done);
     }
+    return status;
+}
+
+static int alarm_ack_asked(const struct alarm_options *o, long number, json_t *done)
+{
+    if (o->subject)
+        return alarm_ack_one(o, number, o->subject, done);
+    json_t *answer = alarm_ask(o, json_pack("{ss}", "type", "alarms"));
+    if (!answer)
+        return EXIT_FAILED;
+    int status = alarm_ack_found(o, json_object_get(answer, "items"), done);
+    json_decref(answer);
     return status;
 }
 
@@ -232,27 +241,45 @@ static int alarm_ack(const struct alarm_options *o)
     long number = o->number ? strtol(o->number, &end, 10) : 0;
     if (o->number && (*end || number < 1))
         return alarm_mistake(o->number, " is no number of an alarm");
-    if (o->subject)
-        return alarm_ack_one(o, number, o->subject);
-    json_t *answer = alarm_ask(o, json_pack("{ss}", "type", "alarms"));
-    if (!answer)
-        return EXIT_FAILED;
-    int status = alarm_ack_found(o, json_object_get(answer, "items"));
-    json_decref(answer);
+    json_t *done = json_array();
+    int status = alarm_ack_asked(o, number, done);
+    if (o->json && (status == EXIT_OK || json_array_size(done) > 0))
+        print_json_items(done);
+    json_decref(done);
+    return status;
+}
+
+static const char *alarm_where(const struct alarm_row *row)
+{
+    return row->box == ALARM_ON_BOTH ? "core and edge" : alarm_box_name(row->box);
+}
+
+static int alarm_known_json(const struct alarm_row *rows, size_t n)
+{
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(items, json_pack("{sI ss ss ss ss ss ss}", "number", (json_int_t)rows[i].number,
+                                               "name", rows[i].name, "severity",
+                                               alarm_severity_name(rows[i].severity), "box",
+                                               alarm_where(&rows[i]), "words", rows[i].words, "cause",
+                                               rows[i].cause, "remedy", rows[i].remedy));
+    int status = print_json_items(items);
+    json_decref(items);
     return status;
 }
 
 /* The table, as docs/alarms.md has it. */
-static int alarm_known(void)
+static int alarm_known(const struct alarm_options *o)
 {
     size_t n;
     const struct alarm_row *rows = alarm_rows(&n);
+    if (o->json)
+        return alarm_known_json(rows, n);
     for (size_t i = 0; i < n; i++) {
         const struct alarm_row *row = &rows[i];
-        const char *box = row->box == ALARM_ON_BOTH ? "core and edge" : alarm_box_name(row->box);
         if (printf("%s### %u: %s\n\n`%s`, %s, on %s.\n\n- Cause: %s\n- Remedy: %s\n", i ? "\n" : "",
-                   row->number, row->words, row->name, alarm_severity_name(row->severity), box, row->cause,
-                   row->remedy) < 0)
+                   row->number, row->words, row->name, alarm_severity_name(row->severity), alarm_where(row),
+                   row->cause, row->remedy) < 0)
             return EXIT_FAILED;
     }
     return EXIT_OK;
@@ -265,6 +292,6 @@ int alarm_command(int argc, char **argv, const char *socket)
     if (!alarm_parse(&o, argc, argv, &status))
         return status;
     if (strcmp(o.verb, "known") == 0)
-        return alarm_known();
+        return alarm_known(&o);
     return strcmp(o.verb, "list") == 0 ? alarm_list(&o) : alarm_ack(&o);
 }

@@ -41,12 +41,6 @@ static bool ask_parse(int argc, char **argv, struct ask *a, const char **dir, co
     return right;
 }
 
-int ask_print_json(json_t *answer)
-{
-    json_object_del(answer, "type");
-    return json_dumpf(answer, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF ? EXIT_OK : EXIT_FAILED;
-}
-
 enum err ask_socket(const char *path, json_t *msg, int patience_ms, json_t **answer, char *why)
 {
     *answer = NULL;

@@ -23,8 +23,6 @@ struct ask {
  * ("type": "error"). */
 json_t *ask_daemon(int argc, char **argv, struct ask *a, int *status);
 
-/* Prints it as it came, but for its type: EXIT_OK, or EXIT_FAILED when stdout is closed. */
-int ask_print_json(json_t *answer);
 /* As local_request, for any message (stolen); where the daemon says no, ERR_REFUSED and its reason in
  * why[SCHEMA_WHY]. */
 enum err ask_socket(const char *path, json_t *msg, int patience_ms, json_t **answer, char *why);

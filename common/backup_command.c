@@ -15,11 +15,12 @@
 #include "common/backup.h"
 #include "common/backup_options.h"
 #include "common/file.h"
+#include "common/print_json.h"
 #include "common/sandbox.h"
 #include "common/store_copy.h"
 
 static const char help[] =
-    "[--dir DIR] [--passphrase-file FILE]\n"
+    "[--dir DIR] [--passphrase-file FILE] [--json]\n"
     "\n"
     "Writes config, keys, secrets, certificates and databases of this box into FILE, which must not be there "
     "yet,\n"
@@ -31,6 +32,7 @@ static const char help[] =
     "  --passphrase-file FILE  first line: the passphrase. Without it the terminal is asked, or the first "
     "line of\n"
     "                          standard input taken. 12 characters or more\n"
+    "  --json                  for programs\n"
     "\n"
     "Without the passphrase nobody can read it, you neither.\n";
 
@@ -219,6 +221,22 @@ static enum err backup_collect(struct backup *b)
     return e == ERR_OK ? backup_state(b) : e;
 }
 
+static void backup_report(const struct backup *b, size_t bytes)
+{
+    const struct backup_options *o = &b->options;
+    const struct box *box = &o->box;
+    json_t *report =
+        o->json ? json_pack("{ss sI ss sI sI}", "file", o->file, "files", (json_int_t)b->n, "name", box->name,
+                            "revision", (json_int_t)box->config.revision, "bytes", (json_int_t)bytes)
+                : NULL;
+    if (report)
+        print_json(report);
+    else
+        printf("%s: %zu files of %s, config revision %ld, %zu bytes\n", o->file, b->n, box->name,
+               box->config.revision, bytes);
+    json_decref(report);
+}
+
 static enum err backup_run(struct backup *b)
 {
     struct backup_options *o = &b->options;
@@ -238,8 +256,7 @@ static enum err backup_run(struct backup *b)
     if (e == ERR_OK)
         e = backup_write(o, fd, &sealed);
     if (e == ERR_OK)
-        printf("%s: %zu files of %s, config revision %ld, %zu bytes\n", o->file, b->n, o->box.name,
-               o->box.config.revision, buf_len(&sealed));
+        backup_report(b, buf_len(&sealed));
     close(fd);
     buf_free(&sealed);
     if (e != ERR_OK)

@@ -19,6 +19,7 @@ bool backup_options_parse(struct backup_options *o, int argc, char **argv, int *
                                             {"user", required_argument, NULL, 'u'},
                                             {"passphrase-file", required_argument, NULL, 'p'},
                                             {"force", no_argument, NULL, 'f'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
@@ -38,6 +39,8 @@ bool backup_options_parse(struct backup_options *o, int argc, char **argv, int *
             o->passphrase_file = optarg;
         } else if (option == 'f' && strcmp(o->verb, "restore") == 0) {
             o->force = true;
+        } else if (option == 'j') {
+            o->json = true;
         } else if (option == 'h') {
             *status = fputs(o->help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
             return false;

@@ -16,7 +16,7 @@ enum { BACKUP_PASSPHRASE = 1024, BACKUP_PASSPHRASE_LEAST = 12 };
 struct backup_options {
     const char *verb, *program, *help;
     const char *file, *dir, *state_dir, *run_dir, *user, *passphrase_file;
-    bool force;
+    bool force, json;
     char passphrase[BACKUP_PASSPHRASE];
     struct box box;
     char why[SCHEMA_WHY];

@@ -10,6 +10,7 @@
 #include "common/box.h"
 #include "common/events.h"
 #include "common/local_server.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 
 enum { FOLLOW_SECONDS = 25, PATIENCE_MS = 5000, LIMIT_USUAL = 100 };
@@ -70,8 +71,9 @@ static int event_option(struct event_options *o, int option)
         return EXIT_OK;
     case 'l':
         o->level = optarg;
-        return event_level_known(optarg) ? EXIT_OK
-                                         : event_mistake(optarg, " is no level: critical, error, warning, notice");
+        return event_level_known(optarg)
+                   ? EXIT_OK
+                   : event_mistake(optarg, " is no level: critical, error, warning, notice");
     case 'n':
         o->limit = strtol(optarg, &end, 10);
         return *optarg && !*end && o->limit >= 1 && o->limit <= EVENTS_ASKED_MAX
@@ -85,18 +87,20 @@ static int event_option(struct event_options *o, int option)
 /* True to go on; else *status is the exit status. */
 static bool event_parse(struct event_options *o, int argc, char **argv, int *status)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},   {"run-dir", required_argument, NULL, 'r'},
-        {"follow", no_argument, NULL, 'f'},      {"filter", required_argument, NULL, 't'},
-        {"level", required_argument, NULL, 'l'}, {"limit", required_argument, NULL, 'n'},
-        {"json", no_argument, NULL, 'j'},        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"run-dir", required_argument, NULL, 'r'},
+                                            {"follow", no_argument, NULL, 'f'},
+                                            {"filter", required_argument, NULL, 't'},
+                                            {"level", required_argument, NULL, 'l'},
+                                            {"limit", required_argument, NULL, 'n'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int option;
     *status = EXIT_OK;
     while (*status == EXIT_OK && (option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'h') {
-            *status =
-                printf("usage: %s %s", program_invocation_short_name, help) < 0 ? EXIT_FAILED : EXIT_OK;
+            *status = printf("usage: %s %s", program_invocation_short_name, help) < 0 ? EXIT_FAILED : EXIT_OK;
             return false;
         }
         *status = event_option(o, option);
@@ -196,9 +200,7 @@ int event_command(int argc, char **argv, const char *socket)
     json_t *items = json_object_get(answer, "items");
     json_int_t last = 0;
     if (o.json && !o.follow) {
-        json_object_del(answer, "type");
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(answer);
     } else {
         last = event_show(&o, items, true);
     }

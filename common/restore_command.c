@@ -13,12 +13,13 @@
 #include "common/backup_command.h"
 #include "common/backup_options.h"
 #include "common/file.h"
+#include "common/print_json.h"
 #include "common/sandbox.h"
 #include "common/store_copy.h"
 #include "common/text.h"
 
 static const char help[] =
-    "[--dir DIR] [--passphrase-file FILE] [--force]\n"
+    "[--dir DIR] [--passphrase-file FILE] [--force] [--json]\n"
     "\n"
     "Makes this box what it was when FILE was written. FILE is checked as a whole before anything is "
     "changed.\n"
@@ -31,7 +32,8 @@ static const char help[] =
     "line of\n"
     "                          standard input taken\n"
     "  --force                 replace what is there, also under a running daemon, which must be restarted "
-    "then\n";
+    "then\n"
+    "  --json                  for programs\n";
 
 struct restore {
     struct backup_options options;
@@ -273,6 +275,20 @@ static enum err restore_write_all(struct restore *r)
 /* The command ----------------------------------------------------------------------------------------------
  */
 
+static void restore_report(const struct restore *r)
+{
+    const struct backup_options *o = &r->options;
+    json_t *report = o->json ? json_pack("{ss ss sI sI}", "dir", o->box.dir, "name", r->name, "revision",
+                                         (json_int_t)r->revision, "files", (json_int_t)r->n)
+                             : NULL;
+    if (report)
+        print_json(report);
+    else
+        printf("%s: restored as %s, config revision %ld, %zu files\n", o->box.dir, r->name, r->revision,
+               r->n);
+    json_decref(report);
+}
+
 static enum err restore_run(struct restore *r)
 {
     struct backup_options *o = &r->options;
@@ -288,8 +304,7 @@ static enum err restore_run(struct restore *r)
     if (e == ERR_OK)
         e = restore_write_all(r);
     if (e == ERR_OK)
-        printf("%s: restored as %s, config revision %ld, %zu files\n", o->box.dir, r->name, r->revision,
-               r->n);
+        restore_report(r);
     return e;
 }
 

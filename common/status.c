@@ -1,4 +1,5 @@
 #include "common/status.h"
+#include "common/print_json.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -24,12 +25,13 @@ static const char help[] = "status [--dir DIR] [--run-dir DIR] [--json]\n"
                            "  --json         for programs\n";
 
 static const char metrics_help[] =
-    "metrics [--dir DIR] [--run-dir DIR]\n"
+    "metrics [--dir DIR] [--run-dir DIR] [--json]\n"
     "\n"
     "Prints the metrics of this box in the text format of Prometheus.\n"
     "\n"
     "  --dir DIR      the box's folder (default /etc/stile)\n"
-    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n"
+    "  --json         the same text as the one string of an object\n";
 
 int status_command(int argc, char **argv, const char *socket_name, void (*text)(const json_t *status))
 {
@@ -44,7 +46,7 @@ int status_command(int argc, char **argv, const char *socket_name, void (*text)(
         return status;
     status = EXIT_OK;
     if (a.as_json)
-        status = ask_print_json(answer);
+        status = print_json(answer);
     else
         text(answer);
     json_decref(answer);
@@ -53,8 +55,11 @@ int status_command(int argc, char **argv, const char *socket_name, void (*text)(
 
 int status_metrics_command(int argc, char **argv, const char *socket_name)
 {
-    struct ask a = {
-        .verb = "metrics", .help = metrics_help, .socket = socket_name, .patience_ms = STATUS_PATIENCE_MS};
+    struct ask a = {.verb = "metrics",
+                    .help = metrics_help,
+                    .socket = socket_name,
+                    .patience_ms = STATUS_PATIENCE_MS,
+                    .has_json = true};
     int status;
     json_t *answer = ask_daemon(argc, argv, &a, &status);
     if (!answer)
@@ -62,7 +67,8 @@ int status_metrics_command(int argc, char **argv, const char *socket_name)
     const char *text = json_string_value(json_object_get(answer, "text"));
     if (!text)
         fprintf(stderr, "%s metrics: the daemon ran out of memory\n", program_invocation_short_name);
-    bool good = text && fputs(text, stdout) >= 0 && fflush(stdout) == 0;
+    bool good =
+        text && (a.as_json ? print_json(answer) == EXIT_OK : fputs(text, stdout) >= 0) && fflush(stdout) == 0;
     json_decref(answer);
     return good ? EXIT_OK : EXIT_FAILED;
 }

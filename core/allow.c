@@ -8,6 +8,7 @@
 
 #include "common/box.h"
 #include "common/file.h"
+#include "common/print_json.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "core/allow_judge.h"
@@ -20,9 +21,9 @@ enum { CSV_MAX = 4 * 1024 * 1024 };
 static const char help[] =
     "usage: stile-core allow list [--json]\n"
     "       stile-core allow test URL [METHOD] [--json]\n"
-    "       stile-core allow test --csv FILE\n"
-    "       stile-core allow import FILE [--replace]\n"
-    "       stile-core allow export [FILE]\n"
+    "       stile-core allow test --csv FILE [--json]\n"
+    "       stile-core allow import FILE [--replace] [--json]\n"
+    "       stile-core allow export [FILE] [--json]\n"
     "\n"
     "What guests may ask for.\n"
     "\n"
@@ -104,8 +105,7 @@ static enum err allow_list(struct allow *a)
     if (!rules)
         return ERR_MEMORY;
     if (a->json) {
-        json_dumpf(rules, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json_items(rules);
     } else {
         table_print(stdout, "Allow list", columns, rules,
                     "empty: web_proxy is off and there are no extra_rules");
@@ -132,8 +132,7 @@ static bool allow_test(struct allow *a, const char *url, const char *method)
     json_t *verdict = allow_verdict(&a->policy, &a->box.config, url, method);
     bool allowed = verdict_allows(verdict);
     if (a->json) {
-        json_dumpf(verdict, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(verdict);
     } else {
         verdict_print(verdict);
     }
@@ -144,6 +143,7 @@ static bool allow_test(struct allow *a, const char *url, const char *method)
 struct test_run {
     struct allow *allow;
     unsigned right, wrong;
+    json_t *items; /* NULL: each is printed */
 };
 
 static void test_one(void *ctx, const struct allowlist_test *t)
@@ -153,23 +153,34 @@ static void test_one(void *ctx, const struct allowlist_test *t)
     bool right = verdict_allows(verdict) == t->allow;
     run->right += right;
     run->wrong += !right;
-    printf("%s line %u: %s %s %s%s%s\n  ", right ? "ok" : "NOT AS EXPECTED", t->line,
-           t->allow ? "allow" : "block", t->method, t->url, *t->description ? ": " : "", t->description);
-    verdict_print(verdict);
+    const char *expected = t->allow ? "allow" : "block";
+    if (run->items) {
+        json_array_append_new(run->items,
+                              json_pack("{si sb ss ss ss ss sO}", "line", (int)t->line, "as_expected", right,
+                                        "expected", expected, "method", t->method, "url", t->url,
+                                        "description", t->description, "verdict", verdict));
+    } else {
+        printf("%s line %u: %s %s %s%s%s\n  ", right ? "ok" : "NOT AS EXPECTED", t->line, expected, t->method,
+               t->url, *t->description ? ": " : "", t->description);
+        verdict_print(verdict);
+    }
     json_decref(verdict);
 }
 
 static enum err allow_test_file(struct allow *a, bool *all_right)
 {
     char *text;
-    struct test_run run = {.allow = a};
     enum err e = allow_read(a, a->csv, &text);
     if (e != ERR_OK)
         return e;
+    struct test_run run = {.allow = a, .items = a->json ? json_array() : NULL};
     e = allowlist_csv_tests(file_name(a->csv), text, test_one, &run, a->why, sizeof a->why);
     free(text);
-    if (e == ERR_OK)
+    if (e == ERR_OK && run.items)
+        print_json_items(run.items);
+    else if (e == ERR_OK)
         printf("%u as expected, %u not\n", run.right, run.wrong);
+    json_decref(run.items);
     *all_right = run.wrong == 0;
     return e;
 }
@@ -251,11 +262,28 @@ static enum err import_config(struct allow *a, const struct allowlist *own, char
     return ERR_OK;
 }
 
+static void import_report(const struct allow *a, size_t added, size_t own, long revision)
+{
+    json_t *report = a->json ? json_pack("{sI sI sI}", "added", (json_int_t)added, "rules", (json_int_t)own,
+                                         "revision", (json_int_t)revision)
+                             : NULL;
+    if (report)
+        print_json(report);
+    else if (revision == a->box.config.revision)
+        puts("Every rule of the file is there already; nothing was changed.");
+    else
+        printf(
+            "Rules added: %zu; own rules now: %zu. stile.json has revision %ld, which a running core takes "
+            "over by itself ('stile-core status' has its revision), else its next start.\n",
+            added, own, revision);
+    json_decref(report);
+}
+
 static enum err allow_import(struct allow *a, const char *path)
 {
     char *text, *config = NULL;
     size_t added = 0;
-    long revision;
+    long revision = a->box.config.revision;
     struct allowlist file, own;
     allowlist_init(&file);
     allowlist_init(&own);
@@ -266,20 +294,15 @@ static enum err allow_import(struct allow *a, const char *path)
     free(text);
     if (e == ERR_OK)
         e = import_rules(a, &file, &own, &added);
-    if (e == ERR_OK && added == 0 && !a->replace) {
-        puts("Every rule of the file is there already; nothing was changed.");
-    } else if (e == ERR_OK) {
+    if (e == ERR_OK && (added > 0 || a->replace)) {
         e = import_config(a, &own, &config, &revision);
         if (e == ERR_OK) {
             e = box_write(&a->box, BOX_CONFIG, config, strlen(config), 0644, a->user, a->why);
             free(config);
         }
-        if (e == ERR_OK)
-            printf("Rules added: %zu; own rules now: %zu. stile.json has revision %ld, which core and its "
-                   "edges take "
-                   "when core is started again.\n",
-                   added, own.n, revision);
     }
+    if (e == ERR_OK)
+        import_report(a, added, own.n, revision);
     allowlist_free(&file);
     allowlist_free(&own);
     return e;
@@ -305,23 +328,42 @@ static enum err export_into(struct allow *a, const char *path, const char *text,
     return ERR_OK;
 }
 
+/* As stile.json has them. */
+static enum err export_as_json(const struct allowlist *own)
+{
+    json_t *rules = allowlist_to_json(own);
+    if (!rules)
+        return ERR_MEMORY;
+    print_json_items(rules);
+    json_decref(rules);
+    return ERR_OK;
+}
+
 static enum err allow_export(struct allow *a, const char *path)
 {
     const struct policy *p = &a->policy;
     struct allowlist own = {.rules = p->list.rules + p->automatic, .n = p->list.n - p->automatic};
+    bool to_file = path && strcmp(path, "-") != 0;
     char *text = NULL;
     size_t n = 0;
+    if (a->json && !to_file)
+        return export_as_json(&own);
     FILE *memory = open_memstream(&text, &n);
     if (!memory)
         return ERR_MEMORY;
     allowlist_csv_write(memory, &own);
     enum err e = fclose(memory) == 0 ? ERR_OK : ERR_MEMORY;
-    if (e == ERR_OK && path && strcmp(path, "-") != 0)
+    if (e == ERR_OK && to_file)
         e = is_other_than_file(path) ? export_into(a, path, text, n)
                                      : file_write(path, text, n, 0644, a->why, sizeof a->why);
     else if (e == ERR_OK)
         fwrite(text, 1, n, stdout);
     free(text);
+    if (e == ERR_OK && a->json) {
+        json_t *report = json_pack("{ss sI}", "file", path, "rules", (json_int_t)own.n);
+        print_json(report);
+        json_decref(report);
+    }
     return e;
 }
 

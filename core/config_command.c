@@ -12,6 +12,7 @@
 #include "common/diff.h"
 #include "common/fatal.h"
 #include "common/file.h"
+#include "common/print_json.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "core/core.h"
@@ -48,14 +49,6 @@ static int config_failed(const struct config_options *o)
 {
     fprintf(stderr, "stile-core config %s: %s\n", o->verb, o->why);
     return EXIT_FAILED;
-}
-
-static int print_json(json_t *value)
-{
-    char *text = json_dumps(value, JSON_INDENT(2));
-    int status = text && puts(text) >= 0 ? EXIT_OK : EXIT_FAILED;
-    free(text);
-    return status;
 }
 
 /* Asking ------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/ask.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 #include "core/config_command.h"
 #include "core/core_change.h"
@@ -43,7 +44,7 @@ int core_reload_command(int argc, char **argv)
         return status;
     status = EXIT_OK;
     if (a.as_json)
-        status = ask_print_json(answer);
+        status = print_json(answer);
     else
         config_print_change("reloaded", answer);
     json_decref(answer);

@@ -10,6 +10,7 @@
 #include "common/alarms.h"
 #include "common/ask.h"
 #include "common/log.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 #include "core/core.h"
 
@@ -159,7 +160,7 @@ void core_dns_request(void *core, struct request *r, const json_t *msg)
 }
 
 static const char dns_help[] =
-    "dns [--dir DIR] [--run-dir DIR] [--json] flush\n"
+    "dns flush [--dir DIR] [--run-dir DIR] [--json]\n"
     "\n"
     "The running core asks DNS for the web bridges again, whatever the answers' TTLs say, and prints the\n"
     "names that it asks for. Edges are resolved anew at every connection anyway.\n"
@@ -183,7 +184,7 @@ int core_dns_command(int argc, char **argv)
         return status;
     status = EXIT_OK;
     if (a.as_json)
-        status = ask_print_json(answer);
+        status = print_json(answer);
     else
         json_array_foreach (json_object_get(answer, "names"), i, name)
             printf("asked anew: %s\n", json_string_value(name));

@@ -1,17 +1,20 @@
 /* `stile-core firewall`: the command around core/firewall. */
 #include <getopt.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/box.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 #include "core/firewall.h"
 
 enum { CORES_MAX = 64 };
 
 static const char help[] =
-    "usage: stile-core firewall print [outer|inner|edge NAME] [--dir DIR] [--core ADDRESS]...\n"
+    "usage: stile-core firewall print [outer|inner|edge NAME] [--dir DIR] [--core ADDRESS]... [--json]\n"
     "\n"
     "Writes nftables rules that let through what the config needs and nothing else to or from the edges.\n"
     "\n"
@@ -22,11 +25,13 @@ static const char help[] =
     "  --dir DIR       the box's folder (default /etc/stile)\n"
     "  --core ADDRESS  where cores dial from (default: this box's address towards each edge). May be given\n"
     "                  again\n"
+    "  --json          for programs: each table as a text\n"
     "\n"
     "Without a word behind print all of them, each a table of its own. Load one where it belongs with: nft "
     "-f FILE\n";
 
 struct firewall {
+    json_t *items; /* NULL: for people, on standard output */
     struct box box;
     struct netaddr cores[CORES_MAX];
     size_t n_cores;
@@ -81,6 +86,27 @@ static enum err firewall_find_cores(struct firewall *f)
     return ERR_OK;
 }
 
+/* One table: printed, or put behind the others. */
+static void firewall_table(struct firewall *f, const char *of, const struct config_edge *edge)
+{
+    const struct config *c = &f->box.config;
+    char *text = NULL;
+    size_t n;
+    FILE *out = f->items ? open_memstream(&text, &n) : stdout;
+    if (!out)
+        return;
+    if (edge)
+        firewall_print_edge(out, c, edge, f->cores, f->n_cores);
+    else if (strcmp(of, "outer") == 0)
+        firewall_print_outer(out, c);
+    else
+        firewall_print_inner(out, c, f->cores, f->n_cores);
+    if (out != stdout && fclose(out) == 0)
+        json_array_append_new(
+            f->items, json_pack("{ss ss* ss}", "of", of, "name", edge ? edge->name : NULL, "rules", text));
+    free(text);
+}
+
 /* what: "outer", "inner", "edge" (with a name) or NULL for all. */
 static enum err firewall_print(struct firewall *f, const char *what, const char *name)
 {
@@ -91,12 +117,14 @@ static enum err firewall_print(struct firewall *f, const char *what, const char 
         return ERR_NOT_FOUND;
     }
     if (!what || strcmp(what, "outer") == 0)
-        firewall_print_outer(stdout, c);
+        firewall_table(f, "outer", NULL);
     if (!what || strcmp(what, "inner") == 0)
-        firewall_print_inner(stdout, c, f->cores, f->n_cores);
+        firewall_table(f, "inner", NULL);
     for (size_t i = 0; i < c->edges.n; i++)
         if (!what || config_edge_at(c, i) == edge)
-            firewall_print_edge(stdout, c, config_edge_at(c, i), f->cores, f->n_cores);
+            firewall_table(f, "edge", config_edge_at(c, i));
+    if (f->items)
+        print_json_items(f->items);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return ERR_OK;
     snprintf(f->why, sizeof f->why, "standard output: %m");
@@ -128,6 +156,7 @@ int firewall_command(int argc, char **argv)
 {
     static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
                                             {"core", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct firewall f = {.why = "out of memory"};
@@ -143,6 +172,8 @@ int firewall_command(int argc, char **argv)
                         optarg, CORES_MAX);
                 return verb_usage("firewall");
             }
+        } else if (option == 'j') {
+            f.items = f.items ? f.items : json_array();
         } else if (option == 'h') {
             return fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
         } else {
@@ -155,6 +186,7 @@ int firewall_command(int argc, char **argv)
     enum err e = firewall_do(&f, dir, n > 1 ? argv[optind + 1] : NULL, n > 2 ? argv[optind + 2] : NULL);
     if (e != ERR_OK)
         fprintf(stderr, "stile-core firewall: %s\n", f.why);
+    json_decref(f.items);
     box_close(&f.box);
     return e == ERR_OK ? EXIT_OK : EXIT_FAILED;
 }

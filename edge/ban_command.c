@@ -7,6 +7,7 @@
 #include "common/ask.h"
 #include "common/box.h"
 #include "common/local_server.h"
+#include "common/print_json.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "edge/bans.h"
@@ -15,9 +16,9 @@
 enum { BAN_PATIENCE_MS = 20000, BAN_SECONDS = 3600 };
 
 static const char help[] =
-    "usage: stile-edge ban list\n"
-    "       stile-edge ban add ADDRESS [--for SECONDS] [--reason TEXT]\n"
-    "       stile-edge ban remove ADDRESS\n"
+    "usage: stile-edge ban list [--json]\n"
+    "       stile-edge ban add ADDRESS [--for SECONDS] [--reason TEXT] [--json]\n"
+    "       stile-edge ban remove ADDRESS [--json]\n"
     "\n"
     "Addresses (of IPv6: the /64 around them) that the edge's web ports shut out. What they have open ends\n"
     "behind the answer that is going on; calls go on. The running edge bans by itself what stile.json(5)\n"
@@ -113,14 +114,13 @@ static void ban_show(const struct ban_options *o, json_t *answer)
         {"Address", "address", TABLE_TEXT}, {"Since", "since", TABLE_TIME},   {"Until", "until", TABLE_TIME},
         {"For", "category", TABLE_TEXT},    {"Reason", "reason", TABLE_TEXT}, {0}};
     const char *done = json_string_value(json_object_get(answer, "done"));
-    const json_t *bans = json_object_get(answer, "bans");
+    json_t *bans = json_object_get(answer, "bans");
     if (done && o->json) {
-        (void)ask_print_json(answer);
+        print_json(answer);
     } else if (done) {
         printf("%s\n", done);
     } else if (o->json) {
-        json_dumpf(bans, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json_items(bans);
     } else {
         table_print(stdout, "Banned addresses", columns, bans, "none");
     }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 #include "edge/edge.h"
 #include "proto/policy.h"
@@ -22,8 +23,8 @@ enum {
 
 static const char help[] =
     "usage: stile-edge cert show [--json]\n"
-    "       stile-edge cert csr [HOST...] [--name NAME]... [--keep-key]\n"
-    "       stile-edge cert install CERT [--key FILE] [--ocsp FILE] [--force]\n"
+    "       stile-edge cert csr [HOST...] [--name NAME]... [--keep-key] [--json]\n"
+    "       stile-edge cert install CERT [--key FILE] [--ocsp FILE] [--force] [--json]\n"
     "\n"
     "The certificates that guests see: each is shown to those who ask for a name that is in it.\n"
     "\n"
@@ -121,8 +122,7 @@ static enum err cert_show(struct cert_command *c, bool *in_order)
     *in_order = json_array_size(alarms) == 0;
     if (c->json) {
         json_t *json = json_pack("{so sO}", "certificates", certificates_status(&c->set), "alarms", alarms);
-        json_dumpf(json, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(json);
         json_decref(json);
     } else {
         for (size_t i = 0; i < c->set.n; i++)
@@ -169,7 +169,11 @@ static enum err cert_csr(struct cert_command *c, char **hosts, int n_hosts)
     enum err e = cert_request(names, n, key, &request, &made, c->why, sizeof c->why);
     if (e == ERR_OK && made)
         e = box_write(&c->box, BOX_NEXT_KEY, made, strlen(made), 0600, c->user, c->why);
-    if (e == ERR_OK) {
+    if (e == ERR_OK && c->json) {
+        json_t *json = json_pack("{ss ss*}", "request", request, "key", made ? BOX_NEXT_KEY : NULL);
+        print_json(json);
+        json_decref(json);
+    } else if (e == ERR_OK) {
         fputs(request, stdout);
         fprintf(
             stderr,
@@ -190,11 +194,14 @@ struct install {
     struct tls_identity id;
     struct cert info;
     char name[CERTIFICATE_FILE];
-    int64_t now; /* UNIX time */
+    int64_t now;              /* UNIX time */
+    json_t *replaced, *stays; /* files of others; for programs alone, else NULL */
 };
 
 static void install_free(struct install *in)
 {
+    json_decref(in->replaced);
+    json_decref(in->stays);
     free(in->cert);
     free(in->ocsp);
     tls_identity_free(&in->id);
@@ -349,6 +356,15 @@ static void remove_file(const struct cert_command *c, const char *file)
         fprintf(stderr, "stile-edge cert install: warning: %s stays: %s\n", path, strerror(errno));
 }
 
+/* Tells what became of another certificate: into list where there is one. */
+static void install_tell(const struct cert_command *c, json_t *list, const char *file, const char *words)
+{
+    if (list)
+        json_array_append_new(list, json_string(file));
+    else
+        printf("%s/%s: %s\n", c->box.dir, file, words);
+}
+
 /* What nobody is shown any more goes; its key goes last, so that no certificate is ever without one. */
 static void remove_superseded(const struct cert_command *c, const struct install *in)
 {
@@ -358,7 +374,7 @@ static void remove_superseded(const struct cert_command *c, const struct install
         if (strcmp(file, in->name) == 0 || !covered(in, &c->set.all[i]))
             continue;
         if (!superseded(in, &c->set.all[i])) {
-            printf("%s/%s: stays, as it is valid and %s is not\n", c->box.dir, file, in->name);
+            install_tell(c, in->stays, file, "stays, as it is valid and the new one is not");
             continue;
         }
         certificate_ocsp_file(file, ocsp);
@@ -366,7 +382,7 @@ static void remove_superseded(const struct cert_command *c, const struct install
         remove_file(c, ocsp);
         if (strcmp(file, BOX_CERT) == 0)
             remove_file(c, BOX_CERT_KEY);
-        printf("%s/%s: replaced\n", c->box.dir, file);
+        install_tell(c, in->replaced, file, "replaced");
     }
 }
 
@@ -392,9 +408,25 @@ static enum err install_write(struct cert_command *c, struct install *in)
     return e;
 }
 
+static void install_report(const struct cert_command *c, const struct install *in)
+{
+    json_t *json = c->json ? json_pack("{ss ss sO sO}", "file", in->name, "key_from", in->key_from,
+                                       "replaced", in->replaced, "stays", in->stays)
+                           : NULL;
+    if (json)
+        print_json(json);
+    else
+        printf("%s/%s: installed, with the key of %s\n", c->box.dir, in->name, in->key_from);
+    json_decref(json);
+}
+
 static enum err cert_install(struct cert_command *c, const char *file)
 {
     struct install in = {.file = file, .now = time(NULL)};
+    if (c->json) {
+        in.replaced = json_array();
+        in.stays = json_array();
+    }
     enum err e = install_read(c, &in);
     if (e == ERR_OK)
         e = install_judge(c, &in);
@@ -403,7 +435,7 @@ static enum err cert_install(struct cert_command *c, const char *file)
         e = install_write(c, &in);
     }
     if (e == ERR_OK)
-        printf("%s/%s: installed, with the key of %s\n", c->box.dir, in.name, in.key_from);
+        install_report(c, &in);
     install_free(&in);
     return e;
 }

@@ -1,10 +1,10 @@
 /* `stile-edge config show`: the config that the edge runs with, and where it came from. */
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/ask.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 #include "edge/edge.h"
 
@@ -26,24 +26,23 @@ void edge_config_show_request(void *edge, struct request *r, const json_t *msg)
     const struct edge *e = edge;
     char path[PATH_MAX];
     (void)msg;
-    request_answer(
-        r, json_pack("{ss ss ss sI ss sb ss so ss so*}", "type", "config_show", "file",
-                     box_file(e->box, BOX_CONFIG, path), "text", e->box->config.text, "revision",
-                     (json_int_t)e->box->config.revision, "from", e->config_from, "writable", 0, "fixed",
-                     "core brings the shared config; change it there", "waits_for_restart",
-                     edge_config_waiting(e), "unsaved", e->config_unsaved, "config",
-                     schema_write(config_rows, &e->box->config)));
+    request_answer(r, json_pack("{ss ss ss sI ss sb ss so ss so*}", "type", "config_show", "file",
+                                box_file(e->box, BOX_CONFIG, path), "text", e->box->config.text, "revision",
+                                (json_int_t)e->box->config.revision, "from", e->config_from, "writable", 0,
+                                "fixed", "core brings the shared config; change it there",
+                                "waits_for_restart", edge_config_waiting(e), "unsaved", e->config_unsaved,
+                                "config", schema_write(config_rows, &e->box->config)));
 }
 
-static const char help[] =
-    "config [--dir DIR] [--run-dir DIR] [--json] show\n"
-    "\n"
-    "Prints the config that the edge runs with, with every default; there is no secret in it. With --json also\n"
-    "its revision, which core brought it, and the keys that wait for a restart.\n"
-    "\n"
-    "  --json         for programs\n"
-    "  --dir DIR      the box's folder (default /etc/stile)\n"
-    "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
+static const char help[] = "config show [--dir DIR] [--run-dir DIR] [--json]\n"
+                           "\n"
+                           "Prints the config that the edge runs with, with every default; there is no "
+                           "secret in it. With --json also\n"
+                           "its revision, which core brought it, and the keys that wait for a restart.\n"
+                           "\n"
+                           "  --json         for programs\n"
+                           "  --dir DIR      the box's folder (default /etc/stile)\n"
+                           "  --run-dir DIR  its sockets (default /run/stile for /etc/stile, else DIR/run)\n";
 
 int edge_config_command(int argc, char **argv)
 {
@@ -58,9 +57,7 @@ int edge_config_command(int argc, char **argv)
     json_t *answer = ask_daemon(argc, argv, &a, &status);
     if (!answer)
         return status;
-    char *text = json_dumps(a.as_json ? answer : json_object_get(answer, "config"), JSON_INDENT(2));
-    status = text && puts(text) >= 0 ? EXIT_OK : EXIT_FAILED;
-    free(text);
+    status = print_json(a.as_json ? answer : json_object_get(answer, "config"));
     json_decref(answer);
     return status;
 }

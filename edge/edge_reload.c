@@ -23,6 +23,7 @@
 #include "common/fatal.h"
 #include "common/gather.h"
 #include "common/log.h"
+#include "common/print_json.h"
 #include "common/verb.h"
 #include "edge/edge.h"
 
@@ -494,7 +495,7 @@ static int reload_show(json_t *answer, bool as_json)
     json_int_t taken = json_integer_value(json_object_get(answer, "taken"));
     json_int_t workers = json_integer_value(json_object_get(answer, "turn_workers"));
     if (as_json) {
-        int status = ask_print_json(answer);
+        int status = print_json(answer);
         return taken == workers ? status : EXIT_FAILED;
     }
     printf("reloaded: revision %lld, taken over by %lld of %lld TURN workers\n",

@@ -14,6 +14,7 @@
 #include "common/bundle.h"
 #include "common/file.h"
 #include "common/password.h"
+#include "common/print_json.h"
 #include "common/tls.h"
 #include "common/tls_identity.h"
 #include "common/verb.h"
@@ -25,7 +26,7 @@ enum { BUNDLE_MAX = 64 * 1024 * 1024, PEM_MAX = 1024 * 1024, SELF_SIGNED_DAYS = 
 static const char help[] =
     "usage: stile-edge join BUNDLE [--dir DIR] [--cert FILE --key FILE] [--name NAME] [--passphrase-file "
     "FILE]\n"
-    "                       [--user NAME] [--force]\n"
+    "                       [--user NAME] [--force] [--json]\n"
     "\n"
     "Installs the bundle that 'stile-core init' or 'stile-core edge add' made for this edge. It can be used "
     "once: with\n"
@@ -41,12 +42,13 @@ static const char help[] =
     "               its first line opens an encrypted bundle; without, it is asked for (or read from "
     "standard input)\n"
     "  --user NAME  owner of the files when run as root (default stile)\n"
-    "  --force      replace what an earlier join installed\n";
+    "  --force      replace what an earlier join installed\n"
+    "  --json       for programs\n";
 
 struct join {
     char own_cert[PATH_MAX], own_key[PATH_MAX]; /* in dir, from an earlier join */
     const char *bundle_file, *dir, *cert_file, *key_file, *user, *name, *passphrase_file;
-    bool force;
+    bool force, json;
     struct box box;
     struct bundle bundle;
     struct config config;
@@ -211,15 +213,12 @@ static enum err join_prepare_dir(struct join *j, char *why)
 
 static int join_options(struct join *j, int argc, char **argv)
 {
-    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-                                            {"cert", required_argument, NULL, 'c'},
-                                            {"key", required_argument, NULL, 'k'},
-                                            {"user", required_argument, NULL, 'u'},
-                                            {"name", required_argument, NULL, 'n'},
-                                            {"passphrase-file", required_argument, NULL, 'p'},
-                                            {"force", no_argument, NULL, 'f'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},  {"cert", required_argument, NULL, 'c'},
+        {"key", required_argument, NULL, 'k'},  {"user", required_argument, NULL, 'u'},
+        {"name", required_argument, NULL, 'n'}, {"passphrase-file", required_argument, NULL, 'p'},
+        {"force", no_argument, NULL, 'f'},      {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
     int option;
     while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'd')
@@ -236,6 +235,8 @@ static int join_options(struct join *j, int argc, char **argv)
             j->passphrase_file = optarg;
         else if (option == 'f')
             j->force = true;
+        else if (option == 'j')
+            j->json = true;
         else if (option == 'h')
             exit(fputs(help, stdout) < 0 ? EXIT_FAILED : EXIT_OK);
         else
@@ -253,6 +254,51 @@ static int join_options(struct join *j, int argc, char **argv)
     return EXIT_OK;
 }
 
+static void join_report(const struct join *j)
+{
+    printf("%s: joined as edge %s, for %s\n", j->box.dir, j->bundle.edge, j->config.join_url);
+    printf("Delete the bundle. ");
+    if (strcmp(j->box.dir, BOX_DIR) == 0)
+        printf("The service stile-edge starts by itself; by hand it is: stile-edge run\n");
+    else
+        printf("Then start the edge: stile-edge run --dir %s\n", j->box.dir);
+}
+
+/* admin: NULL where none could be set up. */
+static void join_report_json(const struct join *j, const struct admin_first *admin)
+{
+    json_t *report = json_pack("{ss ss ss sI sb so*}", "dir", j->box.dir, "edge", j->bundle.edge, "join_url",
+                               j->config.join_url, "revision", (json_int_t)j->config.revision, "self_signed",
+                               j->self_signed, "admin", admin ? admin_first_json(admin) : NULL);
+    print_json(report);
+    json_decref(report);
+}
+
+/* It has joined, with or without somebody who may look at the admin page. */
+static void join_finish(const struct join *j)
+{
+    char why[SCHEMA_WHY];
+    struct admin_first admin = {0};
+    const struct config_edge *self = config_edge_find(&j->config, j->bundle.edge);
+    bool made =
+        admin_first_user(&j->box, j->user, ADMIN_EDGE, self->admin.port, j->cert, &admin, why) == ERR_OK;
+    if (j->json)
+        join_report_json(j, made ? &admin : NULL);
+    else
+        join_report(j);
+    if (made && !j->json)
+        admin_first_print(&admin);
+    if (!made)
+        fprintf(stderr, "stile-edge join: warning: %s\n", why);
+    if (j->self_signed)
+        fprintf(stderr,
+                "stile-edge join: warning: made a self-signed certificate for %s; guests' browsers will "
+                "warn until a\n"
+                "real one is in its place: %s/" BOX_CERT " and " BOX_CERT_KEY "\n",
+                j->config.join_host, j->box.dir);
+    OPENSSL_cleanse(&admin, sizeof admin);
+}
+
 int edge_join_command(int argc, char **argv)
 {
     struct join j = {.dir = BOX_DIR, .user = BOX_USER};
@@ -268,25 +314,10 @@ int edge_join_command(int argc, char **argv)
         e = join_certificate(&j, why);
     if (e == ERR_OK)
         e = join_write(&j, why);
-    if (e == ERR_OK) {
-        printf("%s: joined as edge %s, for %s\n", j.box.dir, j.bundle.edge, j.config.join_url);
-        if (j.self_signed)
-            fprintf(stderr,
-                    "stile-edge join: warning: made a self-signed certificate for %s; guests' browsers will "
-                    "warn until a\n"
-                    "real one is in its place: %s/" BOX_CERT " and " BOX_CERT_KEY "\n",
-                    j.config.join_host, j.box.dir);
-        printf("Delete the bundle. ");
-        if (strcmp(j.box.dir, BOX_DIR) == 0)
-            printf("The service stile-edge starts by itself; by hand it is: stile-edge run\n");
-        else
-            printf("Then start the edge: stile-edge run --dir %s\n", j.box.dir);
-        if (admin_first_user(&j.box, j.user, ADMIN_EDGE,
-                             config_edge_find(&j.config, j.bundle.edge)->admin.port, j.cert, why) != ERR_OK)
-            fprintf(stderr, "stile-edge join: warning: %s\n", why); /* joined all the same */
-    } else {
+    if (e == ERR_OK)
+        join_finish(&j);
+    else
         fprintf(stderr, "stile-edge join: %s\n", why);
-    }
     bundle_free(&j.bundle);
     config_free(&j.config);
     free(j.cert);

@@ -14,6 +14,7 @@
 #include "common/box.h"
 #include "common/local_server.h"
 #include "common/password.h"
+#include "common/print_json.h"
 #include "common/sandbox.h"
 #include "common/store.h"
 #include "common/table.h"
@@ -24,11 +25,11 @@
 enum { USER_PATIENCE_MS = 20000 };
 
 static const char help[] =
-    "usage: stile-edge user add NAME [--password-stdin]\n"
-    "       stile-edge user password NAME [--password-stdin]\n"
-    "       stile-edge user disable|enable|remove NAME\n"
-    "       stile-edge user list\n"
-    "       stile-edge user token NAME [--ttl SECONDS]\n"
+    "usage: stile-edge user add NAME [--password-stdin] [--json]\n"
+    "       stile-edge user password NAME [--password-stdin] [--json]\n"
+    "       stile-edge user disable|enable|remove NAME [--json]\n"
+    "       stile-edge user list [--json]\n"
+    "       stile-edge user token NAME [--ttl SECONDS] [--json]\n"
     "\n"
     "TURN users of this edge. Passwords are asked for on a terminal, else read from standard input; the\n"
     "database keeps keys made from them. Changes count at once, whether the edge runs or not; a call that "
@@ -260,8 +261,7 @@ static int user_run_list(struct user_asker *a)
         json_decref(answer);
     }
     if (a->options->json) {
-        json_dumpf(all, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json_items(all);
     } else {
         table_print(stdout, "TURN users", columns, all, "none");
     }
@@ -276,7 +276,7 @@ static void user_show(const struct user_options *o, json_t *answer)
     time_t ends = (time_t)json_integer_value(json_object_get(answer, "expires"));
     struct tm tm;
     if (o->json) {
-        (void)ask_print_json(answer);
+        print_json(answer);
         return;
     }
     if (localtime_r(&ends, &tm))

@@ -14,6 +14,7 @@
 #include "common/admin/admin_password.h"
 #include "common/local_server.h"
 #include "common/password.h"
+#include "common/print_json.h"
 #include "common/sandbox.h"
 #include "common/table.h"
 #include "common/verb.h"
@@ -21,15 +22,15 @@
 enum { PATIENCE_MS = 20000 };
 
 static const char help[] =
-    " admin user list\n"
-    "       ... admin user add NAME [--role admin|reader] [--password-stdin]\n"
-    "       ... admin user password NAME [--password-stdin]\n"
-    "       ... admin user role NAME admin|reader\n"
-    "       ... admin user remove NAME\n"
-    "       ... admin token list\n"
-    "       ... admin token add NAME [--role admin|reader] [--days N]\n"
-    "       ... admin token remove ID\n"
-    "       ... admin audit\n"
+    "usage: %s admin user list [--json]\n"
+    "       %s admin user add NAME [--role admin|reader] [--password-stdin] [--json]\n"
+    "       %s admin user password NAME [--password-stdin] [--json]\n"
+    "       %s admin user role NAME admin|reader [--json]\n"
+    "       %s admin user remove NAME [--json]\n"
+    "       %s admin token list [--json]\n"
+    "       %s admin token add NAME [--role admin|reader] [--days N] [--json]\n"
+    "       %s admin token remove ID [--json]\n"
+    "       %s admin audit [--json]\n"
     "\n"
     "Who may use the admin page and the API of this box, and what they have changed. Passwords are asked for "
     "on a\n"
@@ -219,12 +220,6 @@ static const struct table_column audit_columns[] = {
     {"Times", "count", TABLE_TEXT},   {"Detail", "detail", TABLE_TEXT},
     {"Result", "result", TABLE_TEXT}, {0}};
 
-static void admin_show_json(const json_t *json)
-{
-    json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
 static void admin_show(const struct admin_options *o, json_t *answer)
 {
     static const struct {
@@ -233,18 +228,17 @@ static void admin_show(const struct admin_options *o, json_t *answer)
     } lists[] = {{"users", "Admin users", user_columns},
                  {"tokens", "API tokens", token_columns},
                  {"entries", "Audit", audit_columns}};
-    json_object_del(answer, "type");
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        const json_t *list = json_object_get(answer, lists[i].key);
+        json_t *list = json_object_get(answer, lists[i].key);
         if (list && o->json)
-            admin_show_json(list);
+            print_json_items(list);
         else if (list)
             table_print(stdout, lists[i].title, lists[i].columns, list, "none");
         if (list)
             return;
     }
     if (o->json)
-        admin_show_json(answer);
+        print_json(answer);
     else if (json_object_get(answer, "token"))
         printf("%s\n", json_string_value(json_object_get(answer, "token")));
     else
@@ -299,11 +293,13 @@ int admin_command(int argc, char **argv, enum admin_box kind)
                                             {"password-stdin", no_argument, NULL, 'p'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
+    const char *name = program_invocation_short_name;
     struct admin_options o = {.dir = BOX_DIR};
     int option, status = EXIT_OK;
     while ((option = verb_option(argc, argv, "", options)) != -1) {
         if (option == 'h')
-            return printf("usage: %s%s", program_invocation_short_name, help) < 0 ? EXIT_FAILED : EXIT_OK;
+            return printf(help, name, name, name, name, name, name, name, name, name) < 0 ? EXIT_FAILED
+                                                                                          : EXIT_OK;
         status = admin_option(&o, option);
         if (status != EXIT_OK)
             return status;

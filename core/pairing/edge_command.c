@@ -8,6 +8,7 @@
 
 #include "common/ask.h"
 #include "common/password.h"
+#include "common/print_json.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "core/core.h"
@@ -18,9 +19,9 @@ enum { PATIENCE_MS = 60000 };
 
 static const char help[] =
     "usage: stile-core edge list [--json]\n"
-    "       stile-core edge add EDGE [--expires TIME] [--passphrase | --passphrase-file FILE]\n"
-    "       stile-core edge renew NAME [--expires TIME] [--passphrase | --passphrase-file FILE]\n"
-    "       stile-core edge remove NAME\n"
+    "       stile-core edge add EDGE [--expires TIME] [--passphrase | --passphrase-file FILE] [--json]\n"
+    "       stile-core edge renew NAME [--expires TIME] [--passphrase | --passphrase-file FILE] [--json]\n"
+    "       stile-core edge remove NAME [--json]\n"
     "\n"
     "The edges of the shared config, and their bundles. A running core takes changes over at once.\n"
     "\n"
@@ -194,12 +195,11 @@ static void show_waiting(const json_t *answer)
         printf("waiting for a restart: %s\n", json_string_value(key));
 }
 
-static void show(const struct edge_command *c, const json_t *answer, bool renewed)
+static void show(const struct edge_command *c, json_t *answer, bool renewed)
 {
     const char *type = json_string_value(json_object_get(answer, "type"));
     if (c->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(answer);
     } else if (strcmp(type, "edge_list") == 0) {
         show_list(answer);
     } else if (strcmp(type, "edge_add") == 0) {

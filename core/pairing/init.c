@@ -16,6 +16,7 @@
 #include "common/fatal.h"
 #include "common/file.h"
 #include "common/password.h"
+#include "common/print_json.h"
 #include "common/ssh_key.h"
 #include "common/verb.h"
 #include "core/pairing/edge_spec.h"
@@ -53,7 +54,8 @@ static const char help[] =
     "  --passphrase-file FILE\n"
     "                        encrypts the bundles with its first line\n"
     "  --user NAME           owner of the files when run as root (default stile)\n"
-    "  --force               overwrite an existing config\n";
+    "  --force               overwrite an existing config\n"
+    "  --json                for programs\n";
 
 struct init {
     const char *dir, *core, *user;
@@ -61,7 +63,7 @@ struct init {
     size_t n_domains;
     json_t *edges; /* as in stile.json, without host_key */
     json_t *allow_peers, *turn_users;
-    bool force, password_made;
+    bool force, json, password_made;
     struct box box;
     struct ssh_key core_key, edge_keys[INIT_EDGES_MAX];
     char *config_text, *secrets_text;
@@ -139,6 +141,7 @@ enum {
     OPT_FORCE,
     OPT_EXPIRES,
     OPT_PASSPHRASE_FILE,
+    OPT_JSON,
     OPT_HELP
 };
 
@@ -154,6 +157,7 @@ static const struct option options[] = {{"dir", required_argument, NULL, OPT_DIR
                                         {"force", no_argument, NULL, OPT_FORCE},
                                         {"expires", required_argument, NULL, OPT_EXPIRES},
                                         {"passphrase-file", required_argument, NULL, OPT_PASSPHRASE_FILE},
+                                        {"json", no_argument, NULL, OPT_JSON},
                                         {"help", no_argument, NULL, OPT_HELP},
                                         {NULL, 0, NULL, 0}};
 
@@ -197,6 +201,9 @@ static int init_option(struct init *in, int option)
         return EXIT_OK;
     case OPT_FORCE:
         in->force = true;
+        return EXIT_OK;
+    case OPT_JSON:
+        in->json = true;
         return EXIT_OK;
     default:
         return verb_usage("init");
@@ -440,8 +447,28 @@ static void init_report(const struct init *in)
         printf("Then start core: stile-core run --dir %s\n", in->box.dir);
 }
 
-/* Who may look at the admin page, told behind all the rest. */
-static enum err init_admin(const struct init *in, char *why)
+/* admin: NULL where none could be set up. */
+static void init_report_json(const struct init *in, const struct admin_first *admin)
+{
+    size_t i;
+    const json_t *edge;
+    char until[32], file[PATH_MAX];
+    json_t *bundles = json_array(), *report;
+    pairing_time(in->bundle.expires, until);
+    json_array_foreach (in->edges, i, edge) {
+        const char *name = json_string_value(json_object_get(edge, "name"));
+        snprintf(file, sizeof file, "%s/%s.bundle", in->box.dir, name);
+        json_array_append_new(bundles, json_pack("{ss ss ss}", "edge", name, "file", file, "expires", until));
+    }
+    report =
+        json_pack("{ss si so sO* so*}", "dir", in->box.dir, "revision", 1, "bundles", bundles, "turn_users",
+                  in->password_made ? in->turn_users : NULL, "admin", admin ? admin_first_json(admin) : NULL);
+    print_json(report);
+    json_decref(report);
+}
+
+/* Who may look at the admin page. */
+static enum err init_admin(const struct init *in, struct admin_first *told, char *why)
 {
     struct config config;
     enum err e = config_parse("the new " BOX_CONFIG, in->config_text, &config, why);
@@ -449,9 +476,26 @@ static enum err init_admin(const struct init *in, char *why)
         return e;
     const struct config_core *self = config_core_find(&config, in->core);
     if (self)
-        e = admin_first_user(&in->box, in->user, ADMIN_CORE, self->admin.port, NULL, why);
+        e = admin_first_user(&in->box, in->user, ADMIN_CORE, self->admin.port, NULL, told, why);
     config_free(&config);
     return e;
+}
+
+/* Everything is there, with or without somebody who may look at the admin page. */
+static void init_finish(const struct init *in)
+{
+    char why[SCHEMA_WHY];
+    struct admin_first admin = {0};
+    bool made = init_admin(in, &admin, why) == ERR_OK;
+    if (in->json)
+        init_report_json(in, made ? &admin : NULL);
+    else
+        init_report(in);
+    if (made && !in->json)
+        admin_first_print(&admin);
+    if (!made)
+        fprintf(stderr, "stile-core init: warning: %s\n", why);
+    OPENSSL_cleanse(&admin, sizeof admin);
 }
 
 static void init_free(struct init *in)
@@ -488,11 +532,9 @@ int init_command(int argc, char **argv)
         if (e == ERR_OK)
             e = init_write(in, why);
         if (e == ERR_OK)
-            init_report(in);
-        if (e != ERR_OK)
+            init_finish(in);
+        else
             fprintf(stderr, "stile-core init: %s\n", why);
-        else if (init_admin(in, why) != ERR_OK) /* the config is there all the same */
-            fprintf(stderr, "stile-core init: warning: %s\n", why);
         status = e == ERR_OK ? EXIT_OK : EXIT_FAILED;
     }
     init_free(in);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/ask.h"
+#include "common/print_json.h"
 #include "common/table.h"
 #include "common/verb.h"
 #include "core/core.h"
@@ -24,7 +25,8 @@ static const char help[] =
     "that end, and\n"
     "          the key of TURN nonces; --all: both (default). Users of TURN with passwords stay: bridges "
     "know them\n"
-    "  finish  ends the overlap of the rotation that is under way: old secrets count no longer, and what runs "
+    "  finish  ends the overlap of the rotation that is under way: old secrets count no longer, and what "
+    "runs "
     "in tunnels\n"
     "          with old keys ends\n"
     "  show    the keys in use by their fingerprints, and how far a rotation is\n"
@@ -68,9 +70,10 @@ static void show_keys(const json_t *answer)
 
 static int key_do(struct key_command *c, const char *word)
 {
-    json_t *msg = json_pack("{ss}", "type", strcmp(word, "show") == 0     ? "key_show"
-                                    : strcmp(word, "finish") == 0 ? "key_finish"
-                                                                  : "key_rotate");
+    json_t *msg = json_pack("{ss}", "type",
+                            strcmp(word, "show") == 0     ? "key_show"
+                            : strcmp(word, "finish") == 0 ? "key_finish"
+                                                          : "key_rotate");
     if (strcmp(word, "rotate") == 0) {
         json_object_set_new(msg, "what", json_string(c->what ? c->what : c->edge ? "ssh" : "all"));
         if (c->edge)
@@ -84,8 +87,7 @@ static int key_do(struct key_command *c, const char *word)
         return EXIT_FAILED;
     }
     if (c->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(answer);
     } else if (strcmp(word, "show") == 0) {
         show_keys(answer);
     } else {
@@ -129,7 +131,8 @@ int core_key_command(int argc, char **argv)
             return verb_usage("key");
         }
     }
-    bool right = optind + 1 == argc && (strcmp(argv[optind], "rotate") == 0 ||
-                                        strcmp(argv[optind], "finish") == 0 || strcmp(argv[optind], "show") == 0);
+    bool right =
+        optind + 1 == argc && (strcmp(argv[optind], "rotate") == 0 || strcmp(argv[optind], "finish") == 0 ||
+                               strcmp(argv[optind], "show") == 0);
     return right ? key_do(&c, argv[optind]) : verb_usage("key");
 }

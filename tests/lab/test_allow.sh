@@ -19,7 +19,7 @@ revision() { jq .revision core/stile.json; }
     --edge edge1=203.0.113.10,public=203.0.113.10 >/dev/null
 
 is "a fresh config has the two automatic rules" \
-    "$(allow list --json | jq -c '[.[] | [.source, .scheme, .host]]')" \
+    "$(allow list --json | jq -c '[.items[] | [.source, .scheme, .host]]')" \
     '[["automatic","https","join.example.com"],["automatic","wss","join.example.com"]]'
 is "what a rule allows is allowed, by that rule" "$(allow test wss://join.example.com/ws)" \
     'allow: rule 2 "Meeting Server web bridges" (wss, prefix /), to the bridges of join.example.com'
@@ -51,7 +51,7 @@ is "a wrong line is named" "$(import bad.csv 2>&1)" \
     "stile-core allow import: bad.csv:3: Url: \"http://b.example.com/\": a URL that begins with https:// or wss:// is wanted"
 is "and changes nothing" "$(cksum <core/stile.json)" "$before"
 check "--replace" import --replace - <<<$'Url\nhttps://new.example.com/'
-is "takes the old ones away" "$(allow list --json | jq -r '.[2:][].host')" new.example.com
+is "takes the old ones away" "$(allow list --json | jq -r '.items[2:][].host')" new.example.com
 
 # Two domains: rules go to the domain that their host belongs to.
 pem=$(mktemp --suffix .pem)
@@ -71,7 +71,7 @@ is "two domains have one host" "$("$program" init --dir three --user "$(id -un)"
     --join-url https://A.example:8443 --core c --edge e=192.0.2.1 2>&1 | sed 's/.*: web_proxy/web_proxy/')" \
     'web_proxy.domains[0].join_url: "https://A.example:8443" has the host of "https://a.example"; every domain needs a host of its own'
 two() { "$program" allow "$@" --dir "$box/two"; }
-is "the list has two rules for each" "$(two list --json | jq -c '[.[] | [.source, .scheme, .host, .port, .domain]]')" \
+is "the list has two rules for each" "$(two list --json | jq -c '[.items[] | [.source, .scheme, .host, .port, .domain]]')" \
     '[["automatic","https","join.example.com",443,"join.example.com"],["automatic","wss","join.example.com",443,"join.example.com"],["automatic","https","meet.example.org",8443,"meet.example.org"],["automatic","wss","meet.example.org",8443,"meet.example.org"]]'
 is "a test says whose bridges serve it" "$(two test https://meet.example.org:8443/x)" \
     'allow: rule 3 "Meeting Server web bridges" (https, prefix /), to the bridges of meet.example.org'

@@ -26,7 +26,7 @@ need 10 "a request through both boxes" guest_gets_through
 
 ban() { lab_in edge "$EDGE" ban "$@" --dir "$RUN/edge"; }
 event() { grep -q "$1" "$LAB/log/edge-edge.log"; }
-bans_are() { [ "$(ban list --json | jq -c 'map(.address) | sort')" = "$1" ]; }
+bans_are() { [ "$(ban list --json | jq -c '[.items[].address] | sort')" = "$1" ]; }
 
 # served ADDRESS : a guest there gets an answer.
 served() {

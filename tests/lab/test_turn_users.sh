@@ -112,7 +112,7 @@ works "that one counts" early second-pass second
 refused "the old one does not" early early-pass former
 check "a user is removed" edge_do user remove early
 refused "and is unknown" early second-pass removed
-is "list knows who is left" "$(edge_do user list --json | jq -r '[.[] | .name + "=" + .state] | join(" ")')" \
+is "list knows who is left" "$(edge_do user list --json | jq -r '[.items[] | .name + "=" + .state] | join(" ")')" \
     "$TURN_USER=enabled o'neil %s=enabled"
 check "no password is in the database" sh -c "! grep -aqF anna-pass $RUN/edge/state/stile.db*"
 

@@ -24,5 +24,8 @@ done
 completes --join-url stile-core init --j
 completes import stile-core allow im
 completes csr stile-edge cert ''
+completes flush stile-core dns ''
+completes token stile-core admin ''
+completes remove stile-edge admin token ''
 [ $bad = 0 ] && echo 'ok - lint: completion of commands and options'
 exit $bad
