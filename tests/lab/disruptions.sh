@@ -107,7 +107,7 @@ tunnel_port() { lab_in core ss -Htnp state established "dport = 2222" | grep "pi
 
 # tunnel_moved PID PORT : the tunnel's worker is connected from another port.
 tunnel_moved() {
-    lab_in core ss -Htnp state established "dport = 2222" | grep "pid=$1," | grep -qv ":$2 " && uplinks_active 4
+    lab_in core ss -Htnp state established "dport = 2222" | grep "pid=$1," | grep -v ":$2 " >/dev/null && uplinks_active 4
 }
 
 # tunnel_streams N : what runs through tunnel N, WebSockets and requests.

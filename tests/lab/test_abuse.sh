@@ -25,7 +25,7 @@ SECONDS_EACH=${SECONDS_EACH:-4}
 # The edge's memory: docs/benchmarks.md, "Under attack". A build with ASan has red zones, and keeps 256 MiB of what each
 # process has freed.
 BASE_KIB=65536 CONNECTION_KIB=24 QUEUES_KIB=$(($(nproc) * 262144)) CORE_KIB=262144 FOLD=1 KEPT_KIB=0
-! ldd "$BUILD/stile-edge" | grep -q libasan || FOLD=4 KEPT_KIB=$((6 * 262144))
+! ldd "$BUILD/stile-edge" | grep libasan >/dev/null || FOLD=4 KEPT_KIB=$((6 * 262144))
 
 # The attacks ------------------------------------------------------------------------------------------------------
 

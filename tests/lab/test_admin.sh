@@ -132,7 +132,7 @@ for (let i = 0; i < 300; i++) {
     : >"$LAB/tmp/held"
 
     # Secrets
-    ! lab_in $box ps -eo args | grep -v grep | grep -qF -e "${FIRST[$box]}" -e "$token"
+    ! lab_in $box ps -eo args | grep -v grep | grep -F -e "${FIRST[$box]}" -e "$token" >/dev/null
     is "$box: no secret in the process list" $? 0
     ! grep -qF -e "${FIRST[$box]}" -e "$token" -e "${cookie#*=}" -e a-long-enough-one "$LAB/log/$box-$box.log"
     is "$box: nor in the log" $? 0

@@ -43,7 +43,7 @@ at_least "TURN over TLS was used on 5349" "$(fw_counter fwout guest_turn_tls)" 1
 guest_call "" call-seen "turns:$JOIN_HOST:443?transport=tcp" &
 seen() {
     relays '.relays[] | select(.protocol == "TLS" and (.client | startswith("[2001:db8:a::10]:") or startswith("198.51.100.10:"))
-        and (.server == "[2001:db8:b::10]:443" or .server == "203.0.113.10:443")) | .client' | grep -q .
+        and (.server == "[2001:db8:b::10]:443" or .server == "203.0.113.10:443")) | .client' | grep . >/dev/null
 }
 check "status shows the relay of a guest on 443 with the guest's address" wait_for 20 "the relay in status" seen
 wait

@@ -125,7 +125,7 @@ cat "$LAB/good.der" >"$RUN/edge/cert-$JOIN_HOST.ocsp"
 check "the right one again ends it" wait_for 10 "its end" event "Alarm Cleared\" alarm=307 name=certificate_ocsp severity=warning subject=\"cert-$JOIN_HOST.pem\""
 response "$LAB/join2.pem" "$LAB/endless.der"
 cat "$LAB/endless.der" >"$RUN/edge/cert-$JOIN_HOST.ocsp"
-endless() { edge_status --json | jq -r '.certificate_alarms[].reason' | grep -q 'until when it holds'; }
+endless() { edge_status --json | jq -r '.certificate_alarms[].reason' | grep 'until when it holds' >/dev/null; }
 check "one without an end is seen" wait_for 10 "it" endless
 is "and not stapled" "$(stapled 443)" 0
 signed "$LAB/must" "$LAB/join.key" 90 "DNS:$JOIN_HOST" "tlsfeature=status_request"

@@ -73,7 +73,7 @@ while IFS=$'\t' read -r name change key words line; do
     grep -qF -- "$words" "$LAB/tmp/said" || problem="does not say: $words"
     grep -q 'nothing was changed$' "$LAB/tmp/said" || problem="not refused as a whole"
     [ "$key" = - ] || grep -qF -- ": $key: " "$LAB/tmp/said" || problem="does not name $key"
-    [ "$line" = - ] || sed -n "${number:-0}p" "$FILE" 2>/dev/null | grep -qF -- "$line" || problem="line ${number:-none} has no $line"
+    [ "$line" = - ] || sed -n "${number:-0}p" "$FILE" 2>/dev/null | grep -F -- "$line" >/dev/null || problem="line ${number:-none} has no $line"
     is "refused: $name" "$problem" ""
     [ -z "$problem" ] || diag "$(cat "$LAB/tmp/said")"
     restore

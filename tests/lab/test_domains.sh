@@ -57,7 +57,7 @@ lan_dns() {
 # row ADDRESS FIELD : of a target in core's status.
 row() { core_status --json | jq -r --arg a "$1" ".targets[] | select(.address == \$a) | .$2"; }
 state_is() { [ "$(row "$1" state)" = "$2" ]; }
-row_reason_has() { row "$1" reason | grep -q "$2"; }
+row_reason_has() { row "$1" reason | grep "$2" >/dev/null; }
 said() { guest_curl --max-time 5 "https://$1/"; }
 says() { [ "$(said "$1")" = "$2 $1 $1" ]; }
 # said_by N HOST : which bridges answered N requests, and how often: "30 a1, 10 a2".

@@ -37,7 +37,7 @@ need 10 "the edge" tcp_open guest $EDGE_PUBLIC 3478
 turn_workers() {
     local pid
     for pid in $(box_pids edge "$EDGE"); do
-        tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'worker turn' && echo "$pid"
+        tr '\0' ' ' <"/proc/$pid/cmdline" | grep 'worker turn' >/dev/null && echo "$pid"
     done
 }
 is_back() { [ "$(turn_workers | wc -l)" = "$workers" ]; }
