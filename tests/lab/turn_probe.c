@@ -2,15 +2,18 @@
  * A TURN client that says what it sees: relayed addresses, refusals, data and ICMP errors.
  *
  *   turn_probe server=IP:PORT user=NAME password=WORD [allocations=N] [family=4|6] [reserve=1]
- *              [peer=IP:PORT [size=BYTES] [dont_fragment=1]]
+ *              [peer=IP:PORT [size=BYTES] [dont_fragment=1]] [secret=WORD] [hold=1]
  *
  * Makes N allocations (1), each from a port of its own, and prints for each "relayed IP:PORT" or "error
  * CODE"; with reserve, each reserves the port behind its own (EVEN-PORT). With a peer, the first of them
  * permits it and sends it packets of this size (100), one after another until something comes back, 5 s at
  * most: "data BYTES IP:PORT", "icmp TYPE CODE DATA IP:PORT", or "nothing". All allocations are given back in
- * the end.
+ * the end; with hold=1, when standard input has ended. With a secret of the server each allocation is by
+ * another user, NAME0, NAME1 and so on, whose credentials end in an hour.
  */
 #include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -26,7 +29,20 @@
 #include "proto/stun_auth.h"
 #include "proto/stun_msg.h"
 
-enum { MESSAGE = 3000, TRIES = 20, TRY_MS = 250, SENDS = 25, SEND_MS = 200 };
+enum {
+    MESSAGE = 3000,
+    TRIES = 20,
+    TRY_MS = 250,
+    SENDS = 25,
+    SEND_MS = 200,
+    MOST = 20000, /* allocations */
+    HOUR = 3600,
+};
+
+struct allocation {
+    int fd;
+    size_t user;
+};
 
 static struct netaddr server;
 static const char *user, *password;
@@ -63,6 +79,22 @@ static int connect_to_server(void)
     if (fd < 0 || connect(fd, (struct sockaddr *)&sa, netaddr_to_sockaddr(&server, &sa)) != 0)
         quit("no socket: %s", strerror(errno));
     return fd;
+}
+
+/* Credentials that end: the name begins with their end, the password is made of name and secret. */
+static void be_user(time_t end, const char *name, size_t i, const char *secret)
+{
+    static char own_name[128], own_password[2 * EVP_MAX_MD_SIZE];
+    uint8_t mac[EVP_MAX_MD_SIZE];
+    unsigned n;
+    int len = snprintf(own_name, sizeof own_name, "%lld:%s%zu", (long long)end, name, i);
+    if (!HMAC(EVP_sha1(), secret, (int)strlen(secret), (const uint8_t *)own_name, (size_t)len, mac, &n))
+        quit("no HMAC");
+    EVP_EncodeBlock((uint8_t *)own_password, mac, (int)n);
+    user = own_name;
+    password = own_password;
+    if (*realm)
+        stun_long_term_key(STUN_ALGORITHM_MD5, user, realm, password, &key);
 }
 
 /* Signalling ------------------------------------------------------------------------------------------- */
@@ -223,29 +255,39 @@ static void talk(int fd, const struct netaddr *peer, size_t size, bool whole)
 int main(int argc, char **argv)
 {
     (void)argc;
-    const char *peer_text = option(argv, "peer", ""), *family = option(argv, "family", "4");
+    const char *peer_text = option(argv, "peer", ""), *family = option(argv, "family", "4"),
+               *name = option(argv, "user", NULL), *secret = option(argv, "secret", "");
     size_t n = strtoul(option(argv, "allocations", "1"), NULL, 10),
            size = strtoul(option(argv, "size", "100"), NULL, 10), n_up = 0;
     struct netaddr peer;
     if (netaddr_parse(option(argv, "server", NULL), 3478, &server) != ERR_OK ||
-        (*peer_text && netaddr_parse(peer_text, 0, &peer) != ERR_OK) || n == 0 || n > 1000 ||
+        (*peer_text && netaddr_parse(peer_text, 0, &peer) != ERR_OK) || n == 0 || n > MOST ||
         size > MESSAGE - 200)
         quit("server, peer, allocations or size is wrong");
     reserve = *option(argv, "reserve", "0") == '1';
-    user = option(argv, "user", NULL);
-    password = option(argv, "password", NULL);
-    int *fds = calloc(n, sizeof *fds);
+    user = name;
+    password = option(argv, "password", *secret ? "" : NULL);
+    time_t end = time(NULL) + HOUR;
+    struct allocation *up = calloc(n, sizeof *up);
     for (size_t i = 0; i < n; i++) {
         int fd = connect_to_server();
+        if (*secret)
+            be_user(end, name, i, secret);
         if (allocate(fd, family))
-            fds[n_up++] = fd;
+            up[n_up++] = (struct allocation){.fd = fd, .user = i};
         else
             close(fd);
     }
     if (n_up > 0 && *peer_text)
-        talk(fds[0], &peer, size, *option(argv, "dont_fragment", "0") == '1');
-    for (size_t i = 0; i < n_up; i++)
-        release(fds[i]);
-    free(fds);
+        talk(up[0].fd, &peer, size, *option(argv, "dont_fragment", "0") == '1');
+    fflush(stdout);
+    while (*option(argv, "hold", "0") == '1' && getchar() != EOF)
+        ;
+    for (size_t i = 0; i < n_up; i++) {
+        if (*secret)
+            be_user(end, name, up[i].user, secret);
+        release(up[i].fd);
+    }
+    free(up);
     return 0;
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # docs/alarms.md has every alarm of the program, word for word, and tests/lab/test_alarms.sh raises and clears each of them by what
 # really causes it, but for these:
-#   405 takes tens of thousands of users at one time: tests/unit/test_turn_events.c
-#   701 is the admin service's
+#   405 takes tens of thousands of users at one time: tests/lab/test_turn_many.sh
+#   701 is the admin service's: tests/lab/test_admin.sh
 set -u
 bad=0
 fail() { echo "not ok - lint: $*"; bad=1; }
