@@ -137,7 +137,7 @@ for (let i = 0; i < 300; i++) {
     ! grep -qF -e "${FIRST[$box]}" -e "$token" -e "${cookie#*=}" -e a-long-enough-one "$LAB/log/$box-$box.log"
     is "$box: nor in the log" $? 0
     ! strings "$RUN/$box/state/stile.db" "$RUN/$box/state/stile.db-wal" 2>/dev/null |
-        grep -qF -e "${FIRST[$box]}" -e "$token" -e a-long-enough-one -e "${cookie#*=}"
+        grep -F -e "${FIRST[$box]}" -e "$token" -e a-long-enough-one -e "${cookie#*=}" >/dev/null
     is "$box: nor in the database" $? 0
     for path in status users tokens audit session events config openapi.json; do at $box -H "Authorization: Bearer $token" $OURS/$path; done \
         >"$LAB/tmp/answers"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every alarm of the table is raised by its real condition, and is over when the condition is: boxes that stop, bridges and DNS
-# that fail, certificates, TURN's quotas and ports, a flood, crashes, a wrong config, a locked database, clocks that differ. In
-# between: acknowledged, kept over a restart, shown in status, figures, events and at a syslog server.
+# that fail, certificates, TURN's quotas and ports, a flood, crashes, a wrong config, a locked database, clocks that differ,
+# guessed passwords. In between: acknowledged, kept over a restart, shown in status, figures, events and at a syslog server.
 #
 # Conditions are brought about together where they do not disturb each other, so that their ends are waited for together.
 # shellcheck source=tests/lab/lab.sh
@@ -285,6 +285,16 @@ cleared edge 106 core1
 cleared edge 105
 cleared edge 501 turn0
 for number in 401 402 403 404 406 407 409; do cleared edge $number; done
+
+# Guesses of an administrator's password; over after ten minutes without, which pass at once for core.
+guess() {
+    lab_in core curl -sk -w '%{http_code}' -o /dev/null -H 'Content-Type: application/json' -d '{"user":"admin","password":"no"}' \
+        https://127.0.0.1:445/api/v1/session
+}
+is "guesses are held back" "$(for _ in 1 2 3 4 5 6; do guess; done)" 401401401401401429
+raised core 701 logins
+clock "0 601"
+cleared core 701 logins
 
 check "an alarm is an event as well" sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' event list --json --limit 1000 --filter 'Alarm Raised' --dir '$RUN/edge' |
     jq -e '[.items[].fields.alarm] | index(\"601\")'"

@@ -1,6 +1,7 @@
 /*
  * Loaded before a program (LD_PRELOAD): its time of day is that of the machine plus the seconds that stand as
- * text in the file CLOCK_OFFSET, which may change while it runs. Network namespaces share one clock.
+ * text in the file CLOCK_OFFSET, which may change while it runs; seconds behind a space are added to its
+ * monotonic clock, as if so much time had passed. Network namespaces share one clock.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -32,8 +33,12 @@ int clock_gettime(clockid_t clock, struct timespec *t)
     if (!real)
         offset_map(); /* another library's constructor came first */
     int result = real(clock, t);
+    char *behind;
+    long offset = strtol(offset_text, &behind, 10);
     if (result == 0 && clock == CLOCK_REALTIME)
-        t->tv_sec += atoi(offset_text);
+        t->tv_sec += offset;
+    else if (result == 0 && clock == CLOCK_MONOTONIC)
+        t->tv_sec += strtol(behind, NULL, 10);
     return result;
 }
 
