@@ -75,8 +75,8 @@ async function visit(page, title) {
 const visible = (locator) => locator.first().waitFor({ timeout: PATIENCE });
 const gone = (locator) => locator.first().waitFor({ state: 'detached', timeout: PATIENCE });
 
-async function signIn(page, password = options.password) {
-    await page.getByLabel('User').fill('admin');
+async function signIn(page, password = options.password, user = 'admin') {
+    await page.getByLabel('User').fill(user);
     await page.getByLabel('Password').fill(password);
     await page.getByRole('button', { name: 'Sign in' }).click();
 }
@@ -185,7 +185,8 @@ async function keyboard(page) {
         document.querySelectorAll('h1').length === 1 && ['header', 'nav', 'main', 'footer'].every((name) => document.querySelector(name))));
 }
 
-async function users(page) {
+// look: what the reader does who is added and removed.
+async function users(page, look) {
     await visit(page, 'Users and tokens');
     await comes('an admin user is added', async () => {
         await page.getByRole('button', { name: 'Add a user' }).click();
@@ -204,6 +205,8 @@ async function users(page) {
         await page.keyboard.press('Escape');
         await gone(dialog(page));
     });
+    await look();
+    await visit(page, 'Users and tokens');
     await comes('its role is changed', async () => {
         await page.getByRole('button', { name: 'Change mara' }).click();
         await dialog(page).getByLabel('Role').selectOption('admin');
@@ -231,6 +234,86 @@ async function users(page) {
     });
     await visit(page, 'Audit');
     await comes('the audit has it', () => visible(row(page, 'mara')));
+}
+
+// A reader ---------------------------------------------------------------------------------------------------------
+
+// Asks the box as the page itself does, without a button.
+const ask = (page, method, path, body) => page.evaluate(async (args) => (await import('/api.js'))[args[0]](args[1], args[2]), [method, path, body]);
+
+// What can be used on a page, apart from links and the order of tables.
+const controls = (page) => page.locator('main').evaluate((main) => [...main.querySelectorAll('button:not(.sort), input, select, textarea')]
+    .filter((one) => one.checkVisibility() && !one.disabled && !one.readOnly)
+    .map((one) => one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent));
+
+// Something that an admin can change, to be seen on a page before one looks for what changes it.
+const CHANGEABLE = {
+    edge: { Alarms: (page) => page.getByText('Remedy', { exact: true }), TURN: (page) => row(page, 'room8'), Bans: (page) => row(page, '198.51.100.98') },
+    core: {
+        'Web bridge': (page) => row(page, '10.20.0.20:443'), Configuration: (page) => row(page, 'in force').filter({ hasText: '3' }),
+        Edges: (page) => row(page, 'edge1'),
+    },
+}[options.box];
+const READING = { 'Event log': ['Level', 'Words', 'Hold still'], 'HTTP allow list': options.box === 'core' ? ['URL', 'Method', 'Test'] : [] };
+const ADMINS = ['Users and tokens', 'Audit'];
+
+async function readerLooks(page, mara) {
+    const offered = [], vain = [];
+    for (const title of PAGES.filter((one) => !ADMINS.includes(one))) {
+        await visit(mara, title);
+        if (CHANGEABLE[title]) {
+            await visible(CHANGEABLE[title](mara));
+            await visit(page, title);
+            await visible(CHANGEABLE[title](page));
+            if ((await controls(page)).length === 0)
+                vain.push(title);
+        }
+        const more = (await controls(mara)).filter((name) => !(READING[title] || []).includes(name));
+        if (more.length)
+            offered.push(`${title}: ${more}`);
+    }
+    claim(`a reader is offered nothing that changes anything${offered.length ? ` (but ${offered.join('; ')})` : ''}`, offered.length === 0);
+    claim(`where an admin is${vain.length ? ` (but on ${vain})` : ''}`, vain.length === 0);
+}
+
+async function reader(browser, page, watch) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ignoreHTTPSErrors: true });
+    const mara = await context.newPage(), changes = [];
+    watch.follow(mara);
+    mara.setDefaultTimeout(PATIENCE);
+    mara.on('request', (request) => request.method() !== 'GET' && changes.push(`${request.method()} ${new URL(request.url()).pathname}`));
+    await mara.goto(options.url);
+    await signIn(mara, 'a password for mara', 'mara');
+    await visible(mara.locator('.tile'));
+    const titles = await mara.getByRole('navigation').getByRole('link').allTextContents();
+    claim('a reader finds every page but those of admins', PAGES.every((title) => titles.some((one) => one.startsWith(title)) !== ADMINS.includes(title)));
+    await readerLooks(page, mara);
+    await comes('an address of those says for whom they are', async () => {
+        await mara.goto(`${options.url}#/users`);
+        await visible(mara.getByText('This page is for the role admin.', { exact: false }));
+    });
+    if (options.box === 'core')
+        await comes('why the config cannot be changed is said, and a reader tests a request', async () => {
+            await visit(mara, 'Configuration');
+            await visible(mara.getByText('it is changed by whoever has the role admin', { exact: false }));
+            await visit(mara, 'HTTP allow list');
+            await mara.getByLabel('URL').fill('https://join.example.com/x');
+            await mara.getByRole('button', { name: 'Test' }).click();
+            await visible(mara.locator('.verdict').filter({ hasText: /allow/ }));
+        });
+    const wanted = ['POST /api/v1/session', ...(options.box === 'core' ? ['POST /api/v1/allow/test'] : [])];
+    claim(`a reader's page asks for no change (${changes})`, String(changes) === String(wanted));
+    await mara.screenshot({ path: `${options.screens}/${options.box}-reader.png` });
+    await context.close();
+}
+
+// With what there is to change.
+async function readerOfEdge(browser, page, watch) {
+    await ask(page, 'post', '/turn/users', { name: 'room8', password: 'a password for TURN' });
+    await ask(page, 'post', '/bans', { address: '198.51.100.98', seconds: 600 });
+    await reader(browser, page, watch);
+    await ask(page, 'remove', '/turn/users/room8');
+    await ask(page, 'remove', '/bans/198.51.100.98');
 }
 
 async function ownPassword(page, watch) {
@@ -475,8 +558,13 @@ async function main() {
         await login(page, watch);
         await overview(page);
         await simplePages(page);
-        await (options.box === 'edge' ? edge(page) : core(page));
-        await users(page);
+        if (options.box === 'edge') { // an alarm to acknowledge is there until one does so
+            await users(page, () => readerOfEdge(browser, page, watch));
+            await edge(page);
+        } else { // config revisions to roll back to are there after some changes
+            await core(page);
+            await users(page, () => reader(browser, page, watch));
+        }
         await ownPassword(page, watch);
         await keyboard(page);
         await looks(browser, watch);

@@ -31,6 +31,7 @@ const ALL = [
     { path: 'audit', title: 'Audit', group: 'System', role: 'admin', needs: 'GET /audit', open: audit },
 ];
 
+// Those that this box has. closed: not for the role of whoever looks.
 export function pagesFor(session, has) {
-    return ALL.filter((page) => has(page.needs) && (!page.role || page.role === session.role));
+    return ALL.filter((page) => has(page.needs)).map((page) => ({ ...page, closed: Boolean(page.role) && page.role !== session.role }));
 }

@@ -87,7 +87,7 @@ function footer(live, session, signal) {
 
 export function shell({ root, live, figures, session, has, signal, leave }) {
     const pages = pagesFor(session, has);
-    const nav = navigation(pages);
+    const nav = navigation(pages.filter((page) => !page.closed));
     const main = el('main', { id: 'main', tabindex: -1 });
     let first = true;
     fill(root, el('a', { class: 'skip', href: '#main', onclick: (event) => { event.preventDefault(); main.focus(); } }, 'Skip to the page'),
@@ -105,7 +105,10 @@ export function shell({ root, live, figures, session, has, signal, leave }) {
             session, live, figures, has, rest, signal: pageSignal, write: session.role === 'admin', edge: session.box === 'edge',
             heading, head: main.firstElementChild, add: (...nodes) => add(body, nodes), on: (name, listener) => live.on(name, listener, pageSignal),
         };
-        page.open(view);
+        if (page.closed) // an address that an admin has passed on
+            view.add(el('p', {}, `This page is for the role ${page.role}. You have the role ${session.role}, which reads all others.`));
+        else
+            page.open(view);
         if (!first) {
             heading.focus({ preventScroll: true });
             window.scrollTo(0, 0);

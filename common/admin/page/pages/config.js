@@ -118,6 +118,15 @@ function reading() {
     return { element: el('section', { class: 'block' }, text.element), show: (answer) => text.set(answer.text, true) };
 }
 
+// Why nothing can be changed here.
+function whyFixed(view, answer) {
+    if (view.edge)
+        return ', as core has sent it. It is changed on core.';
+    if (answer.fixed)
+        return `. Read only: ${answer.fixed}`;
+    return view.write ? '' : '. Read only: it is changed by whoever has the role admin.';
+}
+
 export function config(view) {
     const said = el('p', { class: 'lead' }), trouble = el('p', { class: 'trouble', role: 'alert' }), place = el('div', { class: 'page' });
     let shown = null, past = null;
@@ -138,7 +147,7 @@ export function config(view) {
             if (!shown)
                 build(writable);
             view.revision = answer.revision;
-            setText(said, `Revision ${answer.revision}${view.edge ? ', as core has sent it. It is changed on core.' : answer.fixed ? `. Read only: ${answer.fixed}` : ''}`);
+            setText(said, `Revision ${answer.revision}${whyFixed(view, answer)}`);
             shown.show(answer);
             await past?.load();
             fill(trouble);
