@@ -18,7 +18,8 @@
     X(handshakes_per_address, 1000, 1, 100000,                                                               \
       "TLS handshakes of one address a second in the long run, and eight times as many at once")             \
     X(handshake_seconds, 10, 1, 600, "from accepting a connection to the end of its TLS handshake")          \
-    X(head_seconds, 15, 1, 600, "from the first byte of a request head to its end")                          \
+    X(head_seconds, 15, 1, 600,                                                                              \
+      "for a request head from its first byte on; for the first one from the handshake")                     \
     X(idle_seconds, 75, 1, 86400, "between requests on one connection")                                      \
     X(body_seconds, 30, 1, 3600, "how long a sender may stay behind body_rate")                              \
     X(body_rate, 500, 1, 1000000, "bytes a second of a request body in the long run")                        \

@@ -14,7 +14,8 @@ ip -n "$(lab_ns edge)" address add $EDGE_PUBLIC/32 dev lo
 ip -n "$(lab_ns edge)" address add $EDGE_INNER/32 dev lo
 pair_init
 OTHER_HOST=meet.example.org
-jq ".web_proxy.domains = [{\"join_url\": \"https://$OTHER_HOST\", \"targets\": [\"10.20.0.30\"]}]" "$RUN/edge/stile.json" >"$LAB/stile.json"
+# A connection of the beginning waits for long with its first request.
+jq ".web_limits.head_seconds = 600 | .web_proxy.domains = [{\"join_url\": \"https://$OTHER_HOST\", \"targets\": [\"10.20.0.30\"]}]" "$RUN/edge/stile.json" >"$LAB/stile.json"
 cat "$LAB/stile.json" >"$RUN/edge/stile.json"
 edge_start
 event() { grep -qF "$1" "$LAB/log/edge-edge.log"; }
