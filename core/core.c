@@ -29,6 +29,7 @@ static const char run_help[] =
 static const struct request_verb core_verbs[] = {
     {"status", core_status_request, .alone = false},
     {"metrics", core_metrics_request, .alone = false},
+    {"history", core_history_request, .alone = false},
     {"dns", core_dns_request, .alone = true},
     {"reload", core_reload_request, .alone = true},
     {"allow_list", core_allow_list_request, .alone = false},
@@ -80,8 +81,10 @@ static enum err core_start(struct core *c, char *why)
     core_targets_replace(c, NULL);
     (void)core_tunnels_match(c, false);
     err = requests_new(c->loop, box_run_file(c->box, BOX_CORE_SOCKET, path), core_verbs, c, &c->requests, why);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        core_history_start(c);
         core_admin_start(c);
+    }
     return err;
 }
 
@@ -120,6 +123,7 @@ static void core_free(struct core *c)
     config_watch_stop(&c->watch);
     requests_free(c->requests);
     admin_free(c->admin);
+    history_keeper_stop(c->history);
     core_tunnels_free(c);
     resolver_free(c->resolver);
     core_targets_stop(c);

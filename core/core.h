@@ -14,6 +14,7 @@
 #include "common/admin/admin.h"
 #include "common/config_watch.h"
 #include "common/daemon.h"
+#include "common/history_keeper.h"
 #include "common/requests.h"
 #include "common/worker.h"
 #include "core/bridge/domains.h"
@@ -65,6 +66,7 @@ struct core {
     struct config_watch watch;
     struct change *change; /* core_change.h: while one is under way */
     struct admin *admin;
+    struct history_keeper *history;
     bool stopping;
     /* core_pairing.c, core_rotation.c */
     struct pairing pairing;
@@ -183,6 +185,10 @@ int core_key_command(int argc, char **argv);
 extern const struct tunnel_names core_tunnel_names;
 void core_status_request(void *core, struct request *r, const json_t *msg);
 void core_metrics_request(void *core, struct request *r, const json_t *msg);
+/* core_history.c */
+void core_history_start(struct core *c);
+void core_history_request(void *core, struct request *r, const json_t *msg);
+int core_history_command(int argc, char **argv);
 int core_status_command(int argc, char **argv);
 int core_metrics_command(int argc, char **argv);
 /* core_metrics.c: the text, from the status' tunnels and what workers answered (gather.h); the caller's to

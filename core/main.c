@@ -34,6 +34,7 @@ static const struct verb verbs[] = {
     {"run", core_run_command, "run core in the foreground"},
     {"status", core_status_command, "tunnels, targets, allow list, workers"},
     {"metrics", core_metrics_command, "figures for Prometheus"},
+    {"history", core_history_command, "what went through it in the last ten minutes"},
     {"alarm", core_alarm_command, "what is wrong: list, ack"},
     {"event", core_event_command, "what happened: list"},
     {"reload", core_reload_command, "take over changes of the config"},

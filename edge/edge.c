@@ -42,6 +42,7 @@ static void edge_on_files(void *edge)
 /* What our own tools may ask over the socket. */
 static const struct request_verb edge_verbs[] = {{"status", edge_status_request, .alone = false},
                                                  {"metrics", edge_metrics_request, .alone = false},
+                                                 {"history", edge_history_request, .alone = false},
                                                  {"user", edge_users_request, .alone = true},
                                                  {"ban", edge_bans_request, .alone = true},
                                                  {"config_show", edge_config_show_request, .alone = false},
@@ -133,8 +134,10 @@ static enum err edge_start(struct edge *e, char *why)
     /* A tool that found nobody here may have changed the database since it was read. */
     if (err == ERR_OK && edge_users_refresh(e))
         requests_submit(e->requests, json_pack("{ss}", "type", "reload"));
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        edge_history_start(e);
         edge_admin_start(e);
+    }
     return err;
 }
 
@@ -155,6 +158,7 @@ static void edge_free(struct edge *e)
     config_watch_stop(&e->watch);
     requests_free(e->requests);
     admin_free(e->admin);
+    history_keeper_stop(e->history);
     for (size_t i = 0; i < e->n_web; i++)
         worker_free(e->web[i]);
     for (size_t i = 0; i < e->n_turn; i++)

@@ -13,6 +13,7 @@
 #include "common/admin/admin.h"
 #include "common/config_watch.h"
 #include "common/daemon.h"
+#include "common/history_keeper.h"
 #include "common/local_server.h"
 #include "common/log.h"
 #include "common/requests.h"
@@ -98,6 +99,7 @@ struct edge {
     struct admin *admin;
     char last_tunnel_core[64], last_tunnel_reason[256]; /* the tunnel that went down last; "" = none did */
     bool stopping;
+    struct history_keeper *history;
     struct gather *leaving; /* edge_stop.c: asks workers what is left */
 };
 
@@ -199,6 +201,9 @@ void edge_admin_request(void *edge, struct request *r, const json_t *msg);
 /* edge_status.c: `stile-edge status` and `stile-edge metrics`. */
 void edge_status_request(void *edge, struct request *r, const json_t *msg);
 void edge_metrics_request(void *edge, struct request *r, const json_t *msg);
+/* edge_history.c */
+void edge_history_start(struct edge *e);
+void edge_history_request(void *edge, struct request *r, const json_t *msg);
 /* What a worker of that role ("web", "turn") said of itself, of its answer with its name; NULL when there is
  * none, or it speaks for another role. */
 json_t *edge_status_part(const json_t *result, const char *role);
@@ -217,6 +222,7 @@ int edge_admin_command(int argc, char **argv);
 int edge_join_command(int argc, char **argv);
 int edge_status_command(int argc, char **argv);
 int edge_metrics_command(int argc, char **argv);
+int edge_history_command(int argc, char **argv);
 int edge_cert_command(int argc, char **argv); /* cert.c */
 int edge_reload_command(int argc, char **argv);
 int edge_user_command(int argc, char **argv);

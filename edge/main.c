@@ -32,6 +32,7 @@ static const struct verb verbs[] = {
     {"join", edge_join_command, "install the bundle that core made for this edge"},
     {"status", edge_status_command, "tunnels, allow list, TURN relays, workers"},
     {"metrics", edge_metrics_command, "figures for Prometheus"},
+    {"history", edge_history_command, "what went through it in the last ten minutes"},
     {"alarm", edge_alarm_command, "what is wrong: list, ack"},
     {"event", edge_event_command, "what happened: list"},
     {"cert", edge_cert_command, "the certificate that guests see: show, csr, install"},

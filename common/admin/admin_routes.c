@@ -40,6 +40,8 @@ const struct admin_route admin_routes[] = {
      .help = "Read the config again"},
     {"GET", "/metrics", ADMIN_READER, ADMIN_BOTH, "metrics", .text = true, .schema = "Metrics",
      .help = "Figures for Prometheus"},
+    {"GET", API "/history", ADMIN_READER, ADMIN_BOTH, "history", .schema = "History",
+     .help = "What went through the box in the last ten minutes, the oldest first"},
     {"GET", API "/alarms", ADMIN_READER, ADMIN_BOTH, "alarms", .schema = "Alarms",
      .help = "What is wrong, the worst first", .fields = {{"all", ADMIN_FLAG, .help = "also what is over"}}},
     {"POST", API "/alarms/ack", ADMIN_WRITER, ADMIN_BOTH, "alarm_ack", .schema = "Alarm",

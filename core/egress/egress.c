@@ -232,8 +232,9 @@ json_t *egress_status(const struct egress *e)
                             json_integer((json_int_t)e->count.by_reason[r]));
     uint64_t refused = e->count.by_reason[EGRESS_MALFORMED] + e->count.by_reason[EGRESS_NOT_ALLOWED] +
                        e->count.by_reason[EGRESS_WRONG_HOST];
-    return json_pack("{sI sI sI sI sI sI sI so sI sI s{so} s{sI sI} so}", "running", (json_int_t)e->running,
-                     "waiting", (json_int_t)e->waiting, "requests", (json_int_t)e->count.requests,
+    return json_pack("{sI sI sI sI sI sI sI sI so sI sI s{so} s{sI sI} so}", "running",
+                     (json_int_t)e->running, "waiting", (json_int_t)e->waiting, "requests",
+                     (json_int_t)e->count.requests, "open_websockets", (json_int_t)e->websockets,
                      "websockets", (json_int_t)e->count.websockets, "retries", (json_int_t)e->count.retries,
                      "unreachable", (json_int_t)e->count.unreachable, "refused", (json_int_t)refused,
                      "failed", failed, "bytes_in", (json_int_t)e->count.bytes_in, "bytes_out",

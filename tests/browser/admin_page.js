@@ -246,6 +246,16 @@ const controls = (page) => page.locator('main').evaluate((main) => [...main.quer
     .filter((one) => one.checkVisibility() && !one.disabled && !one.readOnly)
     .map((one) => one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent));
 
+// The graphs begin with what was before the page: the oldest point drawn is older than the page itself.
+async function historyDrawn(page) {
+    await page.waitForFunction(async () => (await (await import('/api.js')).items('/history')).length > 1, null, { timeout: PATIENCE });
+    await page.reload();
+    await comes('the graphs begin with what was before the page was opened', () => page.waitForFunction(() => [...document.querySelectorAll('.chart')].every((chart) => {
+        const [first] = chart.querySelector('polyline.line-0').getAttribute('points')?.split(/[ ,]/) || [''];
+        return first !== '' && (300 - Number(first)) * 2 > performance.now() / 1000 + 1; // 300 wide, ten minutes
+    }), null, { timeout: PATIENCE }));
+}
+
 // Something that an admin can change, to be seen on a page before one looks for what changes it.
 const CHANGEABLE = {
     edge: { Alarms: (page) => page.getByText('Remedy', { exact: true }), TURN: (page) => row(page, 'room8'), Bans: (page) => row(page, '198.51.100.98') },
@@ -285,6 +295,7 @@ async function reader(browser, page, watch) {
     await mara.goto(options.url);
     await signIn(mara, 'a password for mara', 'mara');
     await visible(mara.locator('.tile'));
+    await historyDrawn(mara);
     const titles = await mara.getByRole('navigation').getByRole('link').allTextContents();
     claim('a reader finds every page but those of admins', PAGES.every((title) => titles.some((one) => one.startsWith(title)) !== ADMINS.includes(title)));
     await readerLooks(page, mara);

@@ -48,6 +48,7 @@ in_dir "$T/edge9" 0 edge join '.edge == "edge9" and .self_signed and (.admin.fin
 for box in core edge; do
     json $box status '.name == "'$box'1"'
     json $box metrics '.text | startswith("# HELP")'
+    json $box history '.step_s == 5 and (.items | all(.time and .age >= 0 and .requests >= 0))'
     json $box 'alarm known' '.items | length > 10 and all(.number > 0 and (.words | length > 0) and (.remedy | length > 0))'
     json $box 'event list' '.items | length > 0 and all(.name and .time)'
     json $box reload '.revision == 1'

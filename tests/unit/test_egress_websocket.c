@@ -67,12 +67,15 @@ START_TEST(test_echo)
     RUN_UNTIL(c->received == 5);
     ck_assert(call_body_is(c, "hello"));
     ck_assert_int_eq(status_number("websockets"), 1);
+    ck_assert_int_eq(status_number("open_websockets"), 1);
     ck_assert_uint_eq(egress_running(lab.egress), 1);
     ck_assert_uint_eq(egress_unfinished(lab.egress), 0);
     /* Half-close: the guest has finished, the bridge has not. */
     h2_stream_end(c->stream, NULL);
     RUN_UNTIL(c->closed);
     ck_assert(c->ended && c->code == H2_NO_ERROR && call_body_is(c, "hellobye"));
+    ck_assert_int_eq(status_number("websockets"), 1);
+    ck_assert_int_eq(status_number("open_websockets"), 0);
     ck_assert_uint_eq(b->n_peers, 1);
     RUN_UNTIL(b->peers[0].eof);
     lab_stop();

@@ -1,7 +1,7 @@
 // The admin page of a box: signs in, then shows pages that follow what the box tells.
 
 import { followAlarms } from './alarms.js';
-import { setOnSignedOut } from './api.js';
+import { get, setOnSignedOut } from './api.js';
 import { fill } from './dom.js';
 import { Figures } from './figures.js';
 import { Live } from './live.js';
@@ -13,10 +13,30 @@ import { shell } from './shell.js';
 const root = document.createElement('div');
 let running = null;
 
+// Tells live's listeners "figures" with all series, at each status, and as soon as the box has said what was before.
+function followFigures(live, figures, signal) {
+    const tell = () => live.tell('figures', figures.series);
+
+    async function ask() {
+        try {
+            figures.fill(await get('/history'));
+            tell();
+        } catch {
+            // the box does not answer: it is asked again when it is heard again
+        }
+    }
+
+    live.on('status', (status) => {
+        figures.add(status);
+        tell();
+    }, signal);
+    live.on('state', (state) => state === 'live' && ask(), signal);
+}
+
 async function open() {
     const has = await readRoutes();
     const live = new Live(), figures = new Figures(), end = new AbortController();
-    live.on('status', (status) => figures.add(status), end.signal);
+    followFigures(live, figures, end.signal);
     if (has('GET /alarms'))
         followAlarms(live, end.signal);
     running = { live, end };

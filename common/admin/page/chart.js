@@ -1,8 +1,10 @@
-// A small graph over the last five minutes: one or two lines, the highest value, and what is read under the pointer.
+// A small graph over the last ten minutes: one or two lines, the highest value, and what is read under the pointer.
 
 import { el, setText, svg } from './dom.js';
+import { SECONDS } from './figures.js';
+import { span } from './format.js';
 
-const WIDTH = 300, HEIGHT = 64, SECONDS = 300;
+const WIDTH = 300, HEIGHT = 64;
 
 // 1, 2 or 5 times a power of ten above n: the scale does not tremble with each value.
 function ceiling(n) {
@@ -43,7 +45,7 @@ export function chart({ title, unit, lines, factor = 1 }) {
             shapes.map((s, i) => el('span', { class: 'chart-value' }, lines.length > 1 && el('span', { class: `swatch line-${i}`, 'aria-hidden': 'true' }),
                 s.label && el('span', { class: 'quiet' }, s.label, ' '), s.value))),
         el('div', { class: 'chart-body' }, topLabel, picture),
-        el('div', { class: 'chart-axis quiet', 'aria-hidden': 'true' }, el('span', {}, '5 min ago'), when));
+        el('div', { class: 'chart-axis quiet', 'aria-hidden': 'true' }, el('span', {}, `${span(SECONDS)} ago`), when));
     let pointer = null, drawn = null;
 
     function read(points, at) {
@@ -57,7 +59,7 @@ export function chart({ title, unit, lines, factor = 1 }) {
             const point = read(series[s.name] || [], at);
             setText(s.value, point ? unit(point.value) : '–');
         }
-        setText(when, pointer === null ? 'now' : `${Math.round((now - at) / 1000)} s ago`);
+        setText(when, pointer === null ? 'now' : `${span(Math.round((now - at) / 1000))} ago`);
         cursor.setAttribute('visibility', pointer === null ? 'hidden' : 'visible');
         for (const end of ['x1', 'x2'])
             cursor.setAttribute(end, (pointer ?? 0) * WIDTH);
@@ -74,7 +76,7 @@ export function chart({ title, unit, lines, factor = 1 }) {
         }
         setText(topLabel, unit(top));
         show();
-        picture.setAttribute('aria-label', `${title}, the last five minutes, highest ${unit(Math.max(0, ...all))}`);
+        picture.setAttribute('aria-label', `${title}, the last ten minutes, highest ${unit(Math.max(0, ...all))}`);
     }
 
     picture.addEventListener('pointermove', (event) => {

@@ -1,6 +1,6 @@
-// The graphs' figures: each status is compared with the one before it; five minutes of rates are kept.
+// The graphs' figures, ten minutes of them: what the box has kept (GET /history), then each status compared with the one before it.
 
-const KEPT = 300;
+export const SECONDS = 600;
 
 const sum = (list, pick) => (list || []).reduce((all, one) => all + (pick(one) || 0), 0);
 
@@ -13,10 +13,10 @@ function counters(status) {
     const edge = status.box === 'edge';
     return {
         requests: edge ? sum(status.web, (w) => w.requests) : sum(status.tunnels, (t) => t.requests),
-        webIn: edge ? sum(status.web, (w) => w.bytes_in) : sum(status.tunnels, (t) => t.tunnel_bytes_in),
-        webOut: edge ? sum(status.web, (w) => w.bytes_out) : sum(status.tunnels, (t) => t.tunnel_bytes_out),
-        turnIn: traffic(status.turn, 'from_clients'),
-        turnOut: traffic(status.turn, 'to_clients'),
+        web_in: edge ? sum(status.web, (w) => w.bytes_in) : sum(status.tunnels, (t) => t.tunnel_bytes_in),
+        web_out: edge ? sum(status.web, (w) => w.bytes_out) : sum(status.tunnels, (t) => t.tunnel_bytes_out),
+        turn_in: traffic(status.turn, 'from_clients'),
+        turn_out: traffic(status.turn, 'to_clients'),
     };
 }
 
@@ -25,7 +25,7 @@ export function levels(status) {
     const edge = status.box === 'edge';
     return {
         relays: status.usage?.relays || 0,
-        websockets: edge ? sum(status.web, (w) => w.open_websockets) : sum(status.tunnels, (t) => t.egress?.websockets),
+        websockets: edge ? sum(status.web, (w) => w.open_websockets) : sum(status.tunnels, (t) => t.egress?.open_websockets),
         connections: sum(status.web, (w) => w.connections),
         running: sum(status.tunnels, (t) => t.streams),
     };
@@ -47,6 +47,18 @@ export class Figures {
             this.#keep(name, now, Math.max(0, value - before.values[name]) / ((now - before.at) / 1000));
     }
 
+    // The box's own steps, where there was no status from it: before the page was opened, while the connection was lost.
+    fill({ step_s: step, items }, now = performance.now()) {
+        for (const { time, age, ...values } of items)
+            for (const [name, value] of Object.entries(values)) {
+                const list = (this.series[name] ||= []), at = now - age * 1000;
+                if (!list.some((point) => Math.abs(point.at - at) < step * 1000))
+                    list.push({ at, value });
+            }
+        for (const list of Object.values(this.series))
+            list.sort((a, b) => a.at - b.at);
+    }
+
     last(name) {
         return this.series[name]?.at(-1)?.value;
     }
@@ -54,7 +66,7 @@ export class Figures {
     #keep(name, at, value) {
         const list = (this.series[name] ||= []);
         list.push({ at, value });
-        if (list.length > KEPT)
+        while (list[0].at < at - SECONDS * 1000)
             list.shift();
     }
 }

@@ -66,14 +66,14 @@ function charts(view) {
     const both = (a, b) => [{ name: a, label: 'in' }, { name: b, label: 'out' }];
     const all = [
         chart({ title: 'Requests', unit: perSecond, lines: [{ name: 'requests' }] }),
-        chart({ title: view.edge ? 'Web, guests' : 'Web, through tunnels', unit: bits, factor: 8, lines: both('webIn', 'webOut') }),
+        chart({ title: view.edge ? 'Web, guests' : 'Web, through tunnels', unit: bits, factor: 8, lines: both('web_in', 'web_out') }),
         chart({ title: 'WebSockets', unit: count, lines: [{ name: 'websockets' }] }),
         view.edge && chart({ title: 'Connections of guests', unit: count, lines: [{ name: 'connections' }] }),
         view.edge && chart({ title: 'Relays', unit: count, lines: [{ name: 'relays' }] }),
-        view.edge && chart({ title: 'TURN, guests', unit: bits, factor: 8, lines: both('turnIn', 'turnOut') }),
+        view.edge && chart({ title: 'TURN, guests', unit: bits, factor: 8, lines: both('turn_in', 'turn_out') }),
     ].filter(Boolean);
-    view.on('status', () => all.forEach((one) => one.draw(view.figures.series)));
-    return el('section', { class: 'charts', 'aria-label': 'The last five minutes' }, all.map((one) => one.element));
+    view.on('figures', (series) => all.forEach((one) => one.draw(series)));
+    return el('section', { class: 'charts', 'aria-label': 'The last ten minutes' }, all.map((one) => one.element));
 }
 
 // The tunnels of one box at the other end, as one row.

@@ -3,11 +3,10 @@
 import { badge, code } from '../badge.js';
 import { chart } from '../chart.js';
 import { el, setText } from '../dom.js';
+import { SECONDS } from '../figures.js';
 import { bits, bytes, count, span, words } from '../format.js';
 import { facts, table } from '../table.js';
 import { relayKey } from './relays.js';
-
-const KEPT = 300;
 
 // Rates of this relay alone, from when the page was opened.
 function rates() {
@@ -17,7 +16,8 @@ function rates() {
         if (before && now > before.now)
             for (const [name, side] of [['up', 'from_client'], ['down', 'to_client']]) {
                 series[name].push({ at: now, value: Math.max(0, relay[side].bytes - before.relay[side].bytes) / ((now - before.now) / 1000) });
-                series[name].splice(0, series[name].length - KEPT);
+                while (series[name][0].at < now - SECONDS * 1000)
+                    series[name].shift();
             }
         before = { relay, now };
         return series;
