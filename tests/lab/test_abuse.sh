@@ -56,7 +56,7 @@ at_tcp() { # KIND CONNECTIONS SECONDS CLAIM
 at_http1() { # NAME PATH OPTION...
     local name=$1 path=$2
     shift 2
-    attack "$name" '.connected >= 500' 1000 "$QUEUES_KIB" slow_http "$@" -c 1000 -r 100 -l $((SECONDS_EACH + 12)) -p 30 -u "https://$JOIN_HOST$path"
+    attack "$name" '.connected >= 200' 1000 "$QUEUES_KIB" slow_http "$@" -c 1000 -r 100 -l $((SECONDS_EACH + 12)) -p 30 -u "https://$JOIN_HOST$path"
 }
 at_http2() { # KIND CLAIM
     attack "h2-$1" "$2" 10 "$QUEUES_KIB" node "$ROOT/tests/lab/abuse_h2.js" "$1" "$JOIN_HOST" "$SECONDS_EACH" 10 "$ATTACKERS" 10
