@@ -204,6 +204,10 @@ void edge_metrics_request(void *edge, struct request *r, const json_t *msg);
 /* edge_history.c */
 void edge_history_start(struct edge *e);
 void edge_history_request(void *edge, struct request *r, const json_t *msg);
+/* Of a relay's row. */
+extern const struct table_column edge_relay_columns[];
+/* edge_relay.c: one of them, by its relayed address. */
+void edge_relay_request(void *edge, struct request *r, const json_t *msg);
 /* What a worker of that role ("web", "turn") said of itself, of its answer with its name; NULL when there is
  * none, or it speaks for another role. */
 json_t *edge_status_part(const json_t *result, const char *role);
@@ -227,5 +231,6 @@ int edge_cert_command(int argc, char **argv); /* cert.c */
 int edge_reload_command(int argc, char **argv);
 int edge_user_command(int argc, char **argv);
 int edge_ban_command(int argc, char **argv);
+int edge_relay_command(int argc, char **argv);
 
 #endif

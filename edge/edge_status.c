@@ -276,6 +276,19 @@ static void edge_status_bans(const json_t *bans)
         printf("Banned addresses: %lld; 'stile-edge ban list' shows them\n", (long long)n);
 }
 
+const struct table_column edge_relay_columns[] = {{"Client", "client", TABLE_TEXT},
+                                                  {"Protocol", "protocol", TABLE_TEXT},
+                                                  {"User", "user", TABLE_TEXT},
+                                                  {"Relayed address", "relayed", TABLE_TEXT},
+                                                  {"Peers", "peers", TABLE_COUNT},
+                                                  {"Permissions", "permissions", TABLE_TEXT},
+                                                  {"Channels", "channels", TABLE_COUNT},
+                                                  {"From client", "from_client", TABLE_TRAFFIC},
+                                                  {"To client", "to_client", TABLE_TRAFFIC},
+                                                  {"Dropped", "dropped", TABLE_TEXT},
+                                                  {"Age", "age", TABLE_AGE},
+                                                  {0}};
+
 static void edge_status_text(const json_t *status)
 {
     static const struct table_column tunnels[] = {
@@ -283,18 +296,6 @@ static void edge_status_text(const json_t *status)
         {"Domain", "domain", TABLE_TEXT}, {"State", "state", TABLE_STATE},
         {"Since", "since", TABLE_TIME},   {"Channels", "data_channels", TABLE_TEXT},
         {"Reason", "reason", TABLE_TEXT}, {0}};
-    static const struct table_column relays[] = {{"Client", "client", TABLE_TEXT},
-                                                 {"Protocol", "protocol", TABLE_TEXT},
-                                                 {"User", "user", TABLE_TEXT},
-                                                 {"Relayed address", "relayed", TABLE_TEXT},
-                                                 {"Peers", "peers", TABLE_COUNT},
-                                                 {"Permissions", "permissions", TABLE_TEXT},
-                                                 {"Channels", "channels", TABLE_COUNT},
-                                                 {"From client", "from_client", TABLE_TRAFFIC},
-                                                 {"To client", "to_client", TABLE_TRAFFIC},
-                                                 {"Dropped", "dropped", TABLE_TEXT},
-                                                 {"Age", "age", TABLE_AGE},
-                                                 {0}};
     static const struct table_column services[] = {
         {"Port", "port", TABLE_TEXT}, {"", "protocol", TABLE_TEXT}, {"Service", "service", TABLE_TEXT}, {0}};
     const json_t *sshd = json_object_get(status, "sshd"), *usage = json_object_get(status, "usage");
@@ -313,7 +314,8 @@ static void edge_status_text(const json_t *status)
     edge_usage_print(usage);
     edge_status_certificates(status);
     table_print(stdout, "Services", services, json_object_get(status, "services"), "none");
-    table_print(stdout, "TURN relay usage", relays, json_object_get(status, "relays"), "no relays");
+    table_print(stdout, "TURN relay usage", edge_relay_columns, json_object_get(status, "relays"),
+                "no relays");
     if (json_integer_value(json_object_get(usage, "relays_left_out")))
         printf("  and %lld more relays, not listed\n",
                (long long)json_integer_value(json_object_get(usage, "relays_left_out")));

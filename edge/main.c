@@ -39,6 +39,7 @@ static const struct verb verbs[] = {
     {"config", edge_config_command, "show: the config that the edge runs with"},
     {"reload", edge_reload_command, "read the config and the secrets again, while calls go on"},
     {"user", edge_user_command, "TURN users of this edge: add, list, disable, remove, token"},
+    {"relay", edge_relay_command, "TURN relays in use: list, show"},
     {"ban", edge_ban_command, "addresses that are shut out: list, add, remove"},
     {"turn", turn_command, "run a stand-alone TURN server, nothing else"},
     {"attach", attach_command, NULL},

@@ -210,6 +210,10 @@ static void turn_status(struct turn_process *p, const json_t *msg)
 {
     bool brief = json_is_true(json_object_get(msg, "brief"));
     json_t *status = turn_worker_status(p->worker, brief ? 0 : STATUS_RELAYS_MAX);
+    const char *relay = json_string_value(json_object_get(msg, "relay"));
+    struct netaddr relayed;
+    if (relay && netaddr_parse(relay, 0, &relayed) == ERR_OK)
+        json_object_set_new(status, "relay", turn_worker_relay(p->worker, &relayed));
     (void)ipc_send(p->main,
                    json_pack("{ss sI so}", "type", "status", "id",
                              json_integer_value(json_object_get(msg, "id")), "turn", status),

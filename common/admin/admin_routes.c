@@ -114,6 +114,8 @@ const struct admin_route admin_routes[] = {
     {"GET", API "/turn/relays", ADMIN_READER, ADMIN_EDGE, "status", .list = "relays", .only_list = true,
      .schema = "Relays", .help = "Relays in use",
      .fields = {{"limit", ADMIN_NUMBER, .help = "at most so many"}}},
+    {"GET", API "/turn/relays/{id}", ADMIN_READER, ADMIN_EDGE, "relay", .schema = "Relay",
+     .help = "One relay, by its relayed address (\"203.0.113.10:24000\"), also where the list leaves it out"},
     {"GET", API "/bans", ADMIN_READER, ADMIN_EDGE, "ban", "list", .list = "bans", .schema = "Bans",
      .help = "Addresses that are shut out"},
     {"POST", API "/bans", ADMIN_WRITER, ADMIN_EDGE, "ban", "add", .schema = "Done",

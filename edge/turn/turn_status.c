@@ -177,3 +177,15 @@ json_t *turn_status_json(const struct turn_server *s, const struct turn_admissio
         json_object_set_new(o, "peer_connections", json_integer((json_int_t)s->n_connections));
     return o;
 }
+
+json_t *turn_status_relay(const struct turn_server *s, const struct netaddr *relayed)
+{
+    if (relayed->port < s->config.port_min || relayed->port > s->config.port_max)
+        return NULL;
+    for (size_t i = 0; i < s->config.n_relays; i++) {
+        const struct turn_relay *r = turn_relay_at(s, (int)i, relayed->port);
+        if (r && r->allocation && netaddr_equal_ip(&r->advertised, relayed))
+            return allocation_json(r->allocation);
+    }
+    return NULL;
+}

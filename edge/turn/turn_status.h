@@ -9,5 +9,6 @@
 
 json_t *turn_status_json(const struct turn_server *s, const struct turn_admission *admission,
                          size_t relays_most);
+json_t *turn_status_relay(const struct turn_server *s, const struct netaddr *relayed);
 
 #endif

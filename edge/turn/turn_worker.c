@@ -325,6 +325,11 @@ void turn_worker_drain(struct turn_worker *w)
     w->server->draining = true;
 }
 
+json_t *turn_worker_relay(const struct turn_worker *w, const struct netaddr *relayed)
+{
+    return turn_status_relay(w->server, relayed);
+}
+
 json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most)
 {
     return turn_status_json(w->server, w->admission, relays_most);

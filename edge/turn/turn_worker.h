@@ -128,6 +128,9 @@ enum err turn_worker_adopt(struct turn_worker *w, const struct turn_handed *h);
  * Bytes are of payload. relays_most bounds the lists of all workers together (0: leave it out); of an
  * allocation 32 peers and channels are listed, of users 100. */
 json_t *turn_worker_status(const struct turn_worker *w, size_t relays_most);
+/* The member of "relays" with this relayed address, which "relays" may have left out; NULL: this worker has no
+ * such relay. */
+json_t *turn_worker_relay(const struct turn_worker *w, const struct netaddr *relayed);
 
 /* Refuses new allocations from now on (clients go elsewhere); existing ones go on. */
 void turn_worker_drain(struct turn_worker *w);

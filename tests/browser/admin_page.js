@@ -382,7 +382,26 @@ async function turnUsers(page) {
     });
 }
 
-async function relays(page) {
+// The same relay in a page whose list leaves it out, as an edge with thousands of them does.
+async function relayLeftOut(page, watch) {
+    const other = await page.context().newPage();
+    watch.follow(other);
+    await other.addInitScript(() => {
+        const parse = JSON.parse;
+        JSON.parse = (text) => {
+            const value = parse(text);
+            return value?.relays ? { ...value, relays: [] } : value;
+        };
+    });
+    await other.goto(page.url());
+    await comes('also where the list leaves it out', async () => {
+        await visible(other.getByText('In use', { exact: true }));
+        await visible(row(other, '10.20.0.20'));
+    });
+    return other;
+}
+
+async function relays(page, watch) {
     await visit(page, 'TURN');
     await visible(page.getByText('No relay is in use.'));
     const client = spawn('sh', ['-c', `exec ${options.relay}`], { stdio: 'ignore' });
@@ -396,8 +415,11 @@ async function relays(page) {
         await page.waitForFunction(() => document.querySelector('.chart polyline.line-0')?.getAttribute('points')?.split(' ').length > 2, null, { timeout: PATIENCE });
     });
     await page.screenshot({ path: `${options.screens}/${options.box}-relay.png`, fullPage: true });
+    const other = await relayLeftOut(page, watch);
     client.kill();
     await comes('and is said to be gone when it is', () => visible(page.getByText('This relay is gone', { exact: false })));
+    await comes('there as well', () => visible(other.getByText('This relay is gone', { exact: false })));
+    await other.close();
     await page.getByRole('link', { name: 'All relays' }).click();
     await comes('as it is from the list', () => visible(page.getByText('No relay is in use.')));
 }
@@ -418,14 +440,14 @@ async function bans(page) {
     });
 }
 
-async function edge(page) {
+async function edge(page, watch) {
     await visit(page, 'Certificates');
     await comes('the certificate, and what is wrong with it', async () => {
         await visible(page.getByText('CN = join.example.com'));
         await visible(page.getByText('comes without its issuer', { exact: false }));
     });
     await turnUsers(page);
-    await relays(page);
+    await relays(page, watch);
     await bans(page);
     await visit(page, 'Alarms');
     await comes('an alarm with cause and remedy is acknowledged', async () => {
@@ -564,14 +586,14 @@ async function main() {
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
     watch.follow(page);
-    watch.expected.push([409, '/api/v1/users']);
+    watch.expected.push([409, '/api/v1/users'], [404, '/api/v1/turn/relays/']); // a name that is taken; a relay that has gone
     try {
         await login(page, watch);
         await overview(page);
         await simplePages(page);
         if (options.box === 'edge') { // an alarm to acknowledge is there until one does so
             await users(page, () => readerOfEdge(browser, page, watch));
-            await edge(page);
+            await edge(page, watch);
         } else { // config revisions to roll back to are there after some changes
             await core(page);
             await users(page, () => reader(browser, page, watch));

@@ -109,6 +109,15 @@ edge_start() { lab_spawn edge edge "$EDGE" run --dir "$RUN/edge"; }
 
 core_start() { lab_spawn core core "$CORE" run --dir "$RUN/core"; }
 
+# boxes_relay : a guest takes a TURN relay and keeps it; RELAYED is its address.
+boxes_relay() {
+    lab_spawn guest relay turnutils_uclient -t -u "$TURN_USER" -w "$TURN_PASSWORD" -c -s -m 1 -n 100000 -z 20 -e "$BRIDGE_ADDRESS" "$EDGE_PUBLIC"
+    need 10 "a relay" relay_is_there
+}
+relay_is_there() {
+    RELAYED=$(lab_in edge "$EDGE" relay list --json --dir "$RUN/edge" | jq -er '.items[0].relayed[0]')
+}
+
 guest_gets_through() { guest_curl -f -o /dev/null --max-time 2 "https://$JOIN_HOST/bulk/hello"; }
 
 edge_status() { lab_in edge "$EDGE" status --dir "$RUN/edge" "$@"; }

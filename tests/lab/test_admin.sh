@@ -103,7 +103,8 @@ for box in core edge; do
             POST /api/v1/dns/flush '' POST /api/v1/allow/test "{\"url\":\"https://$JOIN_HOST/\"}"
             POST /api/v1/config/check "$(jq -c '{text: tojson}' "$RUN/core/stile.json")")
     else
-        extra+=(POST /api/v1/turn/users '{"name":"t1","password":"p"}' POST /api/v1/turn/users/t1/password '{"password":"q"}'
+        boxes_relay
+        extra+=(GET "/api/v1/turn/relays/$RELAYED" '' POST /api/v1/turn/users '{"name":"t1","password":"p"}' POST /api/v1/turn/users/t1/password '{"password":"q"}'
             POST /api/v1/turn/users/t1/disable '' POST /api/v1/turn/users/t1/enable '' POST /api/v1/turn/users/t1/token '{"ttl":60}'
             DELETE /api/v1/turn/users/t1 '' POST /api/v1/bans '{"address":"192.0.2.77","seconds":60}' DELETE /api/v1/bans/192.0.2.77 '')
     fi

@@ -104,6 +104,10 @@ json edge 'alarm ack' '.items == [{number: 306, subject: "cert.pem"}]' 306
 json_no edge 'cert show' '.certificates[0].file and .alarms[0].reason'
 json edge 'cert csr' '(.request | startswith("-----BEGIN CERTIFICATE REQUEST-----")) and .key == "next_key.pem"'
 json edge 'cert install' '.file and .key_from and (.replaced | type == "array")' "$LAB/edge1.pem" --key "$LAB/edge1.key"
+boxes_relay
+json edge 'relay list' '.left_out == 0 and (.items | any(.relayed == ["'"$RELAYED"'"]))'
+json edge 'relay show' '.relayed == ["'"$RELAYED"'"] and .peers and .user' "$RELAYED"
+check 'edge relay show: that there is none is said' sh -c "ip netns exec '$(lab_ns edge)' '$EDGE' relay show '${RELAYED%:*}:1' --dir '$RUN/edge' 2>&1 | grep -q 'no relay has this address'"
 json edge 'user add' '.done' anna <<<"$PASSWORD"
 json edge 'user password' '.done' anna <<<"$PASSWORD, too"
 json edge 'user list' '.items | any(.name == "anna")'

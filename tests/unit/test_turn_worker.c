@@ -55,7 +55,18 @@ static void exchange_data(int fd, const char *protocol)
     ck_assert_str_eq(json_string_value(json_object_get(relay, "user")), "alice");
     ck_assert_str_eq(json_string_value(json_object_get(relay, "protocol")), protocol);
     ck_assert_uint_eq(json_array_size(json_object_get(relay, "channels")), 1);
+    json_t *found = turn_worker_relay(worker, &relayed);
+    ck_assert(found && json_equal(json_object_get(found, "client"), json_object_get(relay, "client")));
+    json_decref(found);
     json_decref(status);
+    struct netaddr none = relayed;
+    none.ip[3]++;
+    ck_assert_ptr_null(turn_worker_relay(worker, &none));
+    none = relayed;
+    for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+        none.port = (uint16_t)port;
+        ck_assert(port == relayed.port || !turn_worker_relay(worker, &none));
+    }
     close(peer);
 }
 

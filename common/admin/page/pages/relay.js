@@ -1,5 +1,6 @@
 // One relay: who uses it, whom it reaches, and how much goes each way.
 
+import { ApiError, get, part } from '../api.js';
 import { badge, code } from '../badge.js';
 import { chart } from '../chart.js';
 import { el, setText } from '../dom.js';
@@ -42,6 +43,20 @@ function channelTable() {
     });
 }
 
+// The relay with this key: from the status, or asked for by itself where the list there leaves it out. null: there is none.
+async function find(status, key) {
+    const listed = (status.relays || []).find((r) => relayKey(r) === key);
+    if (listed)
+        return listed;
+    try {
+        return await get(`/turn/relays/${part(key)}`);
+    } catch (error) {
+        if (error instanceof ApiError && error.status === 404)
+            return null;
+        throw error;
+    }
+}
+
 export function relay(view, key) {
     const state = el('p', { class: 'lead', role: 'status' }), about = facts('Relay'), peers = peerTable(), channels = channelTable();
     const graph = chart({ title: 'Through this relay', unit: bits, factor: 8, lines: [{ name: 'up', label: 'from client' }, { name: 'down', label: 'to client' }] });
@@ -49,11 +64,9 @@ export function relay(view, key) {
     view.heading.textContent = 'Relay';
     view.add(el('p', {}, el('a', { href: '#/turn' }, 'All relays')), state, el('section', { class: 'charts' }, graph.element), about.element,
         el('div', { class: 'columns' }, peers.element, channels.element));
-    view.on('status', (status) => {
-        const one = (status.relays || []).find((r) => String(relayKey(r)) === key);
-        setText(state, one ? 'In use' : 'This relay is gone: what is below is the last that was seen of it.');
-        if (!one)
-            return;
+    let seen = null, busy = false, gone = false;
+
+    function draw(one) {
         graph.draw(next(one));
         about.update([
             ['Client', code(one.client)], ['Server', code(one.server)], ['Protocol', one.protocol], ['User', words(one.user)],
@@ -65,5 +78,25 @@ export function relay(view, key) {
         ]);
         peers.update(one.peers || []);
         channels.update(one.channels || []);
+    }
+
+    // Somebody else may have the address by now.
+    const same = (one) => !seen || (one.client === seen.client && one.age >= seen.age);
+
+    view.on('status', async (status) => {
+        if (busy || gone)
+            return;
+        busy = true;
+        try {
+            const one = await find(status, key);
+            gone = !one || !same(one);
+            setText(state, !gone ? 'In use' : seen ? 'This relay is gone: what is below is the last that was seen of it.' : 'This relay is gone.');
+            if (!gone)
+                draw(seen = one);
+        } catch (error) {
+            setText(state, `How it is now is not known: ${error.message}`);
+        } finally {
+            busy = false;
+        }
     });
 }

@@ -6,8 +6,8 @@ import { bytes, count, span, words } from '../format.js';
 import { address } from '../router.js';
 import { table } from '../table.js';
 
-// Client and server address with the protocol are unique to a relay while it lives.
-export const relayKey = (r) => r.id ?? `${r.protocol} ${r.client} ${r.server}`;
+// A relayed address belongs to one relay while that lives; the box finds it by that.
+export const relayKey = (r) => r.relayed?.[0] ?? `${r.protocol} ${r.client} ${r.server}`;
 
 export function peerTotal(r) {
     return new Set([...(r.peers || []).map((p) => p.address ?? p), ...(r.channels || []).map((c) => c.peer ?? c.address)]).size;
