@@ -96,6 +96,8 @@ struct core_tunnels_change core_tunnels_match(struct core *c, bool fresh);
 /* Starts a tunnel for each that is there; when one is up, one of the old ones of its edge takes no more
  * requests and ends when nothing runs in it, WebSockets among it, at the latest after `linger` seconds. */
 void core_tunnels_replace(struct core *c, double linger);
+/* The same for this one alone; nothing happens where it is under way. */
+void core_tunnel_replace(struct core_tunnel *t, double linger);
 /* Whether old tunnels are left of that. */
 bool core_tunnels_passing(const struct core *c);
 void core_tunnels_tell_targets(struct core *c, size_t domain);
@@ -170,6 +172,8 @@ void core_rotation_step(struct core *c);
 json_t *core_rotation_core_keys(const struct core *c);
 /* The host key of that edge that is being replaced; NULL: none is. */
 const char *core_rotation_host_key(const struct core *c, const char *edge);
+/* How long, in seconds, what was there before it may go on beside what is new. */
+double core_rotation_overlap(const struct core *c);
 /* What edges are to have as turn_shared_secrets and turn_nonce_key: a new object; NULL: they keep theirs. */
 json_t *core_rotation_secrets(const struct core *c);
 /* For status: a new object, JSON null where no rotation ever was. */

@@ -218,11 +218,35 @@ static bool edge_has_settled(const struct core *c, const struct config_edge *edg
     return strcmp(pairing_host_key(&c->pairing, edge), key) != 0 || (next && strcmp(next, key) == 0);
 }
 
+/* Whether a box that has proved one key may be believed that it uses the other: that is what it has offered
+ * to do. Who still has a key of the edge's past must not speak for the box that has the present one. */
+static bool edge_may_use(const struct core *c, const struct config_edge *edge, const char *proved,
+                         const char *key)
+{
+    size_t i;
+    json_t *offer;
+    if (strcmp(proved, key) == 0)
+        return true;
+    json_array_foreach (json_object_get(pairing_edge(&c->pairing, edge->name), "offers"), i, offer)
+        if (strcmp(text_of(offer, "key"), proved) == 0 && strcmp(text_of(offer, "next"), key) == 0)
+            return true;
+    return false;
+}
+
+/* The tunnel is older than the key that the edge says it uses: another one will show whether it does. */
+static void keys_unproved(struct core_tunnel *t, const struct config_edge *edge, const char *key)
+{
+    const struct core *c = t->owner;
+    if (edge_wants_key(c, edge, key) && strcmp(pairing_host_key(&c->pairing, edge), key) == 0)
+        core_tunnel_replace(t, core_rotation_overlap(c));
+}
+
 void core_keys_heard(struct core_tunnel *t, const json_t *msg)
 {
     struct core *c = t->owner;
     const struct config_edge *edge = config_edge_find(&c->box->config, t->edge);
-    const char *key = text_of(msg, "host_key"), *next = text_of(msg, "next_host_key");
+    const char *key = text_of(msg, "host_key"), *next = text_of(msg, "next_host_key"),
+               *proved = text_of(msg, "proved");
     if (!edge || t->leaving || c->change) /* a change may put keys back: the edge is asked again after it */
         return;
     if (!pairing_knows(&c->pairing, edge, key)) {
@@ -230,7 +254,9 @@ void core_keys_heard(struct core_tunnel *t, const json_t *msg)
         return;
     }
     keys_note(c, t, msg);
-    if (edge_wants_key(c, edge, key)) {
+    if (!edge_may_use(c, edge, proved, key)) {
+        keys_unproved(t, edge, key);
+    } else if (edge_wants_key(c, edge, key)) {
         if (*next)
             keys_offered(c, t, edge, key, next);
     } else if (edge_has_settled(c, edge, key)) {

@@ -89,6 +89,12 @@ const char *core_rotation_host_key(const struct core *c, const char *edge)
                : NULL;
 }
 
+double core_rotation_overlap(const struct core *c)
+{
+    const json_t *overlap = json_object_get(rotation(c), "overlap");
+    return overlap ? (double)json_integer_value(overlap) : OVERLAP;
+}
+
 json_t *core_rotation_secrets(const struct core *c)
 {
     const struct secrets *s = &c->box->secrets;
@@ -318,7 +324,7 @@ static void begin_overlap(struct core *c)
     char why[SCHEMA_WHY];
     json_t *r = rotation(c);
     bool core = json_object_get(r, "core") != NULL, secrets = json_is_true(json_object_get(r, "secrets"));
-    double overlap = (double)json_integer_value(json_object_get(r, "overlap"));
+    double overlap = core_rotation_overlap(c);
     if (core && use_core_key(c, why) != ERR_OK) {
         complain(c, why);
         return;

@@ -111,6 +111,23 @@ static void tunnels_match_alarms(const struct core *c)
     json_decref(up);
 }
 
+/* It takes the place of one that was waiting for that; the last one that comes up takes those of all that are
+ * left. */
+static void tunnel_succeeds(const struct core_tunnel *t)
+{
+    const struct core_tunnel *other;
+    struct core_tunnel *old;
+    bool last = true;
+    TAILQ_FOREACH (other, &t->owner->tunnels, next)
+        last &=
+            other->leaving || other->passing || tunnel_is_active(other) || strcmp(other->edge, t->edge) != 0;
+    while ((old = tunnel_passing(t->owner, t->edge)) != NULL) {
+        tunnel_linger(old);
+        if (!last)
+            return;
+    }
+}
+
 static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
 {
     const char *state = json_string_value(json_object_get(msg, "state"));
@@ -124,9 +141,8 @@ static void tunnel_on_state(struct core_tunnel *t, const json_t *msg)
     if (active)
         text_copy(t->edge_version, sizeof t->edge_version,
                   json_string_value(json_object_get(msg, "edge_version")));
-    struct core_tunnel *old = active && !t->passing ? tunnel_passing(t->owner, t->edge) : NULL;
-    if (old)
-        tunnel_linger(old);
+    if (active && !was_active && !t->passing)
+        tunnel_succeeds(t);
     if (active && !was_active)
         log_event(LOG_NOTICE, "Tunnel Up", "edge=%s tunnel=%u target=%s", t->edge, t->index, t->target);
     else if (!active && *t->reason && (was_active || strcmp(before, t->reason) != 0))
@@ -382,6 +398,16 @@ void core_tunnels_replace(struct core *c, double linger)
     c->linger = linger;
     TAILQ_FOREACH (t, &c->tunnels, next)
         t->passing = true;
+    (void)core_tunnels_match(c, false);
+}
+
+void core_tunnel_replace(struct core_tunnel *t, double linger)
+{
+    struct core *c = t->owner;
+    if (t->passing || c->n_tunnels >= CORE_TUNNELS_MAX)
+        return;
+    c->linger = linger;
+    t->passing = true;
     (void)core_tunnels_match(c, false);
 }
 

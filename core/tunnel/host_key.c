@@ -71,6 +71,14 @@ const char *host_key_fingerprint(const uint8_t *blob, size_t len, char *text)
     return text;
 }
 
+const char *host_key_line(const uint8_t *blob, size_t len, char *text)
+{
+    int n = snprintf(text, HOST_KEY_LINE, "%s ", type_name);
+    if (len <= HOST_KEY_MAX)
+        EVP_EncodeBlock((uint8_t *)text + n, blob, (int)len);
+    return text;
+}
+
 /* Several of them -----------------------------------------------------------------------------------------
  */
 

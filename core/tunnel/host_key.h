@@ -46,7 +46,8 @@ enum err host_keys_parse(const json_t *list, struct host_keys *out);
 void host_keys_free(struct host_keys *k);
 /* Whether the server may go on with this key at that Unix time; if not, words[HOST_KEY_WORDS] says why. */
 bool host_keys_judge(const struct host_keys *k, const uint8_t *blob, size_t len, int64_t now, char *words);
-/* A line of a key, "ssh-ed25519 AAAA…", is shorter. */
+/* The line of a key, "ssh-ed25519 AAAA…", into text[HOST_KEY_LINE]; returns text. */
 enum { HOST_KEY_LINE = 128 };
+const char *host_key_line(const uint8_t *blob, size_t len, char *text);
 
 #endif

@@ -54,6 +54,7 @@ struct ssh_session {
     const struct ssh_session_events *events;
     void *ctx;
     const struct host_keys *host_keys;
+    char host_key[HOST_KEY_LINE]; /* that the server has proved; "" before that */
     char *user, *client_key;
 
     TAILQ_HEAD(, ssh_channel) channels;

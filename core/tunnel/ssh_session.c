@@ -173,8 +173,10 @@ static int session_check_host_key(struct ssh_session *s)
     const char *blob = libssh2_session_hostkey(s->raw, &n, &type);
     if (!blob)
         n = 0;
-    if (host_keys_judge(s->host_keys, (const uint8_t *)blob, n, (int64_t)time(NULL), words))
+    if (host_keys_judge(s->host_keys, (const uint8_t *)blob, n, (int64_t)time(NULL), words)) {
+        host_key_line((const uint8_t *)blob, n, s->host_key);
         return 0;
+    }
     ssh_session_fail(s, ERR_UNAUTHORIZED, "%s", words);
     return -1;
 }
@@ -566,6 +568,11 @@ struct ssh_session_stats ssh_session_stats(const struct ssh_session *s)
     struct ssh_session_stats stats = s->stats;
     stats.queued = buf_len(&s->out);
     return stats;
+}
+
+const char *ssh_session_host_key(const struct ssh_session *s)
+{
+    return s->host_key;
 }
 
 const char *ssh_session_cipher(struct ssh_session *s, char *out, size_t size)

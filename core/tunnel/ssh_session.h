@@ -60,6 +60,8 @@ struct ssh_session_stats {
     size_t queued;                /* encrypted, waiting for the socket */
 };
 struct ssh_session_stats ssh_session_stats(const struct ssh_session *s);
+/* The line of the host key that the server has proved to own in the key exchange; "" before that. */
+const char *ssh_session_host_key(const struct ssh_session *s);
 /* "aes128-ctr hmac-sha2-256"; "" before the key exchange. */
 const char *ssh_session_cipher(struct ssh_session *s, char *out, size_t size);
 

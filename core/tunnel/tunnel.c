@@ -613,6 +613,11 @@ void tunnel_free(struct tunnel *t)
     free(t);
 }
 
+const char *tunnel_host_key(const struct tunnel *t)
+{
+    return t->session ? ssh_session_host_key(t->session) : "";
+}
+
 const char *tunnel_edge_version(const struct tunnel *t)
 {
     return t->phase == PHASE_UP ? t->peer.version : "";

@@ -92,7 +92,8 @@ void tunnel_linger(struct tunnel *t);
 void tunnel_drain(struct tunnel *t, double seconds);
 /* A new object: edge, index, target, state, reason, since (Unix time), and figures. */
 json_t *tunnel_status(const struct tunnel *t);
-/* What the edge of this connection said; "" while there is none. */
+/* What the edge of this connection proved and said; "" while there is none. */
+const char *tunnel_host_key(const struct tunnel *t);
 const char *tunnel_edge_version(const struct tunnel *t);
 const char *tunnel_state_str(enum tunnel_state s);
 

@@ -51,7 +51,12 @@ static void worker_on_config(void *ctx, const char *state, const char *reason, c
 
 static void worker_on_keys_ack(void *ctx, const json_t *msg)
 {
-    worker_tell(ctx, json_deep_copy(msg)); /* its type is keys_ack */
+    struct tunnel_worker *w = ctx;
+    json_t *copy = json_deep_copy(msg); /* its type is keys_ack */
+    if (json_object_set_new(copy, "proved", json_string(tunnel_host_key(w->tunnel))) == 0)
+        worker_tell(w, copy);
+    else
+        json_decref(copy); /* out of memory: core asks again */
 }
 
 static void worker_on_drained(void *ctx)

@@ -27,7 +27,7 @@
  *     status        {id, tunnel: {edge, index, target, state, reason, since, rtt_ms, ...}}
  *     target_failed {domain: join host, address, port, reason}: a request could not use it
  *     config        {id, state: "prepared"|"refused"|"away"|"older version", reason, waits_for_restart}
- *     keys_ack      {host_key, …}: the edge's answer
+ *     keys_ack      {host_key, …}: the edge's answer, with `proved`: the host key of this connection
  *     policy_ack    {revision, error}: the edge's answer; error is null when it took it
  */
 #ifndef CORE_TUNNEL_TUNNEL_WORKER_H

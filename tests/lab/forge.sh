@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # An edge that was taken over, for tests that source boxes.sh: the sshd that core reaches is the attacker's own, with the
 # edge's host key, and runs a program of its own where core expects a data channel. The control channel still goes to the
-# edge. For as long as the test runs, core gets what that program sends, and nothing from guests.
+# edge, or, where there is one, to the program forge/control. For as long as the test runs, core gets what these programs send,
+# and nothing from guests.
 #
 # forge_start COMMAND... : from core's next start on. COMMAND's words may hold @OUT@, a file of the run's own.
 forge_start() {
@@ -12,7 +13,10 @@ forge_start() {
 	#!/bin/sh
 	case \$SSH_ORIGINAL_COMMAND in
 	data*) exec $command 2>>$dir/errors ;;
-	*) $original ;;
+	*)
+	    [ ! -e $dir/control ] || exec $dir/control 2>>$dir/errors
+	    $original
+	    ;;
 	esac
 	SCRIPT
     sed "s|command=\"[^\"]*\"|command=\"$dir/command\"|" "$RUN/edge/run/authorized_keys" >"$dir/authorized_keys"

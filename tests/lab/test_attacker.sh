@@ -117,4 +117,26 @@ at_least "the bridge saw the honest requests" "$(grep -c '/bulk/honest' <<<"$rea
 keeps_quiet "and none of the forged ones" 'forged|CONNECT|/bulk/echo|passwd' "$reached"
 is "core opened nothing elsewhere" \
     "$(lab_in core nft -j list counter inet watch elsewhere | jq '.nftables[].counter? // empty | .packets')" 0
+
+# A key of the edge's past ---------------------------------------------------------------------------------------
+
+# Core makes a new bundle, so that the box that was taken over loses its place. That one knows the public half of the bundle's
+# host key, and says that it uses it.
+lab_stop core core
+check "core makes another bundle" lab_in core "$CORE" edge renew edge1 --dir "$RUN/core"
+bundle_key=$(jq -r '.edges[0].bundle.key' "$RUN/core/keys.json")
+says "whose host key is a new one" '^ssh-ed25519 ' "$bundle_key"
+ssh-keygen -q -t ed25519 -N '' -C '' -f "$LAB/tmp/thief"
+cp "$ROOT/tests/lab/forge_control.js" "$RUN"
+printf '#!/bin/sh\nexec node %s "%s" "%s" %s\n' "$RUN/forge_control.js" "$bundle_key" "$(cut -d' ' -f1,2 "$LAB/tmp/thief.pub")" \
+    "$RUN/forge/told" >"$RUN/forge/control"
+chmod 755 "$RUN/forge/control"
+paired=$(grep -cE 'event="(Edge Paired|Host Key Replaced)"' "$LAB/log/core-core.log")
+core_start
+told() { [ "$(wc -l <"$RUN/forge/told")" -ge 4 ]; }
+check "core tells it what it wants of keys" wait_for 30 "its answers" told
+is "its claim settles nothing" "$(grep -cE 'event="(Edge Paired|Host Key Replaced)"' "$LAB/log/core-core.log")" "$paired"
+refute "nor does core want the key that it offers" grep -q use_host_key "$RUN/forge/told"
+is "the bundle waits for who has its key" "$(lab_in core "$CORE" edge list --json --dir "$RUN/core" | jq -r '.items[0].pairing')" waiting
+check "and is there" test -s "$RUN/core/edge1.bundle"
 tap_done
