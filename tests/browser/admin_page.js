@@ -141,7 +141,8 @@ async function simplePages(page) {
     });
 }
 
-// Every page, wide and narrow, the edge's light and dark, core's dark and light: a picture, and nothing to scroll sideways.
+// Every page, wide and narrow, the edge's light and dark, core's dark and light: a picture, and nothing to scroll sideways, no
+// table either.
 async function looks(browser, watch) {
     for (const [width, colorScheme] of options.box === 'edge' ? [[1280, 'light'], [390, 'dark']] : [[1280, 'dark'], [390, 'light']]) {
         const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, ignoreHTTPSErrors: true });
@@ -154,7 +155,7 @@ async function looks(browser, watch) {
         for (const title of PAGES) {
             await visit(page, title);
             await page.waitForTimeout(150); // for the picture: what was asked for has been drawn
-            if (await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth))
+            if (await page.evaluate(() => [document.documentElement, ...document.querySelectorAll('.table-frame')].some((one) => one.scrollWidth > one.clientWidth)))
                 wide.push(title);
             await page.screenshot({ path: `${options.screens}/${options.box}-${title.toLowerCase().replaceAll(' ', '-')}-${width}-${colorScheme}.png`, fullPage: true });
         }

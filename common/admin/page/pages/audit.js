@@ -18,6 +18,11 @@ function detail(text) {
     }
 }
 
+// What was asked for; logins of a day are one entry.
+function what(entry) {
+    return entry.count > 1 ? el('div', {}, entry.what, el('div', { class: 'quiet' }, `${entry.count} times, the last at ${time(entry.last)}`)) : entry.what;
+}
+
 export function audit(view) {
     const trouble = el('p', { class: 'trouble', role: 'alert' });
     const more = button('Older entries', () => load(entries.at(-1).id), { hidden: true });
@@ -27,10 +32,10 @@ export function audit(view) {
         columns: [
             { label: 'Time (UTC)', cell: (e) => time(e.time), class: 'when' },
             { label: 'Who', cell: (e) => words(e.who), sort: (e) => e.who },
-            { label: 'From', cell: (e) => code(e.from), sort: (e) => e.from },
-            { label: 'What', cell: (e) => (e.count > 1 ? `${e.what} (${e.count} times, the last at ${time(e.last)})` : e.what), sort: (e) => e.what },
-            { label: 'Detail', cell: (e) => words(detail(e.detail)), class: 'wide-cell' },
-            { label: 'Result', cell: (e) => (e.result === 'done' ? badge('done', 'good') : el('span', {}, badge('not done', 'bad'), ` ${e.result}`)), class: 'wide-cell' },
+            { label: 'From', cell: (e) => code(e.from), sort: (e) => e.from, class: 'wide-cell breaks' },
+            { label: 'What', cell: what, sort: (e) => e.what, class: 'wide-cell' },
+            { label: 'Detail', cell: (e) => words(detail(e.detail)), class: 'wide-cell breaks' },
+            { label: 'Result', cell: (e) => (e.result === 'done' ? badge('done', 'good') : el('span', {}, badge('not done', 'bad'), ` ${e.result}`)), class: 'wide-cell breaks' },
         ],
     });
 
