@@ -62,11 +62,13 @@ static void change_end(struct change *r, json_t *answer)
 
 static void change_refuse(struct change *r)
 {
+    char quoted[2 * sizeof r->why];
     json_t *problem = config_problem_json(r->why), *answer;
     if (r->what.dry) {
         answer = json_pack("{ss sb so*}", "type", r->what.type, "ok", 0, "problem", problem);
     } else {
-        log_event(LOG_WARNING, "Reload Refused", "by=\"%s\" reason=\"%s\"", r->what.by, r->why);
+        log_event(LOG_WARNING, "Reload Refused", "by=\"%s\" reason=%s", r->what.by,
+                  log_quote(r->why, strlen(r->why), quoted, sizeof quoted));
         if (!r->what.text) /* a text that was refused is not on the disk */
             alarm_raise(ALARM_CONFIG_REFUSED, BOX_CONFIG, r->why);
         answer = json_pack("{ss so ss}", "type", "error", "reason",

@@ -96,14 +96,22 @@ static void alarms_update(struct edge *e)
 
 /* Changes ---------------------------------------------------------------------------------------------- */
 
+/* Its authority has chosen the names. */
+static void say_certificate(const char *event, const struct certificate *c)
+{
+    char subject[2 * sizeof c->info.subject], issuer[2 * sizeof c->info.issuer];
+    log_quote(c->info.subject, strlen(c->info.subject), subject, sizeof subject);
+    log_quote(c->info.issuer, strlen(c->info.issuer), issuer, sizeof issuer);
+    log_event(LOG_NOTICE, event, "file=%s subject=%s issuer=%s until=%lld fingerprint=%s", c->file, subject,
+              issuer, (long long)c->info.until, c->info.fingerprint);
+}
+
 static void say_changes(const struct certificates *before, const struct certificates *now)
 {
     for (size_t i = 0; i < now->n; i++) {
         const struct certificate *c = &now->all[i], *old = certificates_named(before, c->file);
         if (!old || strcmp(old->pem, c->pem) != 0)
-            log_event(LOG_NOTICE, old ? "Certificate Replaced" : "Certificate Added",
-                      "file=%s subject=\"%s\" issuer=\"%s\" until=%lld fingerprint=%s", c->file,
-                      c->info.subject, c->info.issuer, (long long)c->info.until, c->info.fingerprint);
+            say_certificate(old ? "Certificate Replaced" : "Certificate Added", c);
         if (c->info.ocsp.state == OCSP_good &&
             (!old || old->n_staple != c->n_staple || memcmp(old->staple, c->staple, c->n_staple) != 0))
             log_event(LOG_NOTICE, "OCSP Response Stapled", "file=%s until=%lld", c->file,
@@ -111,8 +119,7 @@ static void say_changes(const struct certificates *before, const struct certific
     }
     for (size_t i = 0; i < before->n; i++)
         if (!certificates_named(now, before->all[i].file))
-            log_event(LOG_NOTICE, "Certificate Removed", "file=%s subject=\"%s\"", before->all[i].file,
-                      before->all[i].info.subject);
+            say_certificate("Certificate Removed", &before->all[i]);
 }
 
 /* Those in use stay, as if the files were still there. */

@@ -141,6 +141,7 @@ check "a changed file is taken over by itself" wait_for 20 "revision 7" says edg
 is "history says so" "$(config history --json | jq -r '.items[0].by')" file
 edit '.turn.user_quota = "many"'
 check "a wrong one is refused" wait_for 10 "the refusal" grep -q 'event="Reload Refused" by="file" .*turn.user_quota: ' "$LAB/log/core-core.log"
+check "with the wrong value's quotes marked as the text's own" grep -qF 'turn.user_quota: \"many\" is not' "$LAB/log/core-core.log"
 check "and an alarm until it is right" says core 'any(.alarms[]; .name == "config_refused")'
 edit '.turn.user_quota = 9 | .reload_on_change = false'
 check "the next is right" wait_for 10 "revision 9" says edge '.config_revision == 9'
