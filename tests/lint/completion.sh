@@ -27,5 +27,15 @@ completes csr stile-edge cert ''
 completes flush stile-core dns ''
 completes token stile-core admin ''
 completes remove stile-edge admin token ''
+completes import "$build/stile-core" allow im
+# What was typed so far, or the name of a file from elsewhere, is no part of what sed runs.
+trap 'rm -rf "$folder"' EXIT
+folder=$(mktemp -d)
+for typed in "$folder/edge1.bundle" "./a/;1e touch $folder/ran;#" '('; do
+    COMP_WORDS=(stile-edge join "$typed" '') COMP_CWORD=3 COMPREPLY=()
+    said=$(_stile 2>&1)
+    [ -z "$said" ] || fail "completion behind 'join $typed' says $said"
+    [ ! -e "$folder/ran" ] || fail "completion behind 'join $typed' runs what stands in it"
+done
 [ $bad = 0 ] && echo 'ok - lint: completion of commands and options'
 exit $bad
