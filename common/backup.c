@@ -2,7 +2,6 @@
 #include "common/backup.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,14 @@
 #include "common/wire.h"
 
 const char *const backup_databases[BACKUP_DATABASES] = {STORE_FILE, EVENTS_FILE};
+
+bool backup_is_of_database(const char *file)
+{
+    for (size_t i = 0; i < BACKUP_DATABASES; i++)
+        if (strncmp(file, backup_databases[i], strlen(backup_databases[i])) == 0)
+            return true;
+    return false;
+}
 
 enum { MEMBER_HEAD = 2 + 2 + 8, MODE_MOST = 0777 };
 

@@ -5,6 +5,7 @@
 #ifndef COMMON_BACKUP_H
 #define COMMON_BACKUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ enum {
 /* Databases of the state folder: each is copied as it was at one instant, and judged before it is put back. */
 enum { BACKUP_DATABASES = 2 };
 extern const char *const backup_databases[BACKUP_DATABASES];
+/* A database, and what lies beside it under its name: the logs, which only whoever has it open can make sense
+ * of. file: its name in the state folder. */
+bool backup_is_of_database(const char *file);
 
 /* One file. name is FOLDER/FILE or FOLDER/FOLDER/FILE: letters, digits, ".", "_" and "-", none with a dot in
  * front. data points into the text that it was read from. */

@@ -71,19 +71,10 @@ static bool ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* A database, and the logs beside it that only whoever has it open can make sense of. */
-static bool is_of_database(const char *name)
-{
-    for (size_t i = 0; i < BACKUP_DATABASES; i++)
-        if (strncmp(name, backup_databases[i], strlen(backup_databases[i])) == 0)
-            return true;
-    return false;
-}
-
 /* Hidden files are editors', bundles are made anew, and databases are copied by themselves. */
 static bool backup_leaves_out(const char *name)
 {
-    return name[0] == '.' || ends_with(name, ".bundle") || ends_with(name, "~") || is_of_database(name);
+    return name[0] == '.' || ends_with(name, ".bundle") || ends_with(name, "~") || backup_is_of_database(name);
 }
 
 static enum err backup_folder(struct backup *b, const char *path, const char *prefix, int deeper);

@@ -135,9 +135,35 @@ static enum err restore_judge_database(struct restore *r, const char *database)
     return m ? store_copy_judge(m->data, m->n, database, r->options.why) : ERR_OK;
 }
 
+/* Where DIR has the state folder in it, a folder below the box's leads there, past those who judge databases;
+ * and SQLite takes a log in with whatever database it lies beside. No backup has either. */
+static bool restore_knows(const char *name)
+{
+    const char *file = strchr(name, '/') + 1;
+    if (strncmp(name, BACKUP_IN_DIR, strlen(BACKUP_IN_DIR)) == 0)
+        return strchr(file, '/') == NULL;
+    for (size_t i = 0; i < BACKUP_DATABASES; i++)
+        if (strcmp(file, backup_databases[i]) == 0)
+            return true;
+    return strncmp(name, BACKUP_IN_STATE, strlen(BACKUP_IN_STATE)) != 0 || !backup_is_of_database(file);
+}
+
+static enum err restore_judge_names(struct restore *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (!restore_knows(r->members[i].name)) {
+            snprintf(r->options.why, SCHEMA_WHY, "%s: %s is in it, which no backup has; nothing was restored",
+                     r->options.file, r->members[i].name);
+            return ERR_MALFORMED;
+        }
+    return ERR_OK;
+}
+
 static enum err restore_judge(struct restore *r)
 {
-    enum err e = restore_judge_manifest(r);
+    enum err e = restore_judge_names(r);
+    if (e == ERR_OK)
+        e = restore_judge_manifest(r);
     if (e == ERR_OK)
         e = restore_judge_name(r);
     if (e == ERR_OK)

@@ -32,8 +32,9 @@ static void put(struct buf *text, const char *name, const char *data)
     ck_assert_int_eq(backup_put(text, &m), ERR_OK);
 }
 
-/* A backup of an edge, with this manifest, in a file of its own beside that of its passphrase. */
-static void setup(const char *manifest)
+/* A backup of an edge, with this manifest and this file (NULL: none besides those that it needs), in a file of
+ * its own beside that of its passphrase. */
+static void setup(const char *manifest, const char *also)
 {
     struct buf text, sealed;
     char why[512];
@@ -49,6 +50,8 @@ static void setup(const char *manifest)
         "\"key\":\"" KEY "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\"}]}");
     put(&text, "box/secrets.json", "{\"turn_nonce_key\":\"" NONCE "\"}");
     put(&text, "state/webroot/token", "an answer");
+    if (also)
+        put(&text, also, "what nobody has judged");
     ck_assert_int_eq(backup_seal(buf_data(&text), buf_len(&text), passphrase, &sealed), ERR_OK);
     ck_assert_int_eq(file_write(at("backup"), buf_data(&sealed), buf_len(&sealed), 0600, why, sizeof why), ERR_OK);
     ck_assert_int_eq(file_write(at("words"), passphrase, strlen(passphrase), 0600, why, sizeof why), ERR_OK);
@@ -95,7 +98,7 @@ static int restore(void)
 START_TEST(test_all_of_it)
 {
     struct stat st;
-    setup("{\"program\":\"stile-edge\"}");
+    setup("{\"program\":\"stile-edge\"}", NULL);
     ck_assert_msg(restore() == 0, "%s", said);
     ck_assert_int_eq(stat(at("box/state/webroot/token"), &st), 0);
     if (geteuid() == 0)
@@ -110,7 +113,7 @@ START_TEST(test_writes_as_the_account)
     const struct passwd *pw = getpwnam("nobody");
     if (geteuid() != 0 || !pw)
         return;
-    setup("{\"program\":\"stile-edge\"}");
+    setup("{\"program\":\"stile-edge\"}", NULL);
     const char *const folders[] = {"box", "box/state", "box/state/webroot"};
     for (size_t i = 0; i < 3; i++) {
         ck_assert_int_eq(mkdir(at(folders[i]), 0700), 0);
@@ -125,7 +128,7 @@ END_TEST
 
 START_TEST(test_words_of_it)
 {
-    setup("{\"program\":\"\\u001b]0;owned\\u0007\"}");
+    setup("{\"program\":\"\\u001b]0;owned\\u0007\"}", NULL);
     ck_assert_int_ne(restore(), 0);
     ck_assert_msg(strstr(said, "owned?, not of stile-edge") != NULL, "%s", said);
     ck_assert_msg(!strpbrk(said, "\033\a"), "%s", said);
@@ -133,4 +136,20 @@ START_TEST(test_words_of_it)
 }
 END_TEST
 
-UNIT_MAIN("restore", test_all_of_it, test_writes_as_the_account, test_words_of_it)
+/* Databases are judged under their own names: not what lies beside one, nor what gets to it another way. */
+START_TEST(test_nothing_behind_the_judge)
+{
+    static const char *const names[] = {"state/stile.db-wal", "state/stile.db-journal", "state/events.db-shm",
+                                        "box/state/stile.db", "box/run/x",              "state/stile.db/x"};
+    struct stat st;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        setup("{\"program\":\"stile-edge\"}", names[i]);
+        ck_assert_msg(restore() != 0, "%s: %s", names[i], said);
+        ck_assert_msg(strstr(said, names[i]) && strstr(said, "which no backup has"), "%s: %s", names[i], said);
+        ck_assert_int_ne(stat(at("box"), &st), 0);
+        teardown();
+    }
+}
+END_TEST
+
+UNIT_MAIN("restore", test_all_of_it, test_nothing_behind_the_judge, test_writes_as_the_account, test_words_of_it)
