@@ -216,11 +216,11 @@ static void backup_report(const struct backup *b, size_t bytes)
 {
     const struct backup_options *o = &b->options;
     const struct box *box = &o->box;
-    json_t *report =
-        o->json ? json_pack("{ss sI ss sI sI}", "file", o->file, "files", (json_int_t)b->n, "name", box->name,
-                            "revision", (json_int_t)box->config.revision, "bytes", (json_int_t)bytes)
-                : NULL;
-    if (report)
+    json_t *report = o->json ? json_pack("{so sI ss sI sI}", "file", print_json_text(o->file), "files",
+                                         (json_int_t)b->n, "name", box->name, "revision",
+                                         (json_int_t)box->config.revision, "bytes", (json_int_t)bytes)
+                             : NULL;
+    if (o->json)
         print_json(report);
     else
         printf("%s: %zu files of %s, config revision %ld, %zu bytes\n", o->file, b->n, box->name,

@@ -304,10 +304,10 @@ static enum err restore_write_all(struct restore *r)
 static void restore_report(const struct restore *r)
 {
     const struct backup_options *o = &r->options;
-    json_t *report = o->json ? json_pack("{ss ss sI sI}", "dir", o->box.dir, "name", r->name, "revision",
-                                         (json_int_t)r->revision, "files", (json_int_t)r->n)
+    json_t *report = o->json ? json_pack("{so ss sI sI}", "dir", print_json_text(o->box.dir), "name", r->name,
+                                         "revision", (json_int_t)r->revision, "files", (json_int_t)r->n)
                              : NULL;
-    if (report)
+    if (o->json)
         print_json(report);
     else
         printf("%s: restored as %s, config revision %ld, %zu files\n", o->box.dir, r->name, r->revision,

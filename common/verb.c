@@ -40,6 +40,17 @@ int verb_option(int argc, char **argv, const char *letters, const struct option 
     return '?';
 }
 
+/* What was said may be a password that nobody can be told again: a full disk behind standard output is a
+ * failure. */
+static int verb_said(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "%s: standard output did not take all of it: its disk is full, or it is closed\n",
+            program_invocation_short_name);
+    return status == EXIT_OK ? EXIT_FAILED : status;
+}
+
 int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
 {
     if (argc < 2) {
@@ -48,16 +59,16 @@ int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         verb_help(verbs, about);
-        return EXIT_OK;
+        return verb_said(EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("%s %s\n", program_invocation_short_name, STILE_VERSION);
-        return EXIT_OK;
+        return verb_said(EXIT_OK);
     }
     json_frame_wipe_memory();
     for (const struct verb *v = verbs; v->name; v++)
         if (strcmp(v->name, argv[1]) == 0)
-            return v->run(argc - 1, argv + 1);
+            return verb_said(v->run(argc - 1, argv + 1));
     fprintf(stderr, "%s: '%s' is no command; '%s --help' lists them\n", program_invocation_short_name,
             argv[1], program_invocation_short_name);
     return EXIT_USAGE;

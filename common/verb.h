@@ -13,7 +13,8 @@ struct verb {
     const char *help;                  /* NULL: not shown (for our own use) */
 };
 
-/* Runs argv[1] of the table (ended by a zero row); answers --help, --version and mistakes itself. */
+/* Runs argv[1] of the table (ended by a zero row); answers --help, --version and mistakes itself.
+ * EXIT_FAILED, and says so, where standard output did not take all that was printed. */
 int verb_run(const struct verb *verbs, const char *about, int argc, char **argv);
 /* getopt_long without its abbreviations: --passphrase, which one command has, shall not be another one's
  * --passphrase-file, and take the word behind it. What is wrong is told, and '?' returned. */

@@ -156,9 +156,10 @@ static void test_one(void *ctx, const struct allowlist_test *t)
     const char *expected = t->allow ? "allow" : "block";
     if (run->items) {
         json_array_append_new(run->items,
-                              json_pack("{si sb ss ss ss ss sO}", "line", (int)t->line, "as_expected", right,
-                                        "expected", expected, "method", t->method, "url", t->url,
-                                        "description", t->description, "verdict", verdict));
+                              json_pack("{si sb ss so so so sO}", "line", (int)t->line, "as_expected", right,
+                                        "expected", expected, "method", print_json_text(t->method), "url",
+                                        print_json_text(t->url), "description",
+                                        print_json_text(t->description), "verdict", verdict));
     } else {
         printf("%s line %u: %s %s %s%s%s\n  ", right ? "ok" : "NOT AS EXPECTED", t->line, expected, t->method,
                t->url, *t->description ? ": " : "", t->description);
@@ -267,7 +268,7 @@ static void import_report(const struct allow *a, size_t added, size_t own, long 
     json_t *report = a->json ? json_pack("{sI sI sI}", "added", (json_int_t)added, "rules", (json_int_t)own,
                                          "revision", (json_int_t)revision)
                              : NULL;
-    if (report)
+    if (a->json)
         print_json(report);
     else if (revision == a->box.config.revision)
         puts("Every rule of the file is there already; nothing was changed.");
@@ -360,7 +361,7 @@ static enum err allow_export(struct allow *a, const char *path)
         fwrite(text, 1, n, stdout);
     free(text);
     if (e == ERR_OK && a->json) {
-        json_t *report = json_pack("{ss sI}", "file", path, "rules", (json_int_t)own.n);
+        json_t *report = json_pack("{so sI}", "file", print_json_text(path), "rules", (json_int_t)own.n);
         print_json(report);
         json_decref(report);
     }

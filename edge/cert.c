@@ -413,7 +413,7 @@ static void install_report(const struct cert_command *c, const struct install *i
     json_t *json = c->json ? json_pack("{ss ss sO sO}", "file", in->name, "key_from", in->key_from,
                                        "replaced", in->replaced, "stays", in->stays)
                            : NULL;
-    if (json)
+    if (c->json)
         print_json(json);
     else
         printf("%s/%s: installed, with the key of %s\n", c->box.dir, in->name, in->key_from);

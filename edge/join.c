@@ -267,9 +267,10 @@ static void join_report(const struct join *j)
 /* admin: NULL where none could be set up. */
 static void join_report_json(const struct join *j, const struct admin_first *admin)
 {
-    json_t *report = json_pack("{ss ss ss sI sb so*}", "dir", j->box.dir, "edge", j->bundle.edge, "join_url",
-                               j->config.join_url, "revision", (json_int_t)j->config.revision, "self_signed",
-                               j->self_signed, "admin", admin ? admin_first_json(admin) : NULL);
+    json_t *report =
+        json_pack("{so ss ss sI sb so*}", "dir", print_json_text(j->box.dir), "edge", j->bundle.edge,
+                  "join_url", j->config.join_url, "revision", (json_int_t)j->config.revision, "self_signed",
+                  j->self_signed, "admin", admin ? admin_first_json(admin) : NULL);
     print_json(report);
     json_decref(report);
 }

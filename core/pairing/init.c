@@ -458,11 +458,12 @@ static void init_report_json(const struct init *in, const struct admin_first *ad
     json_array_foreach (in->edges, i, edge) {
         const char *name = json_string_value(json_object_get(edge, "name"));
         snprintf(file, sizeof file, "%s/%s.bundle", in->box.dir, name);
-        json_array_append_new(bundles, json_pack("{ss ss ss}", "edge", name, "file", file, "expires", until));
+        json_array_append_new(
+            bundles, json_pack("{ss so ss}", "edge", name, "file", print_json_text(file), "expires", until));
     }
-    report =
-        json_pack("{ss si so sO* so*}", "dir", in->box.dir, "revision", 1, "bundles", bundles, "turn_users",
-                  in->password_made ? in->turn_users : NULL, "admin", admin ? admin_first_json(admin) : NULL);
+    report = json_pack("{so si so sO* so*}", "dir", print_json_text(in->box.dir), "revision", 1, "bundles",
+                       bundles, "turn_users", in->password_made ? in->turn_users : NULL, "admin",
+                       admin ? admin_first_json(admin) : NULL);
     print_json(report);
     json_decref(report);
 }

@@ -41,6 +41,8 @@ in_dir() { # DIR STATUS BOX WORDS CLAIM [ARGUMENT]...
 
 in_dir "$T/core2" 0 core init '.bundles[0].edge == "edge9" and (.bundles[0].file | endswith("/edge9.bundle")) and .admin.user == "admin" and
     (.admin.password | length > 10) and .turn_users[0].name == "stile"' --join-url "https://$JOIN_HOST" --core core2 --edge edge9=10.9.9.9:2222
+# Names that are not UTF-8 cannot be in JSON as they are: nothing else is missing for that.
+in_dir "$T/"$'c\xf6re' 0 core init '.admin.password | length > 10' --join-url "https://$JOIN_HOST" --core core2 --edge edge9=10.9.9.9:2222
 in_dir "$T/edge9" 0 edge join '.edge == "edge9" and .self_signed and (.admin.fingerprint | length == 95)' "$T/core2/edge9.bundle"
 
 # What both boxes have ------------------------------------------------------------------------------------------------
@@ -87,13 +89,14 @@ json core 'key finish' '.rotation'
 json core 'allow list' '.items | length > 0 and all(.rule and .host)'
 json core 'allow test' '.allowed' "https://$JOIN_HOST/"
 json_no core 'allow test' '.allowed | not' https://other.example.com/
-printf 'Url,ExpectedResult,Deployment,Description,HttpMethod\nhttps://%s/,allow,,home,GET\nhttps://other.example.com/,block,,,GET\n' "$JOIN_HOST" >"$T/tests.csv"
+printf 'Url,ExpectedResult,Deployment,Description,HttpMethod\nhttps://%s/,allow,,h\xf6me,GET\nhttps://other.example.com/,block,,,GET\n' "$JOIN_HOST" >"$T/tests.csv"
 json core 'allow test' '[.items[] | .as_expected, .verdict.allowed] == [true, true, true, false]' --csv "$T/tests.csv"
 printf 'Url,Deployment,HttpMethods,MatchType,Description\nhttps://%s/other/,,GET,prefix,mine\n' "$JOIN_HOST" >"$T/rules.csv"
 json core 'allow import' '.added == 1 and .rules == 1 and .revision == 5' "$T/rules.csv"
 json core 'allow import' '.added == 0 and .rules == 1 and .revision == 5' "$T/rules.csv"
 json core 'allow export' '.items[0].path == "/other/"'
 json core 'allow export' '.rules == 1 and (.file | endswith("/own.csv"))' "$T/own.csv"
+json core 'allow export' '.rules == 1 and (.file | endswith("/?.csv"))' "$T/"$'\xf6.csv'
 json core 'firewall print' '[.items[] | .of + (.name // "")] == ["outer", "inner", "edgeedge1"] and (.items | all(.rules | contains("table inet")))'
 json core 'firewall print' '.items | length == 1' outer
 

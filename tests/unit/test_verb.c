@@ -1,7 +1,10 @@
-/* Options are taken by their whole names alone. */
+/* Options are taken by their whole names alone; what could not be said is a failure. */
 #include "common/verb.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/unit.h"
 
@@ -52,4 +55,43 @@ START_TEST(test_abbreviations)
 }
 END_TEST
 
-UNIT_MAIN("verb", test_whole_names, test_abbreviations)
+static int says(int argc, char **argv)
+{
+    (void)argv;
+    puts("a password");
+    return argc - 1;
+}
+
+static int silent(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return EXIT_OK;
+}
+
+/* The exit status of a verb, with standard output there. */
+static int status_into(const char *file, char *verb, char *word)
+{
+    static const struct verb verbs[] = {{"says", says, "x"}, {"silent", silent, "x"}, {0}};
+    char program[] = "program", *words[] = {program, verb, word, NULL};
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(freopen(file, "we", stdout) ? verb_run(verbs, "about", word ? 3 : 2, words) : 99);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(test_nothing_is_lost_in_silence)
+{
+    char says_it[] = "says", nothing[] = "silent", help[] = "--help", version[] = "--version", x[] = "x";
+    ck_assert_int_eq(status_into("/dev/null", says_it, NULL), EXIT_OK);
+    ck_assert_int_eq(status_into("/dev/full", says_it, NULL), EXIT_FAILED);
+    ck_assert_int_eq(status_into("/dev/full", help, NULL), EXIT_FAILED);
+    ck_assert_int_eq(status_into("/dev/full", version, NULL), EXIT_FAILED);
+    ck_assert_int_eq(status_into("/dev/full", nothing, NULL), EXIT_OK);
+    ck_assert_int_eq(status_into("/dev/full", says_it, x), EXIT_FAILED);
+}
+END_TEST
+
+UNIT_MAIN("verb", test_whole_names, test_abbreviations, test_nothing_is_lost_in_silence)
