@@ -31,8 +31,13 @@ static enum err copy_pages(sqlite3 *from, sqlite3 *to, const char *path, char *w
     if (!b)
         return copy_failed(to, path, why);
     sqlite3_busy_timeout(from, PATIENCE_MS);
-    (void)sqlite3_backup_step(b, -1);
-    return sqlite3_backup_finish(b) == SQLITE_OK ? ERR_OK : copy_failed(to, path, why);
+    int stepped = sqlite3_backup_step(b, -1), finished = sqlite3_backup_finish(b);
+    if (finished != SQLITE_OK)
+        return copy_failed(to, path, why);
+    if (stepped == SQLITE_DONE)
+        return ERR_OK;
+    snprintf(why, SCHEMA_WHY, "%s: %s for %d s", path, sqlite3_errstr(stepped), PATIENCE_MS / 1000);
+    return ERR_SYSTEM; /* busy or locked, which is no failure to SQLite */
 }
 
 enum err store_copy(const char *path, unsigned char **bytes, size_t *n, char *why)

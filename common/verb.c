@@ -1,8 +1,10 @@
 #include "common/verb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/json_frame.h"
 
@@ -51,8 +53,21 @@ static int verb_said(int status)
     return status == EXIT_OK ? EXIT_FAILED : status;
 }
 
+/* Where whoever started us has closed standard input, output or error, the next file opened would be in its
+ * place, and get what is said. Opened for reading alone: to say something there stays a failure. */
+static void verb_keep_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY | O_NOCTTY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int verb_run(const struct verb *verbs, const char *about, int argc, char **argv)
 {
+    verb_keep_streams();
     if (argc < 2) {
         verb_help(verbs, about);
         return EXIT_USAGE;

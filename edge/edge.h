@@ -36,6 +36,7 @@ struct edge_certificate {
     struct certificates set;
     json_t *alarms; /* as of certificates_alarms: those that have been told */
     /* the folder, key.pem, of each certificate its file and its OCSP response, files that were refused */
+    json_t *files; /* their names */
     struct edge_certificate_file watched[2 + 3 * TLS_IDENTITIES_MAX];
     size_t n_watched;
     ev_timer settle, look_again;
@@ -55,8 +56,8 @@ struct edge_acme {
 
 struct edge {
     struct daemon daemon;
-    struct ev_loop *loop;  /* the daemon's */
-    const struct box *box; /* the daemon's */
+    struct ev_loop *loop;           /* the daemon's */
+    const struct box *box;          /* the daemon's */
     const struct config_edge *self; /* in the box's config */
     /* web */
     struct edge_certificate certificate;
@@ -83,11 +84,11 @@ struct edge {
     char users_problem[SCHEMA_WHY];               /* for this reason */
     struct edge_reload *reload;                   /* while one is under way */
     struct config_watch watch;
-    char config_from[64];                         /* which core brought the config in force; "": the file */
-    char config_waiting[512];                     /* its keys that count from the next start */
-    char config_unsaved[SCHEMA_WHY];              /* why stile.json is not what a core brought; "": it is */
-    struct bans *bans;                            /* edge_bans.c */
-    ev_timer bans_timer;                          /* runs while there are bans */
+    char config_from[64];            /* which core brought the config in force; "": the file */
+    char config_waiting[512];        /* its keys that count from the next start */
+    char config_unsaved[SCHEMA_WHY]; /* why stile.json is not what a core brought; "": it is */
+    struct bans *bans;               /* edge_bans.c */
+    ev_timer bans_timer;             /* runs while there are bans */
     struct log_limit bans_log;
     uint64_t bans_full; /* bans_counters.full as it was looked at last */
     /* the rest */
@@ -151,7 +152,8 @@ void edge_addresses_await(struct edge *e, struct worker *w, const char *why);
 void edge_turn_hand(struct edge *e, unsigned web, const json_t *msg, int fd);
 /* A worker of either kind is gone, with what was on its way to or from it. */
 void edge_turn_worker_gone(struct edge *e, const struct worker *w);
-/* The config of one worker by config c, its users left out: they go before it, edge_users_send. NULL when memory is out.
+/* The config of one worker by config c, its users left out: they go before it, edge_users_send. NULL when
+ * memory is out.
  */
 json_t *edge_turn_config(const struct edge *e, const struct config *c, const struct secrets *secrets,
                          unsigned index, char *why);
@@ -195,7 +197,7 @@ json_t *edge_config_waiting(const struct edge *e);
 int edge_config_command(int argc, char **argv);
 /* edge_admin.c: the admin service. */
 void edge_admin_start(struct edge *e);
-void edge_admin_configure(struct edge *e); /* the config in force is another one */
+void edge_admin_configure(struct edge *e);   /* the config in force is another one */
 void edge_admin_certificate(struct edge *e); /* as edge_web_certificate */
 void edge_admin_request(void *edge, struct request *r, const json_t *msg);
 /* edge_status.c: `stile-edge status` and `stile-edge metrics`. */

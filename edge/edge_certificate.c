@@ -137,32 +137,34 @@ static void keep_all(struct edge *e, struct certificates *fresh)
     certificates_free(fresh);
 }
 
-static void watch_files(struct edge *e);
+static bool watch_files(struct edge *e);
 
-static void certificate_reload(struct edge *e)
+/* True when other files are watched than before: what happened to them since they were read has not been
+ * seen. */
+static bool certificate_reload(struct edge *e)
 {
     struct edge_certificate *c = &e->certificate;
     struct certificates fresh;
     if (certificates_load(e->box, e->join_hosts, wall_now(e), &c->set, &fresh) != ERR_OK) {
         log_event(LOG_ERR, "Certificate Refused", "reason=\"out of memory\"");
-        return;
+        return false;
     }
     if (fresh.n == 0) {
         keep_all(e, &fresh);
         alarms_update(e);
-        return;
+        return false;
     }
     bool same = certificates_same(&c->set, &fresh);
     say_changes(&c->set, &fresh);
     certificates_free(&c->set);
     c->set = fresh;
     alarms_update(e);
-    watch_files(e);
     if (!same) {
         edge_web_certificate(e);
         edge_turn_certificate(e);
         edge_admin_certificate(e);
     }
+    return watch_files(e);
 }
 
 void edge_certificate_hosts(struct edge *e)
@@ -190,8 +192,7 @@ static void on_settled(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct edge *e = w->data;
     (void)revents;
-    certificate_reload(e);
-    if (!e->certificate.looked) {
+    if (certificate_reload(e) || !e->certificate.looked) {
         e->certificate.looked = true;
         ev_timer_set(w, second_look_s, 0);
         ev_timer_start(loop, w);
@@ -236,23 +237,38 @@ static void watch_file(struct edge *e, const char *file)
 
 /* The folder tells of files that come, go, or are renamed into it; each file of what is written into it, also
  * where it is a link. */
-static void watch_files(struct edge *e)
+static json_t *files_to_watch(const struct certificates *set)
 {
     char ocsp[CERTIFICATE_FILE];
-    const struct certificates *set = &e->certificate.set;
-    unwatch_files(e);
-    watch_file(e, ".");
-    watch_file(e, BOX_CERT_KEY);
+    json_t *files = json_pack("[ss]", ".", BOX_CERT_KEY);
     for (size_t i = 0; i < set->n; i++) {
         certificate_ocsp_file(set->all[i].file, ocsp);
-        watch_file(e, set->all[i].file);
-        watch_file(e, ocsp);
+        json_array_append_new(files, json_string(set->all[i].file));
+        json_array_append_new(files, json_string(ocsp));
     }
     for (size_t i = 0; i < json_array_size(set->refused) && i < TLS_IDENTITIES_MAX; i++) {
-        const char *file = text_of(json_array_get(set->refused, i), "of");
-        if (!certificates_named(set, file))
-            watch_file(e, file);
+        json_t *file = json_object_get(json_array_get(set->refused, i), "of");
+        if (!certificates_named(set, json_string_value(file)))
+            json_array_append(files, file);
     }
+    return files;
+}
+
+/* Watchers of the same files stay: a new one begins with the file as it is by then, and does not tell of what
+ * has changed since it was read. */
+static bool watch_files(struct edge *e)
+{
+    struct edge_certificate *c = &e->certificate;
+    json_t *files = files_to_watch(&c->set);
+    bool same = json_equal(files, c->files);
+    json_decref(c->files);
+    c->files = files;
+    if (same)
+        return false;
+    unwatch_files(e);
+    for (size_t i = 0; i < json_array_size(files); i++)
+        watch_file(e, json_string_value(json_array_get(files, i)));
+    return true;
 }
 
 /* Life ------------------------------------------------------------------------------------------------- */
@@ -283,8 +299,8 @@ enum err edge_certificate_start(struct edge *e, char *why)
     if (err != ERR_OK)
         return err;
     alarms_update(e);
-    watch_files(e);
-    ev_init(&c->settle, on_settled);
+    (void)watch_files(e);
+    ev_timer_init(&c->settle, on_settled, second_look_s, 0);
     ev_init(&c->look_again, on_look_again);
     ev_timer_set(&c->look_again, look_again_s, look_again_s);
     ev_init(&c->rotate, on_rotate);
@@ -293,7 +309,8 @@ enum err edge_certificate_start(struct edge *e, char *why)
     c->settle.data = c->look_again.data = c->rotate.data = e;
     ev_timer_start(e->loop, &c->rotate);
     ev_timer_start(e->loop, &c->look_again);
-    c->watching = true;
+    ev_timer_start(e->loop, &c->settle);
+    c->looked = c->watching = true;
     return ERR_OK;
 }
 
@@ -308,5 +325,6 @@ void edge_certificate_stop(struct edge *e)
     }
     tls_tickets_wipe(&c->tickets);
     certificates_free(&c->set);
+    json_decref(c->files);
     json_decref(c->alarms);
 }

@@ -1,6 +1,7 @@
 /* Options are taken by their whole names alone; what could not be said is a failure. */
 #include "common/verb.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -28,7 +29,8 @@ static int first(char *a, char *b, char *c)
 
 START_TEST(test_whole_names)
 {
-    char dir[] = "--dir", dir_is[] = "--dir=x", empty[] = "--dir=", x[] = "x", force[] = "--force", h[] = "-h";
+    char dir[] = "--dir", dir_is[] = "--dir=x", empty[] = "--dir=", x[] = "x", force[] = "--force",
+         h[] = "-h";
     ck_assert_int_eq(first(dir, x, NULL), 'd');
     ck_assert_str_eq(optarg, "x");
     ck_assert_int_eq(first(dir_is, x, NULL), 'd');
@@ -69,13 +71,27 @@ static int silent(int argc, char **argv)
     return EXIT_OK;
 }
 
-/* The exit status of a verb, with standard output there. */
+/* The descriptor that a file gets. */
+static int opens(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return open("/dev/zero", O_RDONLY | O_CLOEXEC);
+}
+
+/* The exit status of a verb, with standard output there; NULL: all three standard streams are closed. */
 static int status_into(const char *file, char *verb, char *word)
 {
-    static const struct verb verbs[] = {{"says", says, "x"}, {"silent", silent, "x"}, {0}};
+    static const struct verb verbs[] = {
+        {"says", says, "x"}, {"silent", silent, "x"}, {"opens", opens, "x"}, {0}};
     char program[] = "program", *words[] = {program, verb, word, NULL};
     int status = 0;
     pid_t pid = fork();
+    if (pid == 0 && !file) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+            close(fd);
+        _exit(verb_run(verbs, "about", word ? 3 : 2, words));
+    }
     if (pid == 0)
         _exit(freopen(file, "we", stdout) ? verb_run(verbs, "about", word ? 3 : 2, words) : 99);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -94,4 +110,13 @@ START_TEST(test_nothing_is_lost_in_silence)
 }
 END_TEST
 
-UNIT_MAIN("verb", test_whole_names, test_abbreviations, test_nothing_is_lost_in_silence)
+START_TEST(test_closed_streams)
+{
+    char says_it[] = "says", nothing[] = "silent", open_one[] = "opens";
+    ck_assert_int_eq(status_into(NULL, says_it, NULL), EXIT_FAILED);
+    ck_assert_int_eq(status_into(NULL, nothing, NULL), EXIT_OK);
+    ck_assert_int_gt(status_into(NULL, open_one, NULL), STDERR_FILENO);
+}
+END_TEST
+
+UNIT_MAIN("verb", test_whole_names, test_abbreviations, test_nothing_is_lost_in_silence, test_closed_streams)
